@@ -3,7 +3,7 @@
  *
  * Figures are named with their unit last (`keys_per_s`, `cpu_us_per_record`, `p99_ms`).
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import * as hdr from 'hdr-histogram-js';
 import { systemClock } from '../src/base/clock.ts';
@@ -26,10 +26,19 @@ export type BenchOptions = {
 
 export type BenchResult = { readonly dataSize: string; readonly figures: Figures };
 
+/** Returns the processor's name, which virtual machines shorten, and on Linux its numbers. */
+function cpuName(): string {
+  const name = cpus()[0]?.model ?? 'unknown';
+  if (!existsSync('/proc/cpuinfo')) return name;
+  const text = readFileSync('/proc/cpuinfo', 'latin1');
+  const numberOf = (field: string): string => new RegExp(`^${field}\\s*: (\\d+)$`, 'm').exec(text)?.[1] ?? '?';
+  return `${name} (family ${numberOf('cpu family')}, model ${numberOf('model')})`;
+}
+
 /** Returns the properties of the machine that figures depend on. */
 export function describeMachine(): { cpu: string; cores: number; memory_gib: number; node: string } {
   return {
-    cpu: cpus()[0]?.model ?? 'unknown',
+    cpu: cpuName(),
     cores: availableParallelism(),
     memory_gib: Math.round(totalmem() / 2 ** 30),
     node: process.version,

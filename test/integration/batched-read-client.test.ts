@@ -66,6 +66,13 @@ describe('the client of batched reads', () => {
     expect(await reader.read([])).toEqual([]);
   });
 
+  it('reads a batch that is longer than what is looked up at once', async () => {
+    const uris = [...jsonByUri.keys(), missing, 'at://did:plc:unknownunknownunknownunk/app.bsky.feed.post/x'];
+    const asked = Array.from({ length: 333 }, (_unused, index) => uris[(index * 5) % uris.length]!);
+    const answers = texts(await reader.read(asked, 10_000));
+    expect(answers).toEqual(asked.map((uri) => jsonByUri.get(uri) ?? null));
+  });
+
   it('keeps many calls apart that are in flight', async () => {
     const uris = [...jsonByUri.keys()];
     const asked = Array.from({ length: 500 }, (_unused, index) => [uris[index % uris.length]!, missing]);

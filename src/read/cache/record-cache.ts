@@ -33,6 +33,10 @@ const setWords = setWays * wayWords;
 const setBytes = setWords * 4;
 /** One set per so much capacity; a record takes 200 to 400 bytes. */
 const capacityBytesPerSet = 256;
+/** A line of the processor's cache. Units: int32. */
+const lineWords = 16;
+/** What a usual record takes. */
+const touchedLines = 4;
 /** Larger entries are not cached. */
 const entryBytesMax = 32 * 1024;
 const admissionRatio = 8;
@@ -74,6 +78,8 @@ export class RecordCache implements CacheStats {
   hits = 0;
   misses = 0;
   evictions = 0;
+  /** Without a use of what `touch` reads, the compiler would leave the reads out. */
+  touched = 0;
 
   readonly #ring: Buffer;
   readonly #heads: Int32Array;
@@ -122,7 +128,7 @@ export class RecordCache implements CacheStats {
    */
   get(state: SlotState, key: Buffer): RecordMessage | undefined {
     if (this.#ringUnits === 0) return undefined;
-    const hash = this.#hashOf(state, key);
+    const hash = this.hashOf(state, key);
     const head = this.#lookup(state.index, key, hash);
     if (head >= 0) {
       this.hits++;
@@ -133,9 +139,39 @@ export class RecordCache implements CacheStats {
     return undefined;
   }
 
+  /** Returns what `touch` takes for the record whose row is `key`. */
+  hashOf(state: SlotState, key: Buffer): number {
+    if (this.#stateBySlot[state.index] !== state) this.#replace(state);
+    return hashIn(state.index, hashOfRecordKey(key));
+  }
+
+  /**
+   * Reads where `get` will look for these hashes, so that the processor waits for the memory of all
+   * of them at once instead of one after another.
+   */
+  touch(hashes: Int32Array, count: number): void {
+    if (this.#ringUnits === 0) return;
+    const index = this.#index;
+    let sum = 0;
+    for (let at = 0; at < count; at++) sum ^= index[(hashes[at]! & this.#setMask) * setWords]!;
+    const heads = this.#heads;
+    const lastHead = heads.length - touchedLines * lineWords;
+    for (let at = 0; at < count; at++) {
+      const hash = hashes[at]!;
+      const set = (hash & this.#setMask) * setWords;
+      for (let way = set; way < set + setWords; way += wayWords) {
+        const position = index[way + 1]!;
+        if (index[way] !== hash || position < this.#oldest) continue;
+        const head = Math.min(this.#headOf(position), lastHead);
+        sum ^= heads[head]! ^ heads[head + lineWords]! ^ heads[head + 2 * lineWords]! ^ heads[head + 3 * lineWords]!;
+      }
+    }
+    this.touched ^= sum;
+  }
+
   /** True when the record is cached. Counts neither as a hit nor as a miss. */
   has(state: SlotState, key: Buffer): boolean {
-    return this.#ringUnits > 0 && this.#lookup(state.index, key, this.#hashOf(state, key)) >= 0;
+    return this.#ringUnits > 0 && this.#lookup(state.index, key, this.hashOf(state, key)) >= 0;
   }
 
   /** Caches a record and returns it as `get` does; undefined for one too large to be cached. */
@@ -146,7 +182,7 @@ export class RecordCache implements CacheStats {
     if (units * unitBytes > entryBytesMax || units > this.#ringUnits) return undefined;
     invariant(state.index <= slotMax && key.length > 0 && key.length <= keyBytesMax, 'a head holds slot and key bytes');
     invariant(jsonOffset >= 0 && jsonOffset <= jsonOffsetMax, 'the JSON begins in the first bytes of a message');
-    const hash = this.#hashOf(state, key);
+    const hash = this.hashOf(state, key);
     const position = this.#makeRoom(units);
     const at = (position - this.#lapStart) * unitBytes;
     const head = at >>> 2;
@@ -195,12 +231,6 @@ export class RecordCache implements CacheStats {
     if (this.#oldest === 1) return true;
     this.#admissionTurn = (this.#admissionTurn + 1) % admissionRatio;
     return this.#admissionTurn === 0;
-  }
-
-  #hashOf(state: SlotState, key: Buffer): number {
-    const slot = state.index;
-    if (this.#stateBySlot[slot] !== state) this.#replace(state);
-    return hashIn(slot, hashOfRecordKey(key));
   }
 
   /** A reopened slot may be another copy of it, with other owner numbers. */

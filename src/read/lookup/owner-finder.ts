@@ -16,10 +16,19 @@ const wayWords = plcLetterWords + 2;
 const slotWord = plcLetterWords + 1;
 const wayBytes = 4 * wayWords;
 
+/** Of one `touch`. */
+export const touchedDidsMax = 64;
+
+/** Returns where the two ways of a DID begin. */
+function setOf(hash: number): number {
+  return (hash >>> (32 - setBits)) * 2 * wayWords;
+}
+
 /** `owner` is that of the last DID that was found. */
 export class OwnerFinder {
   readonly #lookup: SlotLookup;
   readonly #ways = new Int32Array(2 ** setBits * 2 * wayWords);
+  readonly #touchedSets = new Int32Array(touchedDidsMax);
   readonly #letters = new Int32Array(plcLetterWords);
   readonly #stateBySlot: (SlotState | undefined)[] = [];
   #state: SlotState | undefined;
@@ -28,6 +37,8 @@ export class OwnerFinder {
   misses = 0;
   evictions = 0;
   bytes = 0;
+  /** Without a use of what `touch` reads, the compiler would leave the reads out. */
+  touched = 0;
 
   constructor(lookup: SlotLookup) {
     this.#lookup = lookup;
@@ -54,12 +65,27 @@ export class OwnerFinder {
     const state = this.#lookup.stateOfHash(hash);
     this.#state = state;
     if (this.#stateBySlot[state.index] !== state) this.#replace(state);
-    const at = (hash >>> (32 - setBits)) * 2 * wayWords;
+    const at = setOf(hash);
     const way = this.#isAt(at, state) ? at : this.#isAt(at + wayWords, state) ? at + wayWords : -1;
     if (way < 0) return this.#findStored(state, at, source.latin1Slice(start, start + plcDidLength));
     this.hits++;
     this.owner = this.#ways[way + plcLetterWords]!;
     return true;
+  }
+
+  /** Reads where `find` will look for these DIDs; see `RecordCache.touch`. */
+  touch(source: Buffer, starts: Int32Array, count: number): void {
+    const ways = this.#ways;
+    const letters = this.#letters;
+    const sets = this.#touchedSets;
+    for (let index = 0; index < count; index++) {
+      readPlcLetters(source, starts[index]!, letters);
+      sets[index] = setOf(xxh32OfPlc(letters));
+    }
+    // A loop of its own, so short that the processor runs ahead over several reads.
+    let sum = 0;
+    for (let index = 0; index < count; index++) sum ^= ways[sets[index]!]!;
+    this.touched ^= sum;
   }
 
   #isAt(at: number, state: SlotState): boolean {

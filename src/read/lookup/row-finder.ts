@@ -7,9 +7,9 @@
 import { type Collection, collectionCode, indexedCollections } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, rkeyTag, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
 import { plcDidLength, plcHead } from '../../atproto/did-plc.ts';
-import { packTid, tidLength } from '../../atproto/tid.ts';
+import { packTid, tidBytes, tidLength } from '../../atproto/tid.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState } from '../../slot/table/slot-state.ts';
-import { OwnerFinder } from './owner-finder.ts';
+import { OwnerFinder, touchedDidsMax } from './owner-finder.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 const slash = 47;
@@ -17,6 +17,8 @@ const didStart = 5;
 const nsidStart = didStart + plcDidLength + 1;
 /** The rkey follows the collection's code in a key. */
 const rkeyAtOfKey = keyHeadBytes + 1;
+/** The length of the key of a record whose rkey is a TID. */
+export const tidKeyBytes = rkeyAtOfKey + tidBytes;
 const uriHead = Buffer.from('at://did:plc:', 'latin1');
 const selfText = Buffer.from('self', 'latin1');
 
@@ -45,7 +47,8 @@ function isOf({ text }: KnownCollection, source: Buffer, start: number, end: num
 export class RowFinder {
   readonly #lookup: SlotLookup;
   readonly owners: OwnerFinder;
-  readonly #tidKey = Buffer.alloc(rkeyAtOfKey + 8);
+  readonly #tidKey = Buffer.alloc(tidKeyBytes);
+  readonly #didStarts = new Int32Array(touchedDidsMax);
   readonly #selfKey = Buffer.alloc(rkeyAtOfKey + 1, rkeyTag.self);
   #state: SlotState | undefined;
   #lastCollection = knownCollections[0]!;
@@ -129,6 +132,16 @@ export class RowFinder {
     const ref = parseRecordUri(source.utf8Slice(start, end));
     this.isUri = ref !== undefined;
     return ref === undefined ? undefined : this.#keyOfRef(ref, table);
+  }
+
+  /** Reads where `anyKeyOf` will look for the owners of these URIs; see `OwnerFinder.touch`. */
+  touchOwners(source: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
+    let plcCount = 0;
+    for (let index = 0; index < count; index++) {
+      const start = starts[index]!;
+      if (ends[index]! - start >= nsidStart) this.#didStarts[plcCount++] = start + didStart;
+    }
+    this.owners.touch(source, this.#didStarts, plcCount);
   }
 
   /** Returns whether its slot knows the DID at `source[start..end)`; if so, sets `owner`. */
