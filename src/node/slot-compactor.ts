@@ -23,7 +23,7 @@ export type SlotCompactorOptions = {
 };
 
 /** Unused share of a file above which a quiet slot is compacted. */
-const unusedShareMin = 0.3;
+const unusedShareMin = 0.25;
 /** Smaller files are left alone. */
 const fileBytesMin = 128 * 2 ** 10;
 /** The share of its rows that a quiet slot may take as entries in `steadyMs`. */
