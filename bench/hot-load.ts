@@ -24,9 +24,16 @@ export async function saturate(load: GrpcLoad, method: HotMethod, durationMs: nu
   const inFlight = new Uint8Array(requests.length);
   let next = 0;
   let shared = 0;
+  /** The next request that is not in flight, or any one when all are. */
+  const take = (): number => {
+    for (let tries = 1; ; tries++) {
+      const index = next++ % requests.length;
+      if (inFlight[index] === 0 || tries === requests.length) return index;
+    }
+  };
   const worker = async (): Promise<void> => {
     for (let sentMs = systemClock.monotonicMs(); sentMs < endMs; ) {
-      const index = next++ % requests.length;
+      const index = take();
       if (inFlight[index]!++ > 0) shared++;
       await askSteps(load, requests[index]!);
       inFlight[index]!--;
