@@ -39,7 +39,6 @@ import { flushNewActors } from './table/new-actors.ts';
 import { Outbox } from './table/outbox.ts';
 import { nextResend } from './table/resend.ts';
 import { SlotState, slotTableNames, slotTables } from './table/slot-state.ts';
-import { flushUnreadRows } from './table/unread-count.ts';
 import { decodeItems, isOperatorChunk, malformed, onlyItem, type WaitingChunk, withEntries } from './waiting-chunk.ts';
 
 /** `slots` is the number of slots of the cluster. */
@@ -289,7 +288,7 @@ export class Slot implements AsyncDisposable {
       const result = this.environment.transact(() => {
         this.requireOnlyWriter();
         const done = work();
-        flushUnreadRows(this.state);
+        this.state.flushOwnerRows();
         flushNewActors(this.state);
         metaRow = putSlotMeta(this.state, this.#slots, this.#meta);
         this.#log.trim(this.#meta.cursor);

@@ -26,6 +26,8 @@ export type Scan = {
   readonly limit?: number;
 };
 
+const putNewOptions = { noOverwrite: true };
+
 /** One named sub-database with byte keys and byte values. Rows that it returns are copies. */
 export class Table {
   #db: Database<Buffer, Buffer>;
@@ -74,9 +76,24 @@ export class Table {
     void this.#db.put(key, value, options as never);
   }
 
+  /** Puts a row unless its key has one. Returns whether it did, for the cost of the put alone. */
+  putNew(key: Buffer, value: Buffer): boolean {
+    invariant(key.length <= keyBytesMax, 'a key fits the storage engine');
+    this.onWrite?.(key);
+    // The library's type declarations say that it returns nothing.
+    const isNew: unknown = this.#db.putSync(key, value, putNewOptions);
+    return isNew === true;
+  }
+
   remove(key: Buffer): void {
     this.onWrite?.(key);
     void this.#db.remove(key);
+  }
+
+  /** Removes a row. Returns whether there was one. */
+  removeExisting(key: Buffer): boolean {
+    this.onWrite?.(key);
+    return this.#db.removeSync(key);
   }
 
   scan(range: Scan): Iterable<Row> {

@@ -18,21 +18,25 @@ export function applyEdgeEffect(context: ApplyContext, effect: EdgeEffect): void
   const owner = context.state.ensureOwner(effect.subjectDid);
   if (isGatedEdge(effect)) return applyGatedEdge(context, owner, effect);
   const key = incomingEdgeKey(owner, effect);
-  if (effect.present) context.confirm(key);
-  if (context.state.rows.has(key) !== effect.present) return changeEdge(context, owner, key, effect);
-  if (context.isResent && effect.present) repeatEdge(context, owner, effect);
+  const { rows } = context.state;
+  if (!effect.present) {
+    if (rows.removeExisting(key)) noteEdge(context, owner, effect);
+    return;
+  }
+  context.confirm(key);
+  if (rows.putNew(key, emptyValue)) noteEdge(context, owner, effect);
+  else if (context.isResent) repeatEdge(context, owner, effect);
 }
 
 /** Removes an edge that its source no longer owes; of its subject only the owner need be known. */
 export function removeEdgeOf(context: ApplyContext, owner: number, effect: EdgeEffect): void {
   if (isGatedEdge(effect)) return applyGatedEdge(context, owner, effect);
-  changeEdge(context, owner, incomingEdgeKey(owner, effect), effect);
+  if (context.state.rows.removeExisting(incomingEdgeKey(owner, effect))) noteEdge(context, owner, effect);
 }
 
-function changeEdge(context: ApplyContext, owner: number, key: Buffer, effect: EdgeEffect): void {
+/** Counts and notifies of an edge whose row has come or gone. */
+function noteEdge(context: ApplyContext, owner: number, effect: EdgeEffect): void {
   const { state } = context;
-  if (effect.present) state.rows.put(key, emptyValue);
-  else state.rows.remove(key);
   const change = effect.present ? 1 : -1;
   const { actorCount, recordCount } = edgeByKind[effect.edge];
   if (actorCount !== null) addToActorCount(state, owner, actorCount, change);

@@ -4,7 +4,7 @@
  * `askedAbout` is a mark, 0 or 1, which costs no look-up where a record changes the counts anyway.
  */
 import { changedCounters, counterAt } from './counter-row.ts';
-import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+import { type SlotState, tableCode } from './slot-state.ts';
 
 /** The order is part of the stored format; append only. */
 export const actorCountNames = [
@@ -24,21 +24,15 @@ export const actorCountNames = [
 
 export type ActorCountName = (typeof actorCountNames)[number];
 
-function key(owner: number): Buffer {
-  return beginKey(owner, tableCode.actorCounts).finish();
-}
-
 /** Adds to a count. */
 export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
-  const rowKey = key(owner);
-  const row = changedCounters(state.rows.getVolatile(rowKey), actorCountNames.indexOf(name), change);
-  if (row.length === 0) state.rows.remove(rowKey);
-  else state.rows.put(rowKey, row);
+  const before = state.ownerRow(owner, tableCode.actorCounts);
+  state.putOwnerRow(owner, tableCode.actorCounts, changedCounters(before, actorCountNames.indexOf(name), change));
 }
 
 /** Returns a count. */
 export function getActorCount(state: SlotState, owner: number, name: ActorCountName): number {
-  const value = state.rows.getVolatile(key(owner));
+  const value = state.ownerRow(owner, tableCode.actorCounts);
   return value === undefined ? 0 : counterAt(value, actorCountNames.indexOf(name));
 }
 

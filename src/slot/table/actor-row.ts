@@ -13,7 +13,7 @@ import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import { countNewActor } from './new-actors.ts';
-import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
 
 export type ActorRow = {
   readonly did: string;
@@ -82,13 +82,8 @@ export function removeActor(state: SlotState, owner: number): void {
   state.touchedOwners.add(owner);
   const actor = getActor(state, owner);
   if (actor !== undefined) countNewActor(state, actor.seenMs, -1);
-  for (const table of [
-    tableCode.actor,
-    tableCode.repo,
-    tableCode.identity,
-    tableCode.ageAssurance,
-    tableCode.actorTags,
-  ])
+  removeRepo(state, owner);
+  for (const table of [tableCode.actor, tableCode.identity, tableCode.ageAssurance, tableCode.actorTags])
     state.rows.remove(beginKey(owner, table).finish());
 }
 
@@ -126,7 +121,7 @@ export type RepoRow = {
 
 /** Returns how far the repo is applied, or undefined before its first commit or snapshot. */
 export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
-  const value = state.rows.getVolatile(beginKey(owner, tableCode.repo).finish());
+  const value = state.ownerRow(owner, tableCode.repo);
   if (value === undefined) return undefined;
   const reader = new ByteReader(value);
   return {
@@ -142,12 +137,12 @@ export function putRepo(state: SlotState, owner: number, row: RepoRow): void {
   valueWriter.text(row.rev).text(row.resyncRev);
   if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
   if (row.isGivenUp) valueWriter.u8(1);
-  state.rows.put(beginKey(owner, tableCode.repo).finish(), valueWriter.finish());
+  state.putOwnerRow(owner, tableCode.repo, valueWriter.finish());
 }
 
 /** Removes the repo's row, so that its next commit counts as its first. */
 export function removeRepo(state: SlotState, owner: number): void {
-  state.rows.remove(beginKey(owner, tableCode.repo).finish());
+  state.putOwnerRow(owner, tableCode.repo, emptyValue);
 }
 
 /** The DID document when it was last resolved: JSON objects by fragment id, as they are served. */

@@ -12,6 +12,7 @@
 import { type RecordRef, readRkey, writeRecordRef, writeRkey } from '../../atproto/compact-key.ts';
 import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
 import { xxh32 } from '../../base/xxh32.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { jsonOfRow } from './applied-record.ts';
@@ -123,12 +124,16 @@ export function isEdge(state: SlotState, owner: number, { kind, subject, rkey }:
 /** Makes a record the owner's one edge to its subject; false when another one is that already. */
 export function claimEdge(state: SlotState, owner: number, { kind, subject, rkey }: SubjectEdge): boolean {
   const lookup = lookupOf(state, owner, kind, subject);
+  writeRkey(valueWriter, rkey);
+  // Most are new.
+  if (state.rows.putNew(lookup.key, valueWriter.finish())) return true;
   const entry = readEntry(state, lookup.key);
-  if (entry?.rkey !== undefined && (!lookup.isHashed || pointsAt(lookup, entry.rkey))) return false;
-  const collision = entry === undefined ? lookup : { ...lookup, key: collisionKey(lookup) };
-  if (entry?.hasCollisions === true && readEntry(state, collision.key) !== undefined) return false;
-  if (entry?.rkey === undefined) {
-    putEntry(lookup, { rkey, hasCollisions: entry?.hasCollisions === true });
+  invariant(entry !== undefined, 'what is not new is stored');
+  if (entry.rkey !== undefined && (!lookup.isHashed || pointsAt(lookup, entry.rkey))) return false;
+  const collision = { ...lookup, key: collisionKey(lookup) };
+  if (entry.hasCollisions && readEntry(state, collision.key) !== undefined) return false;
+  if (entry.rkey === undefined) {
+    putEntry(lookup, { ...entry, rkey });
     return true;
   }
   putEntry(collision, { rkey, hasCollisions: false });

@@ -199,9 +199,21 @@ function readNoticeKey(key: Buffer): { source: RecordRef; sortMs: number; notice
 export function putNotice(state: SlotState, owner: number, notice: Notice): void {
   const noticeClass = classOf(notice.reason);
   const key = noticeKey(owner, notice.sortMs, noticeClass, notice.source);
+  const fresh = encodeRow(noticeClass, rowWith(state, notice, undefined));
+  // Most are new.
+  if (state.rows.putNew(key, fresh)) {
+    if (isNoticeCounted(fresh)) changeUnreadCount(state, owner, key, 1);
+    return;
+  }
   const value = state.rows.getVolatile(key);
-  const wasCounted = value !== undefined && isNoticeCounted(value);
-  const known = value === undefined ? undefined : decodeRow(noticeClass, value, notice.subject?.did ?? '');
+  invariant(value !== undefined, 'what is not new is stored');
+  const wasCounted = isNoticeCounted(value);
+  const known = decodeRow(noticeClass, value, notice.subject?.did ?? '');
+  storeRow(state, owner, { key, noticeClass, wasCounted }, rowWith(state, notice, known));
+}
+
+/** Returns the row of a notice with one more reason; `known` is what is stored of it. */
+function rowWith(state: SlotState, notice: Notice, known: NoticeRow | undefined): NoticeRow {
   const subjectByReason = known?.subjectByReason ?? new Map<NoticeReason, RecordRef | null>();
   let mutedReasons = known?.mutedReasons ?? noReasons;
   // A reason is judged when it comes; what repeats it does not judge it again.
@@ -210,8 +222,7 @@ export function putNotice(state: SlotState, owner: number, notice: Notice): void
   subjectByReason.set(notice.reason, notice.subject);
   const isRecordGone = notice.reason === 'unverified';
   const replySender = notice.reason === 'reply' ? (notice.sender ?? state.index) : (known?.replySender ?? 0);
-  const row = { isTakenDown: notice.isTakenDown, isRecordGone, subjectByReason, replySender, mutedReasons };
-  storeRow(state, owner, { key, noticeClass, wasCounted }, row);
+  return { isTakenDown: notice.isTakenDown, isRecordGone, subjectByReason, replySender, mutedReasons };
 }
 
 /** Changes a stored notice by what `change` returns for it; undefined changes nothing. */

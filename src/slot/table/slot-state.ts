@@ -160,8 +160,8 @@ export class SlotState {
   areFilesReplaced = false;
   /** Of a reader: the slot was complete at the last look, and has not become incomplete since. */
   isKnownComplete = false;
-  /** Rows of unread counts that the transaction under way has yet to write, by owner. */
-  readonly unreadRows = new Map<number, Buffer>();
+  /** Rows that the transaction under way has yet to write, by key head; empty ones are removed. */
+  readonly #changedOwnerRows = new Map<number, Buffer>();
   /** Changes of how many actors were first seen in a minute, likewise. */
   readonly newActorsByMinute = new Map<number, number>();
 
@@ -206,6 +206,49 @@ export class SlotState {
     this.#ownerByDid.set(did, owner);
   }
 
+  /**
+   * Returns an owner's row in a table where it has one that changes often: of counts, of its repo.
+   * Such a row is written once, at the end of the transaction, which often changes it repeatedly.
+   *
+   * Returns: the row as it will be then, valid until the next read.
+   */
+  ownerRow(owner: number, table: number): Buffer | undefined {
+    const changed = this.#changedOwnerRows.get(keyHead(owner, table));
+    if (changed === undefined) return this.rows.getVolatile(beginKey(owner, table).finish());
+    return changed.length === 0 ? undefined : changed;
+  }
+
+  /** Returns a row as `ownerRow` does, to be changed in place; `bytes` zeros if there is none. */
+  changedOwnerRow(owner: number, table: number, bytes: number): Buffer {
+    const head = keyHead(owner, table);
+    const changed = this.#changedOwnerRows.get(head);
+    if (changed !== undefined && changed.length > 0) return changed;
+    const stored = this.ownerRow(owner, table);
+    const row = Buffer.allocUnsafe(stored?.length ?? bytes).fill(0);
+    // A volatile value has more memory than its length, which not every Node's `copy` respects.
+    if (stored !== undefined) for (let at = 0; at < row.length; at++) row[at] = stored[at]!;
+    this.#changedOwnerRows.set(head, row);
+    return row;
+  }
+
+  /** Puts such a row, of which this takes a copy; an empty one removes it. */
+  putOwnerRow(owner: number, table: number, row: Buffer): void {
+    const head = keyHead(owner, table);
+    const changed = this.#changedOwnerRows.get(head);
+    if (changed !== undefined && changed.length === row.length) row.copy(changed);
+    else this.#changedOwnerRows.set(head, Buffer.from(row));
+  }
+
+  /** Writes such rows, at the end of a transaction. */
+  flushOwnerRows(): void {
+    for (const [head, row] of this.#changedOwnerRows) {
+      const key = keyWriter.u32(head).finish();
+      if (row.length === 0) this.rows.remove(key);
+      else this.rows.put(key, row);
+    }
+    this.#changedOwnerRows.clear();
+  }
+
   /** Returns what has changed since the previous call. */
   takeChanges(): SlotChanges {
     const owners = [...this.touchedOwners];
@@ -223,7 +266,7 @@ export class SlotState {
   /** Sets what the next owner gets; what an aborted transaction left is dropped. */
   resetOwners(nextOwner: number): void {
     this.#ownerByDid.clear();
-    this.unreadRows.clear();
+    this.#changedOwnerRows.clear();
     this.newActorsByMinute.clear();
     this.#nextOwner = nextOwner;
   }

@@ -64,19 +64,8 @@ export function seenKey(owner: number): Buffer {
   return beginKey(owner, tableCode.notificationSeen).finish();
 }
 
-/** Returns the row as it will be when the transaction ends; valid until the next read. */
-function seenValue(state: SlotState, owner: number): Buffer | undefined {
-  return state.unreadRows.get(owner) ?? state.rows.getVolatile(seenKey(owner));
-}
-
-/** Writes the rows that a transaction changed: it often brings one owner many notices. */
-export function flushUnreadRows(state: SlotState): void {
-  for (const [owner, row] of state.unreadRows) state.rows.put(seenKey(owner), row);
-  state.unreadRows.clear();
-}
-
 function getSeenRow(state: SlotState, owner: number): SeenRow {
-  const value = seenValue(state, owner);
+  const value = state.ownerRow(owner, tableCode.notificationSeen);
   if (value === undefined) return none;
   const reader = new ByteReader(value);
   const flags = reader.u8();
@@ -93,7 +82,7 @@ function putSeenRow(state: SlotState, owner: number, { seenMs, unreadCount, reco
   valueWriter.u8(flags | marks).u32(unreadCount);
   if (seenMs !== null) writeEntryTime(valueWriter, seenMs);
   if (recountFrom !== null) valueWriter.bytes(recountFrom.subarray(keyHeadBytes));
-  state.unreadRows.set(owner, Buffer.from(valueWriter.finish()));
+  state.putOwnerRow(owner, tableCode.notificationSeen, valueWriter.finish());
 }
 
 /** Returns the first key that is in the count. */
@@ -108,19 +97,12 @@ export function getNotificationSeen(state: SlotState, owner: number): number | n
 
 /** Returns how many of the owner's notices are unread. */
 export function getUnreadCount(state: SlotState, owner: number): number {
-  return seenValue(state, owner)?.readUInt32BE(countAt) ?? 0;
+  return state.ownerRow(owner, tableCode.notificationSeen)?.readUInt32BE(countAt) ?? 0;
 }
 
 /** Returns the owner's row among those that the transaction will write. */
 function changedRow(state: SlotState, owner: number): Buffer {
-  const changed = state.unreadRows.get(owner);
-  if (changed !== undefined) return changed;
-  const value = state.rows.getVolatile(seenKey(owner));
-  const row = Buffer.allocUnsafe(value?.length ?? timeAfterCount).fill(0);
-  // A volatile value has more memory than its length, which not every Node's `copy` respects.
-  if (value !== undefined) for (let at = 0; at < row.length; at++) row[at] = value[at]!;
-  state.unreadRows.set(owner, row);
-  return row;
+  return state.changedOwnerRow(owner, tableCode.notificationSeen, timeAfterCount);
 }
 
 /** Returns whether the owner has a mark; what its next notice reads is read for that too. */

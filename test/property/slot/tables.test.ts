@@ -192,6 +192,7 @@ describe('rows read back as they were written', () => {
         for (const name of [`actor ${ofActor}`, `record ${ofRecord}`])
           meant.set(name, Math.max(0, (meant.get(name) ?? 0) + change));
       }
+      state.flushOwnerRows();
       const actorCounts = actorCountsOf(state, owner);
       const recordCounts = recordCountsOf(state, key);
       for (const name of actorCountNames) expect(actorCounts[name]).toBe(meant.get(`actor ${name}`) ?? 0);
