@@ -1,7 +1,7 @@
 /** `skyshard up` for tests, in its own process and folder, on free ports. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunFile, readRunFile } from '../../src/cli/process/run-file.ts';
@@ -66,6 +66,14 @@ export function clusterFolder(nodeCount: 1 | 2 = 2): string {
   const shards = nodeCount === 1 ? oneShard : twoShards;
   const nodes = Object.fromEntries(shards.map(({ primary }) => [primary, { host: '127.0.0.1', port: 0 }]));
   writeFileSync(join(folder, 'map.json'), JSON.stringify({ epoch: 1, slots: 4, nodes, shards }));
+  return folder;
+}
+
+/** Makes such a folder with the example in ops/, but for its ports, which are free ones. */
+export function exampleFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'skyshard-up-'));
+  const example = readFileSync(join(projectRoot, 'ops', 'two-nodes.json'), 'utf8');
+  writeFileSync(join(folder, 'map.json'), example.replaceAll(/"port": \d+/g, '"port": 0'));
   return folder;
 }
 

@@ -10,6 +10,7 @@ import { NodeClient } from '../../../src/wire/node-client.ts';
 import { nodeStatusMessage } from '../../../src/wire/node-status.ts';
 import {
   clusterFolder,
+  exampleFolder,
   type RunningCluster,
   removeFolder,
   runCommand,
@@ -24,7 +25,7 @@ let folder: string;
 let cluster: RunningCluster;
 
 beforeAll(async () => {
-  folder = clusterFolder();
+  folder = exampleFolder();
   cluster = await startCluster(folder, demo);
 }, 120_000);
 
