@@ -32,6 +32,7 @@ type RunningChild = {
 };
 
 const script = join(import.meta.dirname, 'node-child.ts');
+const preload = join(import.meta.dirname, 'planted-thread-fault.ts');
 const callTimeoutMs = 10_000;
 
 /** Returns a port that is free now. */
@@ -103,7 +104,9 @@ export class CrashCluster implements AsyncDisposable {
       serveThreads,
       crashPoint,
     };
-    const child = spawn(process.execPath, [script, JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, ['--import', preload, script, JSON.stringify(settings)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const stderr: string[] = [];
     child.stderr.on('data', (text: Buffer) => stderr.push(text.toString()));
     const exit = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
