@@ -8,6 +8,8 @@ declare module 'vitest' {
     postgresUrl: string;
     /** Which data plane is under test. */
     planeName: 'official' | 'skyshard';
+    /** Of each node of the plane under test. */
+    serveThreads: number;
     /** Which random histories to perform. */
     histories: {
       readonly firstSeed: number;

@@ -2,12 +2,13 @@
  * Prepares the packages, then runs the conformance tests.
  *
  *     node run.ts [--plane skyshard|official] [--json-file report.json] [--seeds 10]
- *         [--first-seed 1] [--shrink-seconds 60] [--mutants]
+ *         [--first-seed 1] [--shrink-seconds 60] [--serve-threads 3] [--mutants]
  *         [--topics pattern] [test file] [-t pattern]
  *
  * `--plane official` tests the official data plane instead of ours, which checks the tests.
- * `--seeds` is the number of random histories. `--mutants` plants errors instead, those
- * whose topics match, each of which must be noticed within so many.
+ * `--seeds` is the number of random histories, `--serve-threads` that of our node's threads.
+ * `--mutants` plants errors instead, those whose topics match, each of which must be noticed within
+ * so many.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -26,6 +27,7 @@ const { values, positionals } = parseArgs({
     mutants: { type: 'boolean', default: false },
     seeds: { type: 'string', default: '10' },
     'first-seed': { type: 'string', default: '1' },
+    'serve-threads': { type: 'string', default: '1' },
     'shrink-seconds': { type: 'string', default: '60' },
     topics: { type: 'string', default: '' },
     testNamePattern: { type: 'string', short: 't' },
@@ -40,6 +42,7 @@ const histories = {
   shrinkTimeMsMax: 1000 * wholeNumber(values['shrink-seconds']),
   topics: values.topics,
 };
+const serveThreads = wholeNumber(values['serve-threads']);
 const jsonFile = values['json-file'];
 
 await prepare();
@@ -55,7 +58,7 @@ const vitest = await startVitest('test', positionals, {
   watch: false,
   include: [values.mutants ? 'mutants.lane.ts' : '*.test.ts'],
   globalSetup: ['./global-setup.ts'],
-  provide: { planeName, histories } as never,
+  provide: { planeName, serveThreads, histories } as never,
   // Each file starts its own network; two at once would only compete for cores.
   fileParallelism: false,
   pool: 'forks',

@@ -14,6 +14,7 @@ import { delimiter, join } from 'node:path';
 import { installRequiredServers } from './required-servers.ts';
 
 const root = join(import.meta.dirname, '..', '..');
+const conformanceFolder = join(root, 'test', 'conformance');
 const binFolder = join(root, 'node_modules', '.bin');
 
 type Outcome = { passed: number; failed: number };
@@ -37,7 +38,13 @@ const steps: readonly Step[] = [
     name: 'conformance',
     minutesMax: 40,
     words: (report) => ['node', 'run.ts', `--json-file=${report}`],
-    cwd: join(root, 'test', 'conformance'),
+    cwd: conformanceFolder,
+  },
+  {
+    name: 'conformance-threads',
+    minutesMax: 20,
+    words: (report) => ['node', 'run.ts', '--serve-threads=3', '--seeds=3', `--json-file=${report}`, 'random.test.ts'],
+    cwd: conformanceFolder,
   },
 ];
 
@@ -86,7 +93,7 @@ function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcom
 function main(words: readonly string[]): number {
   const asked = words.filter((word) => !word.startsWith('--'));
   const chosen = steps.filter(({ name }) =>
-    asked.length > 0 ? asked.includes(name) : !(name === 'conformance' && words.includes('--skip-conformance')),
+    asked.length > 0 ? asked.includes(name) : !(name.startsWith('conformance') && words.includes('--skip-conformance')),
   );
   const command = installRequiredServers();
   if (command !== null) {

@@ -3,7 +3,7 @@ import { inject } from 'vitest';
 import type { AtNetwork } from './at-network.ts';
 import { OfficialPlane } from './official-plane.ts';
 import type { Plane } from './plane.ts';
-import { SkyshardPlane, type Topology } from './skyshard-plane.ts';
+import { SkyshardPlane, type Topology, usualTopology } from './skyshard-plane.ts';
 
 export interface PlaneOptions {
   readonly topology?: Topology;
@@ -15,13 +15,19 @@ export interface PlaneOptions {
 export async function startPlaneUnderTest(
   network: AtNetwork,
   schema: string,
-  { topology, labelers = [] }: PlaneOptions = {},
+  { topology = usualTopology, labelers = [] }: PlaneOptions = {},
 ): Promise<Plane> {
   const { plcUrl, bsyncUrl } = network.surroundings();
+  const serveThreads = inject('serveThreads');
+  // The threads of a lone node are routers too.
+  const nodes = serveThreads > 1 ? 1 : topology.nodes;
   const plane =
     inject('planeName') === 'official'
       ? await OfficialPlane.start({ ...network.surroundings(), postgresUrl: inject('postgresUrl'), schema })
-      : await SkyshardPlane.start({ pdsPort: network.pds.port, plcUrl, bsyncUrl, labelers }, topology);
+      : await SkyshardPlane.start(
+          { pdsPort: network.pds.port, plcUrl, bsyncUrl, labelers },
+          { ...topology, nodes, serveThreads },
+        );
   network.join(plane);
   return plane;
 }

@@ -28,13 +28,14 @@ interface IngestStatus {
   >;
 }
 
-/** How many slots there are, on how many nodes. */
+/** How many slots there are, on how many nodes, of how many serving threads. */
 export interface Topology {
   readonly slots: number;
   readonly nodes: number;
+  readonly serveThreads?: number;
 }
 
-const usualTopology: Topology = { slots: 16, nodes: 2 };
+export const usualTopology: Topology = { slots: 16, nodes: 2 };
 
 /** A cluster that follows the PDS from its first event. */
 export class SkyshardPlane implements Plane {
@@ -57,7 +58,7 @@ export class SkyshardPlane implements Plane {
   /** Starts the cluster, of the sources in a folder, which may happen before the PDS starts. */
   static async start(
     surroundings: PlaneSurroundings,
-    topology: Topology = usualTopology,
+    topology: Topology,
     sourceDir: string = projectDir,
   ): Promise<SkyshardPlane> {
     const folder = mkdtempSync(join(tmpdir(), 'skyshard-conformance-'));
@@ -168,6 +169,7 @@ function upArguments(
     ...['--bsync-url', bsyncUrl, '--bsync-key-file', keyPath],
     ...labelers.flatMap((labeler) => ['--labeler', labeler]),
     ...['--allow-private-hosts', '--cursor', '0', '--data-dir', dataDir, '--map', mapPath],
+    ...['--serve-threads', String(topology.serveThreads ?? 1)],
     ...['--router-port', '0', '--http2-port', '0', '--ingest-port', '0'],
   ];
 }
