@@ -5,7 +5,7 @@
  * format; later runs start on the same folders. Benches measure the processes, by their ids.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readMapFile, withRealPorts } from '../src/cli/map-file.ts';
 import type { OutsideEntry } from '../src/entry/entry.ts';
@@ -24,6 +24,8 @@ const settleTimeoutMs = 600_000;
 const formatFolders = ['src/atproto', 'src/entry', 'src/log', 'src/slot', 'src/storage'];
 
 export type BoxOptions = ProcessOptions & {
+  /** Runs on a copy of the data, so that several boxes can run at once. */
+  readonly onCopy?: boolean;
   readonly network: ServingNetworkOptions;
   readonly print: (line: string) => void;
 };
@@ -44,6 +46,7 @@ export type ProcessOptions = {
 
 export type Box = {
   readonly port: number;
+  readonly http2Port: number;
   readonly pools: RequestPools;
   /** Process ids by name: `router`, `n0`, `n1`, … */
   readonly pids: Readonly<Record<string, number>>;
@@ -110,10 +113,12 @@ async function stopAll(children: readonly BenchChild[]): Promise<void> {
   for (const child of [...children].reverse()) await child[Symbol.asyncDispose]();
 }
 
+type ReadyPorts = { readonly port: number; readonly routerPort?: number; readonly http2Port: number };
+
 /** Returns where a router answers. */
-function portOf(child: BenchChild): number {
-  const { ports } = child.ready as { readonly ports: { readonly port: number; readonly routerPort?: number } };
-  return ports.routerPort ?? ports.port;
+function portsOf(child: BenchChild): Pick<Box, 'port' | 'http2Port'> {
+  const { ports } = child.ready as { readonly ports: ReadyPorts };
+  return { port: ports.routerPort ?? ports.port, http2Port: ports.http2Port };
 }
 
 /** Loads the network, and keeps the keys that requests use. */
@@ -150,8 +155,9 @@ export async function loadEntries(
         await log.waitForCapacity();
       }
       await Promise.all(durable);
-      await settle(portOf(children.at(-1)!));
-      await options.whenSettled?.(portOf(children.at(-1)!));
+      const { port } = portsOf(children.at(-1)!);
+      await settle(port);
+      await options.whenSettled?.(port);
     } finally {
       await log[Symbol.asyncDispose]();
       await caller[Symbol.asyncDispose]();
@@ -189,14 +195,19 @@ export async function preparedBox(options: BoxOptions): Promise<string> {
 
 /** Starts a box over a network, which is loaded first unless an earlier run did. */
 export async function startBox(options: BoxOptions): Promise<Box> {
-  const dataDir = await preparedBox(options);
+  const prepared = await preparedBox(options);
+  const dataDir = options.onCopy === true ? mkdtempSync(join(benchCacheFolder(), 'box-copy-')) : prepared;
+  if (dataDir !== prepared) cpSync(prepared, dataDir, { recursive: true });
   const pools = JSON.parse(readFileSync(join(dataDir, 'pools.json'), 'utf8')) as RequestPools;
   const { children, names } = await startProcesses(dataDir, options);
   return {
-    port: portOf(children.at(-1)!),
+    ...portsOf(children.at(-1)!),
     pools,
     pids: Object.fromEntries(names.map((name, index) => [name, children[index]!.pid])),
     dataDir,
-    [Symbol.asyncDispose]: () => stopAll(children),
+    [Symbol.asyncDispose]: async () => {
+      await stopAll(children);
+      if (dataDir !== prepared) rmSync(dataDir, { recursive: true, force: true });
+    },
   };
 }

@@ -1,7 +1,7 @@
 /** Measures a prepared method on a plane: rate and server CPU at saturation, latencies at half. */
 import { systemClock } from '../src/base/clock.ts';
 import type { GrpcLoad } from './grpc-load.ts';
-import { askSteps, type HotMethod } from './hot-request.ts';
+import { type Asking, askSteps, type HotMethod } from './hot-request.ts';
 import { LatencyRecorder, type Percentiles, runOpenLoop } from './report.ts';
 
 /** Requests in flight at saturation; also the count of connections. */
@@ -16,7 +16,7 @@ export type Saturation = {
 };
 
 /** Keeps every connection busy for a time. Errors: the first request that fails. */
-export async function saturate(load: GrpcLoad, method: HotMethod, durationMs: number): Promise<Saturation> {
+export async function saturate(load: Asking, method: HotMethod, durationMs: number): Promise<Saturation> {
   const { requests } = method;
   const recorder = new LatencyRecorder();
   const startMs = systemClock.monotonicMs();

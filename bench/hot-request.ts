@@ -29,8 +29,11 @@ export function callsOf(request: HotRequest): readonly Call[] {
   return request.flat();
 }
 
+/** A client, over HTTP/1.1 or HTTP/2. */
+export type Asking = Pick<GrpcLoad, 'ask'>;
+
 /** Sends a request. Errors: the first call that fails. */
-export async function askSteps(load: GrpcLoad, request: HotRequest): Promise<void> {
+export async function askSteps(load: Asking, request: HotRequest): Promise<void> {
   for (const step of request) {
     if (step.length === 1) await load.ask(step[0]!.bytes);
     else await Promise.all(step.map(({ bytes }) => load.ask(bytes)));
