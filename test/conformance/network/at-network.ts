@@ -12,6 +12,7 @@ import { Client as PlcClient } from '@did-plc/lib';
 import { bsyncApiKey } from './bsync-writer.ts';
 import { freePort } from './free-port.ts';
 import { type BsyncHeads, type Plane, planeClient } from './plane.ts';
+import type { SeedAppView } from './seed-tables.ts';
 
 const accountsMax = 1000;
 const idlePollMs = 200;
@@ -36,6 +37,8 @@ export interface AtNetworkOptions {
 export class AtNetwork extends TestNetworkNoAppView {
   readonly bsync: TestBsync;
   readonly appViews: readonly AppViewIdentity[];
+  /** What official seeds take for the AppView; only the oracle sets it. */
+  bsky: SeedAppView | undefined;
   readonly #planes: Plane[] = [];
 
   constructor(plc: TestPlc, pds: TestPds, bsync: TestBsync, appViews: readonly AppViewIdentity[]) {
@@ -108,6 +111,14 @@ export class AtNetwork extends TestNetworkNoAppView {
     if (data.cursor !== undefined && data.repos.length >= accountsMax)
       throw new Error('too many accounts for one page');
     return data.repos.map(({ did }) => did);
+  }
+
+  /** Gives an account a handle that its host denies, so that no plane shows any. */
+  async dropHandle(did: string): Promise<void> {
+    const { plcClient, plcRotationKey, sequencer } = this.pds.ctx;
+    const handle = `dropped-${did.slice('did:plc:'.length)}.test` as const;
+    await plcClient.updateHandle(did, plcRotationKey, handle);
+    await sequencer.sequenceIdentity(did as `did:plc:${string}`, handle);
   }
 
   /** Makes the header by which a user of the PDS authenticates to an AppView directly. */

@@ -6,6 +6,7 @@
  */
 import { RecordRef, SeedClient } from '@atproto/dev-env';
 import type { AtNetwork } from './at-network.ts';
+import { BsyncWriter } from './bsync-writer.ts';
 
 type Client = SeedClient<AtNetwork>;
 type Handle = Parameters<Client['createAccount']>[1]['handle'];
@@ -77,6 +78,11 @@ export class PrefixedSeedClient extends SeedClient<AtNetwork> {
     // The official plane never notifies an author of a reply indexed before the post.
     await this.network.processOfficial();
     return await super.reply(...args);
+  }
+
+  override async mute(...[from, to]: Parameters<Client['mute']>): ReturnType<Client['mute']> {
+    // As the AppView does, which not every network has.
+    await new BsyncWriter(this.network.bsync.url).mute('ADD', from, to);
   }
 
   override async uploadFile(

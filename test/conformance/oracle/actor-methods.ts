@@ -36,7 +36,6 @@ export const actorMethods: readonly MethodRow[] = [
     variant: 'with age assurance',
     requests: ({ dids }) => [{ dids, returnAgeAssuranceForDids: dids }, ...dids.map((did) => oneAge(did))],
     isFilled: (answer) => listOf(answer, 'actors').some(isAgeKnown),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getDidsByHandles',
@@ -110,8 +109,6 @@ export const actorMethods: readonly MethodRow[] = [
       ];
     },
     isFilled: (answer) => listOf(answer, 'labels').length > 0,
-    // Only operators have set any.
-    mayBeEmpty: 'always',
   },
   { method: 'ping', requests: () => [{}], isFilled: () => true },
 ];

@@ -6,7 +6,8 @@
  * between, so that runs differ only in DIDs, rkeys and times that the PDS writes.
  */
 import type { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
-import { RecordWriter, type StoredRecord } from './record-writer.ts';
+import type { SiteRecord } from './facts.ts';
+import { type RecordBody, RecordWriter, type StoredRecord } from './record-writer.ts';
 
 const names = ['ann', 'ben', 'cat', 'dee', 'eli', 'fay', 'gus', 'hal'] as const;
 const missingDid = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
@@ -20,6 +21,7 @@ export interface ChurnRecords {
   readonly byLabel: ReadonlyMap<string, StoredRecord>;
   /** DIDs and URIs that were never on the network. */
   readonly missing: { readonly did: string; readonly postUri: string };
+  readonly siteRecords: readonly SiteRecord[];
 }
 
 interface Churn {
@@ -48,8 +50,9 @@ export async function churnSeed(seed: PrefixedSeedClient): Promise<ChurnRecords>
   await writeGraph(churn, missing.did);
   await writeDeclarations(churn);
   await writeInvalid(churn);
+  const siteRecords = await writeSites(churn);
   await churn.writer.settle();
-  return { writer: churn.writer, byLabel: churn.byLabel, missing };
+  return { writer: churn.writer, byLabel: churn.byLabel, missing, siteRecords };
 }
 
 /** Returns a record of the seed by its label. */
@@ -253,6 +256,23 @@ async function writeDeclarations(churn: Churn): Promise<void> {
   await write(churn, 'ann verifies ben', 'ann', 'app.bsky.graph.verification', claim);
   const germ = { version: '1.0.0', currentKey: { $bytes: 'aGVsbG8' } };
   await writer.put('eli', 'com.germnetwork.declaration', 'self', germ);
+}
+
+/** Writes a publication, one document of it and another of the web. */
+async function writeSites({ writer }: Churn): Promise<readonly SiteRecord[]> {
+  const written: SiteRecord[] = [];
+  const write = async (by: string, collection: string, body: RecordBody): Promise<string> => {
+    const { uri, cid } = await writer.create(by, collection, body);
+    written.push({ uri, cid, record: { $type: collection, ...body } });
+    return uri;
+  };
+  const site = await write('ann', 'site.standard.publication', { name: 'a site', url: 'https://example.com' });
+  for (const [by, of] of [
+    ['ben', site],
+    ['cat', 'https://example.com'],
+  ] as const)
+    await write(by, 'site.standard.document', { site: of, title: `of ${by}`, publishedAt: now() });
+  return written;
 }
 
 async function writeInvalid(churn: Churn): Promise<void> {

@@ -9,6 +9,8 @@ export interface Facts {
   readonly dids: readonly string[];
   /** Handles of active accounts; hosts need not answer for the others. */
   readonly handles: readonly string[];
+  /** Accounts whose host does not confirm their handle. */
+  readonly unconfirmedDids: ReadonlySet<string>;
   /** Well-formed DIDs of nobody. */
   readonly unknownDids: readonly string[];
   /** URIs of records that are gone or never existed. */
@@ -141,6 +143,7 @@ export async function readFacts(
   return {
     dids: actors.map(({ did }) => did).sort((a, b) => count(b) - count(a)),
     handles: actors.flatMap(({ handle, upstreamStatus }) => (handle === null || upstreamStatus ? [] : [handle])),
+    unconfirmedDids: new Set(actors.flatMap(({ did, handle }) => (handle === null ? [did] : []))),
     unknownDids,
     goneUris: [...gone, `at://${unknownDids[0]}/app.bsky.feed.post/${unknownRkey}`],
     urisByCollection,

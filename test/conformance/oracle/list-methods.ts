@@ -5,6 +5,7 @@ import {
   anyIn,
   batches,
   eachActor,
+  eachPair,
   listOf,
   type MethodName,
   type MethodRow,
@@ -31,11 +32,6 @@ function listsAndOthers(facts: Facts): readonly string[] {
   return [...lists(facts), ...gone, ...urisOf(facts, 'app.bsky.feed.post').slice(0, 1), ...malformed];
 }
 
-function eachPair(facts: Facts): readonly Request[] {
-  const dids = [...facts.dids, facts.unknownDids[0]!, ''];
-  return dids.flatMap((actorDid) => dids.map((targetDid) => ({ actorDid, targetDid })));
-}
-
 function eachActorAndList(facts: Facts): readonly Request[] {
   return [...facts.dids, facts.unknownDids[0]!].flatMap((actorDid) =>
     listsAndOthers(facts).map((listUri) => ({ actorDid, listUri })),
@@ -48,7 +44,6 @@ function listsOfActor(method: MethodName): MethodRow {
     requests: eachActor,
     paging: { field: 'listUris', sortUri: String, compare: 'whole' },
     isFilled: anyIn('listUris'),
-    mayBeEmpty: 'always',
   };
 }
 
@@ -61,14 +56,12 @@ export const listMethods: readonly MethodRow[] = [
     method: 'getListCount',
     requests: (facts) => listsAndOthers(facts).map((listUri) => ({ listUri })),
     isFilled: (answer) => 'count' in answer,
-    mayBeEmpty: 'always',
   },
   {
     method: 'getListCounts',
     requests: (facts) =>
       batches(lists(facts), [...facts.goneUris, ...malformed]).map((uris) => ({ refs: uris.map((uri) => ({ uri })) })),
     isFilled: someOf('listItems'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getListMembers',
@@ -78,7 +71,6 @@ export const listMethods: readonly MethodRow[] = [
       ),
     paging: { field: 'listitems', sortUri: itemUri, compare: 'whole' },
     isFilled: anyIn('listitems'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getListMembers',
@@ -86,7 +78,6 @@ export const listMethods: readonly MethodRow[] = [
     requests: (facts) => lists(facts).map((listUri) => ({ listUri, viewerDid: listUri.split('/')[2]! })),
     paging: { field: 'listitems', sortUri: itemUri, compare: 'whole' },
     isFilled: (answer) => listOf(answer, 'listitems').some((item) => (item as Answer)['subjectOptedOut'] === true),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getListMembership',
@@ -98,7 +89,6 @@ export const listMethods: readonly MethodRow[] = [
         })),
       ),
     isFilled: someOf('listitemUris'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getReferencelistoptoutsByActorAndSubjects',
@@ -110,37 +100,31 @@ export const listMethods: readonly MethodRow[] = [
         })),
       ),
     isFilled: someOf('uris'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getListFeed',
     requests: (facts) => listsAndOthers(facts).map((listUri) => ({ listUri })),
     paging: { field: 'items', sortUri: itemUri, compare: 'whole' },
     isFilled: anyIn('items'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getBidirectionalBlockViaList',
     requests: eachPair,
     isFilled: (answer) => 'listUri' in answer,
-    mayBeEmpty: 'always',
   },
   {
     method: 'getActorMutesActorViaList',
     requests: eachPair,
     isFilled: (answer) => 'listUri' in answer,
-    mayBeEmpty: 'always',
   },
   {
     method: 'getBlocklistSubscription',
     requests: eachActorAndList,
     isFilled: (answer) => 'listblockUri' in answer,
-    mayBeEmpty: 'always',
   },
   {
     method: 'getMutelistSubscription',
     requests: eachActorAndList,
     isFilled: (answer) => answer['subscribed'] === true,
-    mayBeEmpty: 'always',
   },
 ];

@@ -6,7 +6,7 @@ const names = ['una', 'vic', 'wes', 'xia', 'yan', 'zed'] as const;
 const postCollection = 'app.bsky.feed.post';
 
 /** Runs the seed; every plane has settled when it returns. */
-export async function listSeed(seed: PrefixedSeedClient): Promise<void> {
+export async function listSeed(seed: PrefixedSeedClient): Promise<Lists> {
   const writer = new RecordWriter(seed);
   for (const name of names) {
     const handle = `${name}.test` as const;
@@ -19,9 +19,10 @@ export async function listSeed(seed: PrefixedSeedClient): Promise<void> {
   await writer.settle();
   await writeGates(writer, lists);
   await writer.settle();
+  return lists;
 }
 
-interface Lists {
+export interface Lists {
   readonly moderation: StoredRecord;
   readonly curation: StoredRecord;
   readonly reference: StoredRecord;
@@ -42,6 +43,7 @@ async function writeLists(writer: RecordWriter): Promise<Lists> {
     [moderation, 'wes'],
     [curation, 'xia'],
     [reference, 'yan'],
+    [reference, 'wes'],
   ] as const) {
     const body = { subject: writer.did(name), list: of.uri, createdAt: now() };
     await writer.create('una', 'app.bsky.graph.listitem', body);
@@ -54,6 +56,9 @@ async function writeListUses(writer: RecordWriter, lists: Lists): Promise<void> 
   const foreign = { subject: writer.did('zed'), list: lists.moderation.uri, createdAt: now() };
   await writer.create('vic', 'app.bsky.graph.listitem', foreign);
   await writer.create('xia', 'app.bsky.graph.listblock', { subject: lists.moderation.uri, createdAt: now() });
+  // One member of the list is hidden, and who is no member opts out in vain.
+  for (const name of ['yan', 'vic'])
+    await writer.create(name, 'app.bsky.graph.referencelistoptout', { subject: lists.reference.uri, createdAt: now() });
   const pack = { name: 'a pack', list: lists.reference.uri, feeds: [], createdAt: now() };
   const starterPack = await writer.create('una', 'app.bsky.graph.starterpack', pack);
   const profile = { displayName: 'zed', joinedViaStarterPack: starterPack, createdAt: now() };

@@ -63,6 +63,24 @@ export function eachActor(facts: Facts): readonly { readonly actorDid: string }[
   return [...facts.dids, ...facts.unknownDids, 'nonsense', ''].map((actorDid) => ({ actorDid }));
 }
 
+const pairedSample = 16;
+/** Collections whose records relate actors. */
+const relating = /\/app\.bsky\.graph\.(?:block|list|listblock|listitem)\//;
+
+/** Actors whose pairs are asked about: those whom blocks and lists relate, and some others. */
+export function pairedActors({ dids, recordByUri }: Facts): readonly string[] {
+  const related = [...recordByUri].filter(([uri]) => relating.test(uri));
+  const named = related.flatMap(([uri, { json }]) => `${uri} ${json}`.match(/did:[a-z]+:[\w.:%-]+/g) ?? []);
+  const paired = new Set([...dids.slice(0, pairedSample), ...named]);
+  return dids.filter((did) => paired.has(did));
+}
+
+/** Pairs of these actors, and of them with unknown and malformed DIDs. */
+export function eachPair(facts: Facts): readonly Request[] {
+  const dids = [...pairedActors(facts), facts.unknownDids[0]!, ''];
+  return dids.flatMap((actorDid) => dids.map((targetDid) => ({ actorDid, targetDid })));
+}
+
 /** True when a repeated field has an item. */
 export function anyIn(field: string): (answer: Answer) => boolean {
   return (answer) => listOf(answer, field).length > 0;

@@ -1,6 +1,6 @@
 /** Rows of the oracle's table: mutes, bookmarks, drafts, subscriptions and preferences. */
 import { type Facts, urisOf } from './facts.ts';
-import { anyIn, batches, eachActor, listOf, type MethodRow, type Paging, type Request } from './method-row.ts';
+import { anyIn, batches, eachActor, eachPair, listOf, type MethodRow, type Paging } from './method-row.ts';
 
 const malformed = ['nonsense', ''] as const;
 /** The order of private writes is theirs alone, so their items are never ties. */
@@ -14,25 +14,18 @@ function posts(facts: Facts): readonly string[] {
   return urisOf(facts, 'app.bsky.feed.post');
 }
 
-function eachPair(facts: Facts): readonly Request[] {
-  const dids = [...facts.dids, facts.unknownDids[0]!, ''];
-  return dids.flatMap((actorDid) => dids.map((targetDid) => ({ actorDid, targetDid })));
-}
-
 /** What actors keep to themselves. */
 export const privateMethods: readonly MethodRow[] = [
   {
     method: 'getActorMutesActor',
     requests: eachPair,
     isFilled: (answer) => Object.values(answer).includes(true),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getMutes',
     requests: eachActor,
     paging: inOrder('mutes'),
     isFilled: anyIn('mutes'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getThreadMutesOnSubjects',
@@ -41,14 +34,12 @@ export const privateMethods: readonly MethodRow[] = [
         batches(posts(facts), [...facts.goneUris, ...malformed]).map((threadRoots) => ({ ...actor, threadRoots })),
       ),
     isFilled: (answer) => listOf(answer, 'muted').includes(true),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getActorBookmarks',
     requests: eachActor,
     paging: inOrder('bookmarks'),
     isFilled: anyIn('bookmarks'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getBookmarksByActorAndSubjects',
@@ -57,21 +48,18 @@ export const privateMethods: readonly MethodRow[] = [
         batches(posts(facts), [...facts.goneUris, ...malformed]).map((uris) => ({ ...actor, uris })),
       ),
     isFilled: (answer) => JSON.stringify(answer).includes('at://'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getActorDrafts',
     requests: eachActor,
     paging: inOrder('drafts'),
     isFilled: anyIn('drafts'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getActivitySubscriptionDids',
     requests: eachActor,
     paging: inOrder('dids'),
     isFilled: anyIn('dids'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getActivitySubscriptionsByActorAndSubjects',
@@ -80,12 +68,10 @@ export const privateMethods: readonly MethodRow[] = [
         batches(facts.dids, [...facts.unknownDids, ...malformed]).map((subjectDids) => ({ ...actor, subjectDids })),
       ),
     isFilled: (answer) => JSON.stringify(answer).includes('"subjectDid"'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getNotificationPreferences',
     requests: (facts) => batches(facts.dids, [...facts.unknownDids, ...malformed]).map((dids) => ({ dids })),
     isFilled: (answer) => JSON.stringify(answer).includes('"entry"'),
-    mayBeEmpty: 'always',
   },
 ];

@@ -9,6 +9,7 @@ import {
   listOf,
   type MethodRow,
   type Paging,
+  pairedActors,
   type Request,
   someOf,
 } from './method-row.ts';
@@ -94,7 +95,7 @@ export const suggestionMethods: readonly MethodRow[] = [
     method: 'getFollowSuggestions',
     variant: 'relative to an actor',
     requests: (facts) => {
-      const dids = [...facts.dids, facts.unknownDids[0]!];
+      const dids = [...pairedActors(facts), facts.unknownDids[0]!];
       return dids.flatMap((actorDid) => dids.map((relativeToDid) => ({ actorDid, relativeToDid, limit: 10 })));
     },
     isFilled: anyIn('dids'),
@@ -104,20 +105,17 @@ export const suggestionMethods: readonly MethodRow[] = [
     variant: 'of operators',
     requests: (facts) => eachActor(facts).flatMap((actor) => [0, 100].map((limit) => ({ ...actor, limit }))),
     isFilled: anyIn('dids'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getSuggestedFeeds',
     requests: (facts) => [...facts.dids.slice(0, 2), ''].map((actorDid) => ({ actorDid })),
     paging: { field: 'uris', sortUri: () => '', compare: 'whole' },
     isFilled: anyIn('uris'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getSuggestedEntities',
     requests: () => [{}],
     isFilled: anyIn('entities'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getVerificationsIssued',
@@ -127,7 +125,6 @@ export const suggestionMethods: readonly MethodRow[] = [
     }),
     paging: verificationPaging,
     isFilled: anyIn('verifications'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getVerificationsReceived',
@@ -137,7 +134,6 @@ export const suggestionMethods: readonly MethodRow[] = [
     }),
     paging: verificationPaging,
     isFilled: anyIn('verifications'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getAllLabelers',
@@ -182,6 +178,7 @@ export const suggestionMethods: readonly MethodRow[] = [
   {
     method: 'getSitemapPage',
     requests: () => [{ type: 1, date: timestamp(0), bucket: 1 }, {}],
+    // Pages are of slots, which the official plane lacks, so only those of none are compared.
     isFilled: () => false,
     mayBeEmpty: 'always',
   },
@@ -196,7 +193,6 @@ export const suggestionMethods: readonly MethodRow[] = [
     },
     normalise: withoutTimesOfSites,
     isFilled: anyIn('documents'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getSiteStandardRecordsByRef',
@@ -214,6 +210,5 @@ export const suggestionMethods: readonly MethodRow[] = [
     },
     normalise: withoutTimesOfSites,
     isFilled: anyIn('documents'),
-    mayBeEmpty: 'always',
   },
 ];
