@@ -14,18 +14,29 @@ function pathIn(nodeDir: string): string {
   return join(nodeDir, 'planted-fault');
 }
 
+/** There once the thread hangs. */
+function hangsPathIn(nodeDir: string): string {
+  return join(nodeDir, 'thread-hangs');
+}
+
 /** Has the thread do this. It hangs until `endHang`. */
 export function plantFault(nodeDir: string, fault: ThreadFault): void {
   writeFileSync(pathIn(nodeDir), fault);
+}
+
+export function isHanging(nodeDir: string): boolean {
+  return existsSync(hangsPathIn(nodeDir));
 }
 
 export function endHang(nodeDir: string): void {
   rmSync(pathIn(nodeDir));
 }
 
-function commit(path: string): void {
+function commit(nodeDir: string): void {
+  const path = pathIn(nodeDir);
   const fault = existsSync(path) ? readFileSync(path, 'utf8') : '';
   if (fault === 'hang') {
+    writeFileSync(hangsPathIn(nodeDir), '');
     const never = new Int32Array(new SharedArrayBuffer(4));
     while (existsSync(path)) Atomics.wait(never, 0, 0, checkMs);
   }
@@ -37,6 +48,5 @@ function commit(path: string): void {
 }
 
 if (!isMainThread && workerData?.thread === 1) {
-  const path = pathIn(workerData.settings.dataDir);
-  setInterval(() => commit(path), checkMs).unref();
+  setInterval(() => commit(workerData.settings.dataDir), checkMs).unref();
 }

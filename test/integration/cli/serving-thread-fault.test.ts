@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GrpcLoad, grpcRequest } from '../../../bench/grpc-load.ts';
 import { readRunFile } from '../../../src/cli/process/run-file.ts';
 import { decodeMessage, encodeMessage } from '../../../src/proto/codec.ts';
-import { endHang, plantFault } from '../../support/planted-thread-fault.ts';
+import { endHang, isHanging, plantFault } from '../../support/planted-thread-fault.ts';
 import { clusterFolder, type RunningCluster, removeFolder, startCluster } from '../../support/running-cluster.ts';
 import { projectRoot } from '../../support/source-scan.ts';
 import { until } from '../../support/until.ts';
@@ -70,6 +70,7 @@ describe('a serving thread that hangs', () => {
     const loads = Array.from({ length: 24 }, () => new GrpcLoad(cluster.run.router.port, 1));
     for (const load of loads) await mutesSeenBy(load);
     plantFault(nodeDir, 'hang');
+    await until(() => isHanging(nodeDir));
     // Which connections are of that thread, only their silence says.
     const free = new Set<GrpcLoad>();
     const askedAll = loads.map((load) =>
