@@ -145,6 +145,15 @@ describe.each([{ slots: 2 }, { slots: 8 }])('lists over $slots slots', ({ slots 
     expect((await membersOf(reference)).flat()).toHaveLength(members.length);
   });
 
+  it('ends with a full page where only members who opted out follow', async () => {
+    const list = lists.list(alice, 'referencelist');
+    for (const member of members) lists.add(list, member);
+    lists.optOut(members[0]!, list);
+    lists.optOut(members[1]!, list);
+    const sizes = (await membersOf(list, 1)).map((page) => page.length);
+    expect(sizes).toEqual(members.slice(2).map(() => 1));
+  });
+
   it('finds the record by which an actor blocks a list, also of a list that does not exist', async () => {
     const list = lists.list(bob, 'modlist');
     const [first, second] = [lists.block(alice, list), lists.block(alice, list)];

@@ -56,13 +56,15 @@ export function* writeListMembers(
     const rows = [...walkRows(state.rows, from, limit + 1)];
     isEnd = rows.length <= limit;
     for (const { key, value } of rows) {
-      if (shown === limit || read++ === membersReadMax) {
+      const isOut = optOuts.has(value);
+      const isShown = !isOut || isOwner;
+      // A full page goes on only if another member is shown.
+      if ((isShown && shown === limit) || read++ === membersReadMax) {
         into.textField(memberFields.cursor, keyToken(last!, walk.prefix.length));
         return;
       }
       last = key;
-      const isOut = optOuts.has(value);
-      if (!isOut || isOwner) {
+      if (isShown) {
         shown++;
         writeMember(into, list, readListMember(key, value, walk.prefix.length), isOut);
       }
