@@ -99,7 +99,7 @@ export class SlotCompactor {
     };
     let compaction: Compaction | null = null;
     try {
-      compaction = Compaction.begin(slot.environment);
+      compaction = Compaction.begin(slot.environment, () => slot.requireOnlyWriter());
       for (let isCopied = false; !isCopied; ) {
         if (this.#stop.signal.aborted) return await compaction.abandon();
         const endMs = clock.monotonicMs() + stepMs;
@@ -108,7 +108,7 @@ export class SlotCompactor {
         await clock.sleep(restMs, this.#stop.signal);
       }
       await compaction.settle();
-      compaction.replace(() => slot.requireOnlyWriter());
+      compaction.replace();
       slot.state.areFilesReplaced = true;
       onReplaced(slot);
       set({ phase: 'done', ...compaction.progress });

@@ -13,6 +13,7 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reachCrashPoint } from '../base/crash-point.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError, invariant } from '../base/invariant.ts';
 import { asStorageError, Environment, environmentFiles, keyAfter, keyBytesMax, type Table } from './environment.ts';
 
@@ -57,6 +58,8 @@ export function leafBytesOf(keyBytes: number, valueBytes: number): number {
 
 export class Compaction {
   readonly #source: Environment;
+  /** Throws when another process has written to the source; used in its transactions. */
+  readonly #requireOnlyWriter: () => void;
   readonly #path: string;
   #target: Environment;
   readonly #tables: readonly Table[];
@@ -69,9 +72,10 @@ export class Compaction {
   #rowsDone = 0;
   #isSettled = false;
 
-  private constructor(source: Environment, path: string, target: Environment) {
+  private constructor(source: Environment, target: Environment, requireOnlyWriter: () => void) {
     this.#source = source;
-    this.#path = path;
+    this.#requireOnlyWriter = requireOnlyWriter;
+    this.#path = target.path;
     this.#target = target;
     this.#tables = source.tableNames.map((name) => source.table(name));
     this.#again = this.#tables.map(() => new Set());
@@ -83,13 +87,22 @@ export class Compaction {
     }
   }
 
-  /** Errors: DataPlaneError `StorageFull` when the disk has no room for a second copy. */
-  static begin(source: Environment): Compaction {
-    const path = join(source.path, folderName);
-    removeUnfinished(source.path);
+  /**
+   * Begins with an empty copy. What `requireOnlyWriter` throws ends this, and `replace`.
+   *
+   * Errors: DataPlaneError `StorageFull` when the disk has no room for a second copy.
+   */
+  static begin(source: Environment, requireOnlyWriter: () => void): Compaction {
     source.requireRoom(source.pageBytes);
     const { mapBytes, tableNames: tables } = source;
-    return new Compaction(source, path, Environment.open({ path, mapBytes, tables, isDurable: false }));
+    const path = join(source.path, folderName);
+    // Under the lock of writes: it must not remove what another process is about to rename.
+    const target = source.transact(() => {
+      requireOnlyWriter();
+      removeUnfinished(source.path);
+      return Environment.open({ path, mapBytes, tables, isDurable: false });
+    });
+    return new Compaction(source, target, requireOnlyWriter);
   }
 
   get progress(): CompactionProgress {
@@ -162,38 +175,49 @@ export class Compaction {
   /**
    * Brings what is copied to disk, without holding the thread, and from then on each transaction.
    *
-   * Errors: as `copySome`.
+   * Errors: as `copySome`; DataPlaneError `DataInUse` when another process compacts it too.
    */
   async settle(): Promise<void> {
     const file = await open(join(this.#path, environmentFiles.data), 'r');
+    // Open until the end, so that no other file can get its inode.
     try {
       await file.sync();
+      this.#requireInPlace();
+      await this.#target.close();
+      const { mapBytes, tableNames: tables } = this.#source;
+      this.#target = Environment.open({ path: this.#path, mapBytes, tables });
+      if (this.#target.inode !== (await file.stat()).ino) throw this.#inUse();
     } catch (thrown) {
       throw asStorageError(thrown, this.#path);
     } finally {
       await file.close();
     }
-    await this.#target.close();
-    const { mapBytes, tableNames: tables } = this.#source;
-    this.#target = Environment.open({ path: this.#path, mapBytes, tables });
     this.#isSettled = true;
+  }
+
+  #requireInPlace(): void {
+    if (!this.#target.isInPlace) throw this.#inUse();
+  }
+
+  #inUse(): DataPlaneError {
+    return new DataPlaneError('DataInUse', `${this.#source.path}: another process compacts it`);
   }
 
   /**
    * Copies what was written since, and goes on with the new files. Whoever else has the environment
-   * open must call `reopen` before it reads what is written after this.
-   *
-   * `requireOnlyWriter` throws when another process has written, and none can until this returns.
+   * open must call `reopen` before it reads what is written after this. No other process can write
+   * until it returns.
    *
    * Errors: DataPlaneError `StorageFull`, after which nothing has changed; abandon it. Any other
    * must end the process, which finds the old file or the new one when it starts again.
    */
-  replace(requireOnlyWriter: () => void): void {
+  replace(): void {
     invariant(this.#isSettled, 'a compaction is on disk before it replaces anything');
     this.#source.requireRoom();
     this.#source.transact(() => {
-      requireOnlyWriter();
+      this.#requireOnlyWriter();
       while (this.#againCount > 0) this.#target.transact(() => this.#copyAgain(againMax));
+      this.#requireWhole();
       reachCrashPoint('compaction-before-replace');
       renameSync(join(this.#path, environmentFiles.data), join(this.#source.path, environmentFiles.data));
       this.#goOn();
@@ -201,6 +225,17 @@ export class Compaction {
     this.#stopWatching();
     this.#source.moveTo(this.#target);
     removeUnfinished(this.#source.path);
+  }
+
+  /** What is renamed next must be the file that was copied to, with all rows. */
+  #requireWhole(): void {
+    this.#requireInPlace();
+    this.#target.refreshReads();
+    for (const [index, table] of this.#tables.entries()) {
+      const name = this.#source.tableNames[index]!;
+      const [rows, copied] = [table.rowCount, this.#target.table(name).rowCount];
+      invariant(copied === rows, `the copy of ${this.#source.path} has each row of "${name}": ${copied} of ${rows}`);
+    }
   }
 
   /** Once the data file is in its place, there is no way back. Errors: InvariantError. */

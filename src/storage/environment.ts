@@ -205,7 +205,6 @@ export class Environment {
   readonly tableNames: readonly string[];
   #root: RootDatabase<Buffer, Buffer>;
   readonly #tableByName = new Map<string, Table>();
-  /** Of the open data file. */
   #inode: number | undefined;
   /** Of files that were replaced. */
   readonly #replaced = new Map<RootDatabase<Buffer, Buffer>, NodeJS.Timeout>();
@@ -264,7 +263,12 @@ export class Environment {
     this.#replaced.set(replaced, setTimeout(close, replacedOpenMs).unref());
   }
 
-  /** False once another process has put another file in the place of the open one. */
+  /** Of the open data file. */
+  get inode(): number | undefined {
+    return this.#inode;
+  }
+
+  /** False once another file is in the place of the open one. */
   get isInPlace(): boolean {
     return inodeIn(this.path) === this.#inode;
   }

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { InvariantError } from '../../../src/base/invariant.ts';
 import { type SeededRandom, seededRandom } from '../../../src/base/seeded-random.ts';
 import { Compaction, leafBytesOf, removeUnfinished } from '../../../src/storage/compaction.ts';
 import { Environment, freeBytesMin } from '../../../src/storage/environment.ts';
@@ -29,6 +30,10 @@ afterEach(async () => {
   await environment.close();
   rmSync(folder, { recursive: true, force: true });
 });
+
+function begin(of = environment): Compaction {
+  return Compaction.begin(of, () => {});
+}
 
 function keyOf(number: number): Buffer {
   const key = Buffer.alloc(8);
@@ -93,14 +98,14 @@ it('keeps what was written at any moment of it', async () => {
   const random = seededRandom(1);
   const model = new Map<string, string>();
   for (let turn = 0; turn < 60; turn++) write(random, 500, model);
-  const compaction = Compaction.begin(environment);
+  const compaction = begin();
   const steps = copyAll(compaction, () => write(random, 20, model));
   expect(steps).toBeGreaterThan(50);
   const settled = compaction.settle();
   write(random, 3_000, model);
   await settled;
   write(random, 50, model);
-  compaction.replace(() => {});
+  compaction.replace();
   expect(sorted(rowsOf(environment))).toEqual(sorted(model));
   write(random, 500, model);
   expect(sorted(rowsOf(environment))).toEqual(sorted(model));
@@ -116,10 +121,10 @@ it('fills pages, and leaves nothing free', async () => {
   for (let turn = 0; turn < 60; turn++) write(random, 500, model);
   const live = [...model].reduce((bytes, [id, value]) => bytes + leafBytesOf(id.length / 2 - 2, value.length / 2), 0);
   expect(environment.usedBytes).toBeGreaterThan(live * 1.4);
-  const compaction = Compaction.begin(environment);
+  const compaction = begin();
   for (let isDone = false; !isDone; ) isDone = compaction.copySome(() => false);
   await compaction.settle();
-  compaction.replace(() => {});
+  compaction.replace();
   expect(environment.usedBytes).toBeLessThan(live * 1.1);
   expect(statSync(join(folder, 'slot', 'data.mdb')).size).toBe(environment.usedBytes);
 });
@@ -131,10 +136,10 @@ it('serves readers that opened the old file, before and after they open the new 
   const reader = openHere();
   try {
     for (let round = 0; round < 3; round++) {
-      const compaction = Compaction.begin(environment);
+      const compaction = begin();
       copyAll(compaction, () => {});
       await compaction.settle();
-      compaction.replace(() => {});
+      compaction.replace();
       expect(sorted(rowsOf(reader))).toEqual(sorted(model));
       reader.reopen();
       write(random, 300, model);
@@ -155,9 +160,9 @@ it('is refused, or given up, rather than that it takes the room of writes', asyn
     const fill = join(folder, 'filler');
     for (let turn = 0; turn < 10; turn++) writeTo(small, random, 500, model);
     fillDisk(fill, freeBytesMin + small.pageBytes / 2);
-    expect(() => Compaction.begin(small)).toThrow(expect.objectContaining({ code: 'StorageFull' }));
+    expect(() => begin(small)).toThrow(expect.objectContaining({ code: 'StorageFull' }));
     rmSync(fill);
-    const compaction = Compaction.begin(small);
+    const compaction = begin(small);
     compaction.copySome(() => true);
     fillDisk(fill, freeBytesMin - 2 ** 20);
     expect(() => compaction.copySome(() => true)).toThrow(expect.objectContaining({ code: 'StorageFull' }));
@@ -166,10 +171,10 @@ it('is refused, or given up, rather than that it takes the room of writes', asyn
     writeTo(small, random, 100, model);
     expect(sorted(rowsOf(small))).toEqual(sorted(model));
     rmSync(fill);
-    const next = Compaction.begin(small);
+    const next = begin(small);
     copyAll(next, () => writeTo(small, random, 20, model));
     await next.settle();
-    next.replace(() => {});
+    next.replace();
     expect(sorted(rowsOf(small))).toEqual(sorted(model));
   } finally {
     await small.close();
@@ -181,16 +186,56 @@ it('leaves nothing behind when it is abandoned, or when its process ended', asyn
   const random = seededRandom(4);
   const model = new Map<string, string>();
   write(random, 3_000, model);
-  const abandoned = Compaction.begin(environment);
+  const abandoned = begin();
   abandoned.copySome(() => true);
   write(random, 300, model);
   await abandoned.abandon();
   write(random, 300, model);
   expect(existsSync(join(folder, 'slot', 'compacting'))).toBe(false);
-  const dropped = Compaction.begin(environment);
+  const dropped = begin();
   copyAll(dropped, () => {});
   expect(existsSync(join(folder, 'slot', 'compacting'))).toBe(true);
   removeUnfinished(join(folder, 'slot'));
   expect(sorted(rowsOf(environment))).toEqual(sorted(model));
   expect(readdirSync(join(folder, 'slot')).sort()).toEqual(['data.mdb', 'lock.mdb']);
+});
+
+it('replaces nothing with a copy that lacks a row', async () => {
+  const random = seededRandom(6);
+  const model = new Map<string, string>();
+  write(random, 3_000, model);
+  const compaction = begin();
+  copyAll(compaction, () => {});
+  await compaction.settle();
+  const { inode } = environment;
+  const copy = Environment.open({ path: join(folder, 'slot', 'compacting'), mapBytes: 2 ** 28, tables });
+  const [first] = [...copy.table('one').scan({ start, end, limit: 1 })];
+  copy.transact(() => copy.table('one').remove(first!.key));
+  await copy.close();
+  expect(() => compaction.replace()).toThrow(InvariantError);
+  expect(environment.isInPlace).toBe(true);
+  await compaction.abandon();
+  await environment.close();
+  environment = openHere();
+  expect(environment.inode).toBe(inode);
+  expect(sorted(rowsOf(environment))).toEqual(sorted(model));
+});
+
+it('replaces nothing with the copy of another process', async () => {
+  const random = seededRandom(7);
+  const model = new Map<string, string>();
+  write(random, 3_000, model);
+  for (const isSettled of [false, true]) {
+    const compaction = begin();
+    copyAll(compaction, () => {});
+    if (isSettled) await compaction.settle();
+    const other = begin();
+    other.copySome(() => true);
+    const goOn = async (): Promise<void> => (isSettled ? compaction.replace() : compaction.settle());
+    await expect(goOn()).rejects.toMatchObject({ code: 'DataInUse' });
+    expect(environment.isInPlace).toBe(true);
+    await other.abandon();
+    await compaction.abandon();
+  }
+  expect(sorted(rowsOf(environment))).toEqual(sorted(model));
 });
