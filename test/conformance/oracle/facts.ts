@@ -33,7 +33,7 @@ export interface Facts {
   readonly sortedAtMsByUri: ReadonlyMap<string, number>;
   /** Replies whose root differs from that of their parent, and replies below them. */
   readonly foreignRootUris: ReadonlySet<string>;
-  /** Replies that are older than a post above them, as it came late or was replaced. */
+  /** Replies that are older than a post above them, as it came late, was replaced or was gone. */
   readonly earlyReplyUris: ReadonlySet<string>;
   /** Records other than posts that were replaced, or created again under their key. */
   readonly updatedUris: ReadonlySet<string>;
@@ -41,7 +41,7 @@ export interface Facts {
   readonly promotedUris: ReadonlySet<string>;
   /** Actors whose notices intentionally differ between the planes. */
   readonly disputedDids: ReadonlySet<string>;
-  /** Authors of posts that were gone when a reply below them was written. */
+  /** Authors of posts above a reply that was written while one of them was gone. */
   readonly answeredWhenGone: ReadonlySet<string>;
   /** Of records that exist. */
   readonly blobs: readonly BlobRef[];
@@ -87,6 +87,7 @@ export interface Scope {
   readonly dids?: readonly string[];
   readonly updatedUris?: ReadonlySet<string>;
   readonly siteRecords?: readonly SiteRecord[];
+  readonly repliesBelowGone?: ReadonlySet<string>;
   readonly answeredWhenGone?: ReadonlySet<string>;
 }
 
@@ -101,8 +102,10 @@ export async function readFacts(
   official: OfficialPlane,
   gone: readonly string[],
   everPromoted: Set<string> = new Set(),
-  { dids, updatedUris = new Set(), siteRecords = [], answeredWhenGone = new Set() }: Scope = {},
+  scope: Scope = {},
 ): Promise<Facts> {
+  const { dids, updatedUris = new Set(), siteRecords = [] } = scope;
+  const { repliesBelowGone = new Set(), answeredWhenGone = new Set() } = scope;
   const records = await official.db.db
     .selectFrom('record')
     .select(['uri', 'cid', 'json', 'indexedAt', 'takedownRef'])
@@ -156,6 +159,7 @@ export async function readFacts(
     sortedAtMsByUri,
     updatedUris,
     ...disputes,
+    earlyReplyUris: new Set([...disputes.earlyReplyUris, ...repliesBelowGone]),
     answeredWhenGone,
     blobs: [...blobs.values()],
     takenDownBlobs: await readTakenDownBlobs(official, dids),

@@ -88,7 +88,9 @@ export class Community {
   readonly mismatches: string[] = [];
   /** Records other than posts that were written more than once. */
   readonly updatedUris = new Set<string>();
-  /** Authors of posts that were gone when a reply below them was written. */
+  /** Replies that were written while a post above them was gone. */
+  readonly repliesBelowGone = new Set<string>();
+  /** Authors of all posts above those replies. */
   readonly answeredWhenGone = new Set<string>();
   readonly handles = new Map<Name, string>();
   readonly #gone = new Set<Name>();
@@ -179,7 +181,7 @@ export class Community {
         ? await this.writer.create(by, collection, full)
         : await this.writer.put(by, collection, rkey, full);
     this.trace.push(`${by} writes ${uri} ${JSON.stringify(full)}`);
-    this.#noteReply(full);
+    this.#noteReply(uri, full);
     if (existing !== undefined) {
       Object.assign(existing, { cid, body: full, exists: true });
       this.#noteUpdate(existing);
@@ -196,7 +198,7 @@ export class Community {
     const { cid } = await this.writer.put(record.by, record.collection, rkeyOf(record.uri), body);
     this.trace.push(`${record.by} ${record.exists ? 'updates' : 'recreates'} ${record.uri} ${JSON.stringify(body)}`);
     Object.assign(record, { cid, body, exists: true });
-    this.#noteReply(body);
+    this.#noteReply(record.uri, body);
     this.#noteUpdate(record);
   }
 
@@ -275,20 +277,21 @@ export class Community {
     await this.seed.uploadFile(this.writer.did(by) as `did:plc:${string}`, '', type);
   }
 
-  #noteReply({ reply }: RecordBody): void {
+  #noteReply(replyUri: string, { reply }: RecordBody): void {
     const { root, parent } = (reply ?? {}) as Partial<Record<'root' | 'parent', { readonly uri: string }>>;
-    const above = new Set([root?.uri]);
-    for (let uri = parent?.uri; uri !== undefined && !above.has(uri); ) {
+    if (root === undefined || parent === undefined) return;
+    const above = new Set([root.uri]);
+    for (let uri: string | undefined = parent.uri; uri !== undefined && !above.has(uri); ) {
       above.add(uri);
       const body = this.records.find((record) => record.uri === uri)?.body['reply'] as {
         readonly parent: { uri: string };
       };
       uri = (body as typeof body | undefined)?.parent.uri;
     }
-    for (const uri of above) {
-      const isThere = this.records.some((record) => record.uri === uri && record.exists);
-      if (uri !== undefined && !isThere) this.answeredWhenGone.add(uri.split('/')[2]!);
-    }
+    const isThere = (uri: string): boolean => this.records.some((record) => record.uri === uri && record.exists);
+    if ([...above].every(isThere)) return;
+    this.repliesBelowGone.add(replyUri);
+    for (const uri of above) this.answeredWhenGone.add(uri.split('/')[2]!);
   }
 
   #noteUpdate({ collection, uri }: MadeRecord): void {

@@ -68,6 +68,7 @@ export async function performHistory(stage: Stage, history: readonly Operation[]
     dids: community.dids(),
     updatedUris: community.updatedUris,
     siteRecords: community.siteRecords(),
+    repliesBelowGone: community.repliesBelowGone,
     answeredWhenGone: community.answeredWhenGone,
   });
   return { community, facts };
