@@ -6,10 +6,10 @@
  * of it would be of little use. Quiet is what would need a day for a twentieth of its rows.
  */
 import type { Clock } from '../base/clock.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import { packedBytesOf } from '../slot/packed-bytes.ts';
 import type { Slot } from '../slot/slot.ts';
-import { Compaction } from '../storage/compaction.ts';
+import { Compaction, type CompactionProgress } from '../storage/compaction.ts';
 import type { SlotCompaction } from '../wire/slot-compaction.ts';
 
 export type SlotCompactorOptions = {
@@ -36,6 +36,9 @@ const judgeShare = 0.01;
 const stepMs = 4;
 const restMsAsked = 2;
 const restMsQuiet = 12;
+
+/** After these errors the slot goes on in its old files. */
+const givingUp: ReadonlySet<ErrorCode> = new Set(['StorageFull', 'Aborted']);
 
 type Progress = Pick<SlotCompaction, 'phase' | 'rows' | 'rowsDone' | 'bytesBefore' | 'problem'>;
 const noProgress: Progress = { phase: 'none', rows: 0, rowsDone: 0, bytesBefore: 0, problem: '' };
@@ -80,7 +83,7 @@ export class SlotCompactor {
   }
 
   #runWaiting(): void {
-    if (!this.#isStarted) return;
+    if (!this.#isStarted || this.#waiting.length === 0) return;
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
@@ -92,32 +95,51 @@ export class SlotCompactor {
   }
 
   async #compact(slot: Slot, restMs: number): Promise<void> {
-    const { clock, onReplaced, note } = this.#options;
+    const { onReplaced, note } = this.#options;
     const bytesBefore = slot.environment.usedBytes;
     const set = (progress: Partial<Progress>): void => {
       this.#progressBySlot.set(slot, { ...noProgress, bytesBefore, ...progress });
     };
     let compaction: Compaction | null = null;
+    const onStep = (progress: CompactionProgress): void => set({ phase: 'copying', ...progress });
     try {
       compaction = Compaction.begin(slot.environment, () => slot.requireOnlyWriter());
-      for (let isCopied = false; !isCopied; ) {
-        if (this.#stop.signal.aborted) return await compaction.abandon();
-        const endMs = clock.monotonicMs() + stepMs;
-        isCopied = compaction.copySome(() => clock.monotonicMs() >= endMs);
-        set({ phase: 'copying', ...compaction.progress });
-        await clock.sleep(restMs, this.#stop.signal);
-      }
+      if (!(await this.#copy(compaction, restMs, onStep))) return await compaction.abandon();
       await compaction.settle();
+      // What was written while the disk was waited for is many rows, if the slot is busy.
+      if (!(await this.#copy(compaction, restMs, onStep))) return await compaction.abandon();
       compaction.replace();
       slot.state.areFilesReplaced = true;
       onReplaced(slot);
       set({ phase: 'done', ...compaction.progress });
     } catch (thrown) {
-      if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;
+      if (!(thrown instanceof DataPlaneError) || !givingUp.has(thrown.code)) throw thrown;
       await compaction?.abandon();
       set({ phase: 'failed', problem: thrown.message });
       note('a slot is not compacted', { slot: slot.index, problem: thrown.message });
     }
+  }
+
+  /**
+   * Copies until the copy has all rows, with rests between the steps.
+   *
+   * Returns: true once it has, before others have a turn; false when it was stopped.
+   */
+  async #copy(
+    compaction: Compaction,
+    restMs: number,
+    onStep: (progress: CompactionProgress) => void,
+  ): Promise<boolean> {
+    const { clock } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const endMs = clock.monotonicMs() + stepMs;
+      const isCopied = compaction.copySome(() => clock.monotonicMs() >= endMs);
+      onStep(compaction.progress);
+      if (isCopied) return true;
+      await clock.sleep(restMs, signal);
+    }
+    return false;
   }
 
   /** Compacts what is quiet and mostly unused room, for as long as the thread runs. */

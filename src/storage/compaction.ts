@@ -23,14 +23,20 @@ const firstKey = Buffer.from([0]);
 const endKey = Buffer.alloc(keyBytesMax, 255);
 /** The clock is looked at after so many rows. */
 const rowsPerLook = 128;
-/** Keys that are copied again in one transaction. */
-const againMax = 2_000;
+/** Steps after the last row in which the copy must catch up with what is written. */
+const catchUpStepsMax = 1_000;
 
 export type CompactionProgress = { readonly rows: number; readonly rowsDone: number };
 
 /** Removes what a compaction left that did not end. */
 export function removeUnfinished(path: string): void {
   rmSync(join(path, folderName), { recursive: true, force: true });
+}
+
+/** Returns a function that is told of each row that is copied, and says when a step is over. */
+function stepUntil(isOver: () => boolean): () => boolean {
+  let rows = 0;
+  return () => ++rows % rowsPerLook === 0 && isOver();
 }
 
 function syncFolder(path: string): void {
@@ -70,6 +76,7 @@ export class Compaction {
   readonly #again: readonly Set<string>[];
   readonly #rows: number;
   #rowsDone = 0;
+  #catchUpSteps = 0;
   #isSettled = false;
 
   private constructor(source: Environment, target: Environment, requireOnlyWriter: () => void) {
@@ -114,60 +121,64 @@ export class Compaction {
     return Buffer.compare(key, this.#nextKey) < 0;
   }
 
+  get #areRowsCopied(): boolean {
+    return this.#tableIndex === this.#tables.length;
+  }
+
   get #againCount(): number {
     return this.#again.reduce((count, keys) => count + keys.size, 0);
   }
 
   /**
-   * Copies rows until `isOver` says so.
+   * Copies rows, and again those that were written meanwhile, until `isOver` says so.
    *
-   * Returns: true when all rows are copied, but for those written again meanwhile.
-   * Errors: DataPlaneError `StorageFull`; then abandon it.
+   * Returns: true when the copy has all rows as they are now.
+   * Errors: DataPlaneError `StorageFull`, or `Aborted` when more is written than it can copy; then
+   * abandon it.
    */
   copySome(isOver: () => boolean): boolean {
     // What a step takes beyond this is far less.
     this.#source.requireRoom();
+    if (this.#areRowsCopied && ++this.#catchUpSteps > catchUpStepsMax)
+      throw new DataPlaneError('Aborted', `more is written to ${this.#source.path} than a compaction can follow`);
     this.#source.refreshReads();
     this.#target.transact(() => {
-      this.#copyAgain(againMax);
-      while (this.#tableIndex < this.#tables.length && this.#copyRows(isOver)) {
+      const endsStep = stepUntil(isOver);
+      this.#copyAgain(endsStep);
+      while (!this.#areRowsCopied && this.#copyRows(endsStep)) {
         this.#tableIndex++;
         this.#nextKey = firstKey;
       }
     });
     reachCrashPoint('compaction-while-copying');
-    return this.#tableIndex === this.#tables.length;
+    return this.#areRowsCopied && this.#againCount === 0;
   }
 
   /** Copies rows of the current table. Returns whether all of them are copied. */
-  #copyRows(isOver: () => boolean): boolean {
+  #copyRows(endsStep: () => boolean): boolean {
     const from = this.#tables[this.#tableIndex]!;
     const to = this.#target.table(this.#source.tableNames[this.#tableIndex]!);
-    let count = 0;
     for (const { key, value } of from.scan({ start: this.#nextKey, end: endKey })) {
       to.append(key, value);
-      count++;
-      if (count % rowsPerLook > 0 || !isOver()) continue;
+      this.#rowsDone++;
+      if (!endsStep()) continue;
       this.#nextKey = keyAfter(key);
-      this.#rowsDone += count;
       return false;
     }
-    this.#rowsDone += count;
     return true;
   }
 
   /** Copies keys again that were written since, in the target's transaction. */
-  #copyAgain(countMax: number): void {
-    let left = countMax;
+  #copyAgain(endsStep: () => boolean): void {
     for (const [index, keys] of this.#again.entries()) {
       const to = this.#target.table(this.#source.tableNames[index]!);
       for (const text of keys) {
-        if (left-- === 0) return;
         const key = Buffer.from(text, 'latin1');
         const value = this.#tables[index]!.get(key);
         if (value === undefined) to.remove(key);
         else to.put(key, value);
         keys.delete(text);
+        if (endsStep()) return;
       }
     }
   }
@@ -204,9 +215,9 @@ export class Compaction {
   }
 
   /**
-   * Copies what was written since, and goes on with the new files. Whoever else has the environment
-   * open must call `reopen` before it reads what is written after this. No other process can write
-   * until it returns.
+   * Goes on with the new files. Call it as soon as `copySome` returns true after `settle`: what is
+   * written in between is copied here, while the thread and all other writers wait. Whoever else
+   * has the environment open must call `reopen` before it reads what is written after this.
    *
    * Errors: DataPlaneError `StorageFull`, after which nothing has changed; abandon it. Any other
    * must end the process, which finds the old file or the new one when it starts again.
@@ -216,7 +227,7 @@ export class Compaction {
     this.#source.requireRoom();
     this.#source.transact(() => {
       this.#requireOnlyWriter();
-      while (this.#againCount > 0) this.#target.transact(() => this.#copyAgain(againMax));
+      if (this.#againCount > 0) this.#target.transact(() => this.#copyAgain(() => false));
       this.#requireWhole();
       reachCrashPoint('compaction-before-replace');
       renameSync(join(this.#path, environmentFiles.data), join(this.#source.path, environmentFiles.data));

@@ -115,6 +115,19 @@ it('keeps what was written at any moment of it', async () => {
   expect(readdirSync(join(folder, 'slot')).sort()).toEqual(['data.mdb', 'lock.mdb']);
 });
 
+it('copies what is written meanwhile in steps too', async () => {
+  const random = seededRandom(8);
+  const model = new Map<string, string>();
+  write(random, 3_000, model);
+  const compaction = begin();
+  copyAll(compaction, () => {});
+  await compaction.settle();
+  write(random, 3_000, model);
+  expect(copyAll(compaction, () => {})).toBeGreaterThan(15);
+  compaction.replace();
+  expect(sorted(rowsOf(environment))).toEqual(sorted(model));
+});
+
 it('fills pages, and leaves nothing free', async () => {
   const random = seededRandom(2);
   const model = new Map<string, string>();

@@ -1,0 +1,122 @@
+/** A compaction of a slot holds its thread for short steps only, and ends when it is told to. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
+import type { Clock } from '../../../src/base/clock.ts';
+import { TidClock } from '../../../src/demo/model/tid-clock.ts';
+import { encodeEntry } from '../../../src/entry/entry-codec.ts';
+import { SlotCompactor } from '../../../src/node/slot-compactor.ts';
+import { Slot } from '../../../src/slot/slot.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { recordOp } from '../../support/record-op.ts';
+import { bytesOfChunk } from '../../support/slot-cluster.ts';
+import { until } from '../../support/until.ts';
+
+const folder = makeMemoryFolder('skyshard-compactor-');
+const authors = Array.from({ length: 8 }, (_unused, index) => `did:web:author${index}.example`);
+const start = Buffer.from([0]);
+const end = Buffer.alloc(64, 255);
+
+let opened = 0;
+let slot: Slot;
+/** How much time passes from one look at the clock to the next. */
+let msPerLook: number;
+let rests: number;
+/** Called with each rest between two steps. */
+let onRest: () => void;
+let replacedCount: number;
+
+/** A rest is one turn of the thread. */
+function clockOfSteps(): Clock {
+  let timeMs = 0;
+  return {
+    nowMs: () => timeMs,
+    monotonicMs: () => (timeMs += msPerLook),
+    sleep: () => {
+      rests++;
+      onRest();
+      return new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+/** Posts of some authors by turns, which leave pages half full. */
+function fill(): void {
+  const [tids, revs] = [new TidClock(1), new TidClock(2)];
+  const revByDid = new Map<string, string>();
+  for (let round = 0; round < 40; round++) {
+    const timeMs = Date.UTC(2025, 2, 1) + round * 1_000;
+    const items = authors.map((did) => {
+      const ops = Array.from({ length: 5 }, () => {
+        const record = { $type: 'app.bsky.feed.post', text: `${round}`, createdAt: new Date(timeMs).toISOString() };
+        return recordOp({ collection: 'app.bsky.feed.post', rkey: tids.next(timeMs) }, record);
+      });
+      const since = revByDid.get(did) ?? null;
+      revByDid.set(did, revs.next(timeMs));
+      return encodeEntry({ kind: 'commit', did, rev: revByDid.get(did)!, since, eventMs: timeMs, ops });
+    });
+    slot.run([bytesOfChunk({ slot: 0, origin: null, items, marks: [] })], timeMs);
+  }
+}
+
+/** Writes rows once more as they are, as many as several steps copy. */
+function rewrite(): void {
+  const { environment } = slot;
+  environment.transact(() => {
+    const { rows } = slot.state;
+    for (const { key, value } of [...rows.scan({ start, end, limit: 1_000 })]) rows.put(key, value);
+  });
+}
+
+function compactorOf(quietMs: number): SlotCompactor {
+  return new SlotCompactor({
+    slots: [slot],
+    clock: clockOfSteps(),
+    quietMs,
+    onReplaced: () => replacedCount++,
+    note: () => {},
+  });
+}
+
+function phaseOf(compactor: SlotCompactor): string | undefined {
+  const { phase } = compactor.compactionOf(slot);
+  return phase === 'waiting' || phase === 'copying' ? undefined : phase;
+}
+
+beforeEach(() => {
+  [msPerLook, rests, onRest, replacedCount] = [0, 0, () => {}, 0];
+  const opening = { session: 1, generation: 1, condition: 'complete', cluster: 'a' } as const;
+  slot = Slot.open({ index: 0, slots: 1, path: join(folder, String(++opened)), mapBytes: 2 ** 28, opening });
+  fill();
+});
+
+afterEach(async () => slot[Symbol.asyncDispose]());
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it('copies in steps what was written while the copy was brought to disk', async () => {
+  const digest = slot.digest();
+  const compactor = compactorOf(0);
+  compactor.start();
+  compactor.begin(slot);
+  // All rows are copied in the first step, and the disk is waited for.
+  rewrite();
+  msPerLook = 10;
+  expect(await until(() => phaseOf(compactor))).toBe('done');
+  expect(rests).toBeGreaterThan(5);
+  expect(replacedCount).toBe(1);
+  expect(slot.digest()).toBe(digest);
+  await compactor.close();
+});
+
+it('gives up when more is written than it can copy, and leaves the slot as it is', async () => {
+  const compactor = compactorOf(0);
+  msPerLook = 10;
+  onRest = rewrite;
+  compactor.start();
+  compactor.begin(slot);
+  expect(await until(() => phaseOf(compactor))).toBe('failed');
+  expect(compactor.compactionOf(slot).problem).toContain('more is written to');
+  expect(replacedCount).toBe(0);
+  expect(slot.environment.isInPlace).toBe(true);
+  await compactor.close();
+}, 60_000);
