@@ -5,12 +5,16 @@
  * Each thread publishes how busy its event loop is. One that is busy gives a call to another that
  * is less so; while it is not, it answers by itself and saves the way. A thread that has published
  * nothing for a while hangs, and is given none.
+ *
+ * Owns: the end of each call that it gave, which is an error if the other thread ends or is late.
  */
 import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { asBuffer } from '../proto/fields.ts';
-import type { CallSharing, RpcHead } from '../router/edge/rpc-endpoint.ts';
+import { type CallSharing, failedReply, type RpcHead } from '../router/edge/rpc-endpoint.ts';
 import type { RpcReply } from '../router/edge/rpc-protocol.ts';
 
 /** One thread's ends: the ports to the others by thread, null for itself, and the shared memory. */
@@ -23,6 +27,14 @@ export type ExchangeEnds = {
 type Call = { readonly id: number; readonly head: RpcHead; readonly body: Uint8Array };
 type Answer = { readonly id: number; readonly reply: Omit<RpcReply, 'body'>; readonly body: Uint8Array };
 
+/** A call that another thread answers. Units: monotonic ms. */
+type GivenCall = {
+  readonly port: MessagePort;
+  readonly head: RpcHead;
+  readonly endMs: number;
+  readonly resolve: (reply: RpcReply) => void;
+};
+
 /** What a thread publishes, as Int32: the part of its time that it is busy, and a count. */
 const fieldsOfThread = 2;
 const field = { busyPercent: 0, beats: 1 } as const;
@@ -33,6 +45,8 @@ const busyPercentMin = 50;
 const marginPercent = 10;
 /** A thread is given calls while it was seen to publish within so many of our own intervals. */
 const silentIntervalsMax = 4;
+/** The other thread answers at the deadline, with what it has; that may arrive so late. */
+const lateMsMax = 1_000;
 
 /** Makes the ends of so many threads. */
 export function exchangeEnds(threads: number): ExchangeEnds[] {
@@ -48,27 +62,35 @@ export function exchangeEnds(threads: number): ExchangeEnds[] {
   return portsByThread.map((ports, thread) => ({ thread, ports, states }));
 }
 
-type AnswerCall = (head: RpcHead, body: Buffer) => Promise<RpcReply>;
+export type CallExchangeOptions = {
+  readonly ends: ExchangeEnds;
+  /** Answers a call on this thread. */
+  readonly answer: (head: RpcHead, body: Buffer) => Promise<RpcReply>;
+  /** Returns how long the answer may take. Units: ms. */
+  readonly timeoutMsOf: (head: RpcHead) => number;
+  readonly random: SeededRandom;
+  readonly clock: Clock;
+};
 
 export class CallExchange implements CallSharing {
   readonly #thread: number;
   readonly #ports: (MessagePort | null)[];
   readonly #states: Int32Array;
-  readonly #answer: AnswerCall;
-  readonly #random: SeededRandom;
-  readonly #resolveById = new Map<number, (reply: RpcReply) => void>();
+  readonly #options: CallExchangeOptions;
+  readonly #givenById = new Map<number, GivenCall>();
   readonly #beatsSeen: number[];
   readonly #silentIntervals: number[];
   readonly #timer: NodeJS.Timeout;
   #utilization: EventLoopUtilization = performance.eventLoopUtilization();
   #nextId = 1;
+  #isStopped = false;
 
-  constructor({ thread, ports, states }: ExchangeEnds, answer: AnswerCall, random: SeededRandom) {
+  constructor(options: CallExchangeOptions) {
+    const { thread, ports, states } = options.ends;
+    this.#options = options;
     this.#thread = thread;
     this.#ports = [...ports];
     this.#states = new Int32Array(states);
-    this.#answer = answer;
-    this.#random = random;
     this.#beatsSeen = ports.map(() => 0);
     this.#silentIntervals = ports.map(() => silentIntervalsMax);
     for (const [from, port] of ports.entries()) {
@@ -76,24 +98,36 @@ export class CallExchange implements CallSharing {
         if ('reply' in message) this.#take(message);
         else void this.#answerFor(port, message);
       });
+      // The last that comes through it, so what was answered has been taken.
       port?.on('close', () => {
         this.#ports[from] = null;
+        this.#fail((call) => call.port === port, 'Unavailable', 'the serving thread that had the call has ended');
       });
     }
-    this.#timer = setInterval(() => this.#publish(), publishMs);
+    this.#timer = setInterval(() => {
+      this.#publish();
+      this.#failLate();
+    }, publishMs);
     this.#timer.unref();
   }
 
   get waiting(): number {
-    return this.#resolveById.size;
+    return this.#givenById.size;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#publishBusy(100);
   }
 
   answer(head: RpcHead, body: Buffer): Promise<RpcReply> {
+    const { answer, timeoutMsOf, clock } = this.#options;
     const port = this.#lessBusyPort();
-    if (port === null) return this.#answer(head, body);
+    if (port === null) return answer(head, body);
     const id = this.#nextId++;
     return new Promise((resolve) => {
-      this.#resolveById.set(id, resolve);
+      const endMs = clock.monotonicMs() + timeoutMsOf(head) + lateMsMax;
+      this.#givenById.set(id, { port, head, endMs, resolve });
       // A copy, since a message takes the whole memory of what it transfers.
       const copy = new Uint8Array(body);
       port.postMessage({ id, head, body: copy } satisfies Call, [copy.buffer]);
@@ -101,12 +135,29 @@ export class CallExchange implements CallSharing {
   }
 
   #take({ id, reply, body }: Answer): void {
-    this.#resolveById.get(id)?.({ ...reply, body: asBuffer(body) });
-    this.#resolveById.delete(id);
+    this.#givenById.get(id)?.resolve({ ...reply, body: asBuffer(body) });
+    this.#givenById.delete(id);
+  }
+
+  #fail(isFailed: (call: GivenCall) => boolean, code: ErrorCode, message: string): void {
+    for (const [id, call] of this.#givenById) {
+      if (!isFailed(call)) continue;
+      this.#givenById.delete(id);
+      call.resolve(failedReply(call.head, new DataPlaneError(code, message)));
+    }
+  }
+
+  #failLate(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#fail(
+      ({ endMs }) => endMs <= nowMs,
+      'DeadlineExceeded',
+      'the serving thread that has the call does not answer',
+    );
   }
 
   async #answerFor(port: MessagePort, { id, head, body }: Call): Promise<void> {
-    const reply = await this.#answer(head, asBuffer(body));
+    const reply = await this.#options.answer(head, asBuffer(body));
     const { body: bytes, ...rest } = reply;
     const copy = new Uint8Array(bytes);
     port.postMessage({ id, reply: rest, body: copy } satisfies Answer, [copy.buffer]);
@@ -116,13 +167,16 @@ export class CallExchange implements CallSharing {
     return Atomics.load(this.#states, thread * fieldsOfThread + field[which]);
   }
 
+  #publishBusy(percent: number): void {
+    Atomics.store(this.#states, this.#thread * fieldsOfThread + field.busyPercent, percent);
+  }
+
   #publish(): void {
     const before = this.#utilization;
     this.#utilization = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(this.#utilization, before);
-    const own = this.#thread * fieldsOfThread;
-    Atomics.store(this.#states, own + field.busyPercent, Math.round(100 * utilization));
-    Atomics.add(this.#states, own + field.beats, 1);
+    if (!this.#isStopped) this.#publishBusy(Math.round(100 * utilization));
+    Atomics.add(this.#states, this.#thread * fieldsOfThread + field.beats, 1);
     for (let thread = 0; thread < this.#ports.length; thread++) {
       const beats = this.#read(thread, 'beats');
       this.#silentIntervals[thread] = beats === this.#beatsSeen[thread] ? this.#silentIntervals[thread]! + 1 : 0;
@@ -133,7 +187,7 @@ export class CallExchange implements CallSharing {
   /** Returns the port to a less busy thread, or null while this one should answer by itself. */
   #lessBusyPort(): MessagePort | null {
     const own = this.#read(this.#thread, 'busyPercent');
-    if (own < busyPercentMin) return null;
+    if (this.#isStopped || own < busyPercentMin) return null;
     // The better of two: all threads would choose the best one at once.
     const [one, other] = [this.#drawOther(), this.#drawOther()];
     const thread = this.#busyPercentOf(one) <= this.#busyPercentOf(other) ? one : other;
@@ -141,7 +195,7 @@ export class CallExchange implements CallSharing {
   }
 
   #drawOther(): number {
-    return (this.#thread + 1 + this.#random.below(this.#ports.length - 1)) % this.#ports.length;
+    return (this.#thread + 1 + this.#options.random.below(this.#ports.length - 1)) % this.#ports.length;
   }
 
   #busyPercentOf(thread: number): number {

@@ -104,7 +104,16 @@ function withHook(beforeRead: () => void, handlers: Iterable<[string, CallHandle
 }
 
 function sharingOver(ends: ExchangeEnds, clock: Clock): (router: ServiceRouter) => CallSharing {
-  return (router) => new CallExchange(ends, (head, body) => replyTo(router, head, body), seededRandom(clock.nowMs()));
+  return (router) =>
+    new CallExchange({
+      ends,
+      answer: (head, body) => replyTo(router, head, body),
+      // A caller with a timeout ends its stream by itself.
+      timeoutMsOf: ({ method, timeoutHeader }) =>
+        router.timeoutMsOf(method, timeoutHeader === '' ? null : Number.POSITIVE_INFINITY),
+      random: seededRandom(clock.nowMs()),
+      clock,
+    });
 }
 
 type Edge = { readonly router: RunningRouter; readonly others: NodeClient };

@@ -205,6 +205,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const sharing = options.shareCalls?.(router);
   const edges: ListeningServer[] = [];
   const closeEdges = async (graceMs: number): Promise<void> => {
+    sharing?.stop();
     for (const edge of edges) edge.stopListening();
     const endMs = clock.monotonicMs() + graceMs;
     // At least once, so that ready answers are written.

@@ -53,6 +53,8 @@ export type CallSharing = Disposable & {
   answer(head: RpcHead, body: Buffer): Promise<RpcReply>;
   /** Calls that other threads have not answered yet. */
   readonly waiting: number;
+  /** Gives no more calls and takes none, except those that others are giving at this moment. */
+  stop(): void;
 };
 
 /** Answers a call; every error becomes a reply, and a broken invariant is reported too. */

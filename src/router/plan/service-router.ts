@@ -76,6 +76,11 @@ export class ServiceRouter {
     return this.#admission.itemsInFlight;
   }
 
+  /** Returns how long a request may take. Units: ms. */
+  timeoutMsOf(method: string, callersMs: number | null): number {
+    return Math.min(callersMs ?? this.#options.plans.get(method)?.timeoutMs ?? 0, timeoutMsMax);
+  }
+
   /** Replaces the map; requests in flight finish with the previous one. */
   useMap(map: ShardMap): void {
     this.#fanOut = new FanOut(map, this.#options.caller, this.#options.clock);
@@ -133,7 +138,7 @@ export class ServiceRouter {
   }
 
   async #run(plan: Plan, request: Buffer, { caller, timeoutMs }: RequestContext, startMs: number): Promise<Uint8Array> {
-    const deadlineMs = startMs + Math.min(timeoutMs ?? plan.timeoutMs, timeoutMsMax);
+    const deadlineMs = startMs + this.timeoutMsOf(plan.method, timeoutMs);
     let items = 0;
     const admit = (more: number): void => {
       this.#admission.take(caller, more);
