@@ -99,8 +99,10 @@ export const intendedDifferences: readonly Difference[] = [
     leavesOut: (item, facts) => facts.foreignRootUris.has(uriOf(item)),
   },
   {
-    name: 'notices of replies older than a post above them',
-    reason: 'it then notifies one actor once, never the late author; we notify as if all had come in order',
+    name: 'notices of replies below a post that was late or gone',
+    reason:
+      'it stops at a post that is gone, and once a late one comes notifies each actor once, but never its author; we ' +
+      'notify as if all had come in order and stayed',
     methods: ['getNotifications'],
     leavesOut: (item, facts) => facts.earlyReplyUris.has(uriOf(item)) && (item as Answer)['reason'] === 'reply',
   },
