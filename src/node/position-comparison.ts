@@ -8,7 +8,6 @@
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
-import { invariant } from '../base/invariant.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { LifecycleEntry } from '../entry/entry.ts';
 import { type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
@@ -20,7 +19,7 @@ import type { SlotState } from '../slot/table/slot-state.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import type { NodeClient } from '../wire/node-client.ts';
 import { comparePositionsRequest, pairsPerCallMax, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
-import type { SlotReader } from './slot-reader.ts';
+import { freshState, type SlotReader } from './slot-reader.ts';
 
 export type PositionComparisonOptions = {
   readonly name: string;
@@ -47,7 +46,8 @@ const retryPolicy = { firstMs: 50, maxMs: 5_000 };
 export function positionsOf(readers: Readers, slots: readonly number[]): Positions {
   const held: Positions['held'] = [];
   const delivered: Positions['delivered'] = [];
-  for (const [own, { state }] of readers) {
+  for (const own of readers.keys()) {
+    const state = freshState(readers, own);
     const { generation } = readSlotMeta(state);
     for (const other of slots) {
       const at = positionOf(state, other);
@@ -92,8 +92,8 @@ export class PositionComparison implements AsyncDisposable {
     const { map, readers } = this.#options;
     await Promise.all([...map().nodes.keys()].map((node) => this.compare(node, true)));
     if (this.#stop.signal.aborted || this.#isRefused) return;
-    for (const [slot, { state }] of readers) {
-      if (readSlotMeta(state).condition !== 'new') continue;
+    for (const slot of readers.keys()) {
+      if (readSlotMeta(freshState(readers, slot)).condition !== 'new') continue;
       // A slot that is full, or has stopped applying, is complete later.
       await this.#untilDone(() => this.#options.append(slot, { kind: 'completed' }));
     }
@@ -145,15 +145,8 @@ export class PositionComparison implements AsyncDisposable {
     }
   }
 
-  #state(slot: number): SlotState {
-    const reader = this.#options.readers.get(slot);
-    invariant(reader !== undefined, 'a node compares its own slots');
-    reader.environment.refreshReads();
-    return reader.state;
-  }
-
   #before(slot: number, theirs: readonly number[]): Before {
-    const state = this.#state(slot);
+    const state = freshState(this.#options.readers, slot);
     const delivered = theirs.map((target): [number, number] => [target, deliveredMark(state, target)]);
     return { meta: readSlotMeta(state), deliveredByTarget: new Map(delivered) };
   }
@@ -176,7 +169,7 @@ export class PositionComparison implements AsyncDisposable {
     const deliveredByPair = new Map(delivered.map((each) => [`${each.source}/${each.target}`, each]));
     const refused: number[] = [];
     for (const [slot, { meta, deliveredByTarget }] of before) {
-      const state = this.#state(slot);
+      const state = freshState(this.#options.readers, slot);
       // A generation that began meanwhile has a comparison of its own.
       if (readSlotMeta(state).generation !== meta.generation) continue;
       let lostGeneration: number | null = null;

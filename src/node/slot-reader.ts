@@ -21,26 +21,38 @@ export function openReaders(slots: readonly number[], dataDir: string, mapBytes:
 }
 
 /**
- * Has a slot's reader go on in the files that the slot is in now, if a change says so. What it
- * reads until then is right, but what is written afterwards would be missing.
+ * Has a reader go on in the files that its slot is in now. What it reads until then is right, but
+ * what is written afterwards would be missing.
  *
  * Errors: InvariantError if it cannot, after which it must not be read.
  */
+function openInPlace({ environment }: SlotReader): void {
+  if (environment.isInPlace) return;
+  try {
+    environment.reopen();
+  } catch (thrown) {
+    throw new InvariantError(`the new files in ${environment.path} cannot be opened`, { cause: thrown });
+  }
+}
+
+/** Has a slot's reader go on in other files, if a change says so. Errors: InvariantError. */
 export function reopenReplaced(readers: ReadonlyMap<number, SlotReader>, slot: number, changes: SlotChanges): void {
   if (!changes.areFilesReplaced) return;
   const reader = readers.get(slot);
   invariant(reader !== undefined, 'readers are open before a slot is compacted');
-  try {
-    reader.environment.reopen();
-  } catch (thrown) {
-    throw new InvariantError(`the new files of slot ${slot} cannot be opened`, { cause: thrown });
-  }
+  openInPlace(reader);
 }
 
-/** Returns a slot's state as it was last committed. Errors: DataPlaneError `WrongEpoch`. */
+/**
+ * Returns a slot's state as it was last committed, also where this thread has not heard yet of a
+ * change of files. Costs a system call.
+ *
+ * Errors: DataPlaneError `WrongEpoch`; InvariantError.
+ */
 export function freshState(readers: ReadonlyMap<number, SlotReader>, slot: number): SlotState {
   const reader = readers.get(slot);
   if (reader === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
+  openInPlace(reader);
   reader.environment.refreshReads();
   return reader.state;
 }
