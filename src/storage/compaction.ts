@@ -253,10 +253,12 @@ export class Compaction {
   #goOn(): void {
     const { path } = this.#source;
     try {
-      syncFolder(path);
       reachCrashPoint('compaction-after-replace');
-      // Who opens the folder from now on shares the lock with this environment.
+      // At once: who opens the new file with the old lock may read or build on a page that is not
+      // the last one, while who opens both from now on shares the lock with this environment.
       renameSync(join(this.#path, environmentFiles.lock), join(path, environmentFiles.lock));
+      // Nothing is written before both names are on disk.
+      syncFolder(path);
     } catch (thrown) {
       throw new InvariantError(`${path}: the compacted file is in its place, and cannot be used`, { cause: thrown });
     }
