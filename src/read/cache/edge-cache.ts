@@ -62,15 +62,17 @@ export type CachedActor = {
   readonly owner: number;
   readonly did: string;
   /** Whom the actor points at by kind: undefined until that is read, null when it is not cached. */
-  readonly subjects: { [kind in ProbedKind]: DidSet | null | undefined };
+  subjects: { [kind in ProbedKind]: DidSet | null | undefined };
   /** The lists to which it subscribes; undefined until they are read. */
   blockedLists: RawLists | undefined;
   mutedLists: RawLists | undefined;
-  /** The lists it is on: undefined until they are read, null for too many. */
+  /** The lists it is on: undefined until they are read, null when these are not cached. */
   listed: KeySet | null | undefined;
   /** The most lists that were looked for to fill `listed`. */
   listedMax: number;
 };
+
+const unreadSubjects: CachedActor['subjects'] = { follow: undefined, block: undefined, mute: undefined };
 
 function bytesOfLists(lists: RawLists | undefined): number {
   return lists === undefined || lists.count === 0 ? 0 : listsBytes + lists.bytes.length;
@@ -120,7 +122,7 @@ export class EdgeCache {
       hits: 0,
       owner,
       did,
-      subjects: { follow: undefined, block: undefined, mute: undefined },
+      subjects: { ...unreadSubjects },
       blockedLists: undefined,
       mutedLists: undefined,
       listed: undefined,
@@ -155,7 +157,8 @@ export class EdgeCache {
     const prefix = subjectPrefix(owner, kind);
     const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: edgesMax + 1 })];
     const subjects = keys.length > edgesMax ? null : didSetOf(keys, prefix.length);
-    const isAdmitted = subjects !== null && this.cache.admits(bytesOf(actor) + subjects.bytes);
+    const isAdmitted =
+      subjects !== null && this.#admits({ ...actor, subjects: { ...actor.subjects, [kind]: subjects } });
     actor.subjects[kind] = isAdmitted ? subjects : null;
     if (!isAdmitted) return null;
     if (subjects.size === 0) actor.lacks |= bitOfKind[kind];
@@ -185,19 +188,39 @@ export class EdgeCache {
     if (known !== undefined) return known;
     const read = kind === 'blockedLists' ? blockedListsOf : mutedListsOf;
     const lists = yield* read(actor.state, actor.owner, turn);
+    if (lists.count === 0) actor.lacks |= bitOfSubscription[kind];
+    const subjects = this.#subjectsBeside({ ...actor, [kind]: lists });
+    // Larger ones are for this read only.
+    if (subjects === undefined) return lists;
+    actor.subjects = subjects;
     actor[kind] = lists;
     if (lists.count > 0) this.#setAgain(actor);
-    else actor.lacks |= bitOfSubscription[kind];
     return lists;
   }
 
-  /** Returns the lists that an actor is on: undefined until they are read, null for too many. */
+  /**
+   * Returns the sets of subjects that are cached beside an actor's lists; undefined if these are
+   * too large by themselves. Sets give way: storage answers for one at a look for each DID, but for
+   * lists only with all of their rows. Those that have room are read again.
+   */
+  #subjectsBeside(actor: CachedActor): CachedActor['subjects'] | undefined {
+    if (this.#admits(actor)) return actor.subjects;
+    const subjects = { ...unreadSubjects };
+    return this.#admits({ ...actor, subjects }) ? subjects : undefined;
+  }
+
+  /** True for an actor that is small enough to be cached with all it holds. */
+  #admits(actor: CachedActor): boolean {
+    return this.cache.admits(bytesOf(actor));
+  }
+
+  /** Returns the lists that an actor is on: undefined until they are read, null: ask `isOn`. */
   listed(actor: CachedActor): KeySet | null | undefined {
     const isTriedAgain = actor.listed === null && actor.listedMax < listedMax && actor.hits >= admissionMinHits;
     return isTriedAgain ? undefined : actor.listed;
   }
 
-  /** Reads the lists that an actor is on, in steps. Returns null for too many: ask `isOn`. */
+  /** Reads the lists that an actor is on, in steps. Returns null if uncached: ask `isOn`. */
   *readListed(actor: CachedActor, turn: Turn): SlicedRead<KeySet | null> {
     const max = actor.listed === undefined ? listedShortMax : listedMax;
     const { state, owner } = actor;
@@ -207,8 +230,9 @@ export class EdgeCache {
       for (const { key } of rows) keys.push(key.subarray(prefix.length, listEndOfKey(key, prefix.length)));
       if (turn.isOver(rows.length * listedMicros)) yield;
     }
+    const listed = keys.length > max ? null : keySetOf(keys);
     actor.listedMax = max;
-    actor.listed = keys.length > max ? null : keySetOf(keys);
+    actor.listed = this.#admits({ ...actor, listed }) ? listed : null;
     if (actor.listed !== null) actor.listClasses = actor.listed.classes;
     if (keys.length > 0) this.#setAgain(actor);
     return actor.listed;
