@@ -3,14 +3,16 @@
  *
  * A node says in its handshake over TCP where its Unix socket is. The client tries that while the
  * TCP connection waits, and uses it if the same process answers: in a container the path may be
- * another node's. Owns: this choice, and the problems of sockets in words for operators.
+ * another node's, or behind a tunnel anyone's of this machine, who must not be shown the cluster
+ * token. Owns: this choice, and the problems of sockets in words for operators.
  */
 import type { IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { isLoopback } from '../config/access-token.ts';
 import { messageBytesMax, wireSubprotocol } from './frame.ts';
 import type { LinkEnvironment, Transport } from './link-environment.ts';
+import { connectToOwnSocket } from './own-socket.ts';
 import { pathOfUnixOffer, unixOfferHeader } from './unix-offer.ts';
 
 /** `onClose` comes once, and is the last event. */
@@ -28,8 +30,8 @@ const closeGraceMs = 100;
 
 const fillZeroMask = (mask: Buffer): void => void mask.fill(0);
 
-/** Connects through the Unix socket at `path`; null over TCP. */
-function openWebSocket(url: string, environment: LinkEnvironment, path: string | null): WebSocket {
+/** Goes on over a Unix socket; null: over TCP. */
+function openWebSocket(url: string, environment: LinkEnvironment, unix: Socket | null): WebSocket {
   const { clusterToken, trustedCertificates, limits } = environment;
   return new WebSocket(url, wireSubprotocol, {
     headers: clusterToken === null ? {} : { authorization: `Bearer ${clusterToken}` },
@@ -40,8 +42,7 @@ function openWebSocket(url: string, environment: LinkEnvironment, path: string |
     // The mask protects proxies from scripts in browsers. Between our processes it would only cost
     // a pass over every byte; a mask of zeros is valid and changes nothing.
     generateMask: fillZeroMask,
-    // Not `ws+unix:`, whose URL cannot hold every path.
-    ...(path === null ? {} : { createConnection: () => connect({ path, timeout: limits.connectMsMax }) }),
+    ...(unix === null ? {} : { createConnection: () => unix }),
     // All nodes share the map's certificate, which is therefore their only identity.
     ...(trustedCertificates === null
       ? {}
@@ -84,8 +85,9 @@ export class LinkSocket {
     });
     this.#socket.on('open', () => {
       const path = offer === null ? null : pathOfUnixOffer(offer);
-      if (offer === null || path === null) events.onOpen();
-      else this.#try(openWebSocket(url, environment, path), offer);
+      const unix = path === null ? null : connectToOwnSocket(path, environment.limits.connectMsMax);
+      if (offer === null || unix === null) events.onOpen();
+      else this.#try(openWebSocket(url, environment, unix), offer);
     });
     this.#report(this.#socket);
   }

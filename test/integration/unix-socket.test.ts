@@ -1,6 +1,16 @@
 /** Unix sockets of nodes: who uses them, who stays on TCP, and what is left at their paths. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,6 +134,38 @@ describe('a node with a Unix socket', () => {
     expect(await echo(client)).toBe('hello');
     expect(client.transportOf('n0')).toBe('tcp');
   });
+
+  const others: [string, (wire: string, stranger: string) => void][] = [
+    ['in a folder that others may enter', (wire) => chmodSync(wire, 0o755)],
+    ['behind a link', (wire, stranger) => symlinkSync(wire, stranger)],
+  ];
+  const othersOfRoot: typeof others = [
+    ['of another user', (wire) => chownSync(join(wire, 'x.sock'), 1, 1)],
+    ['in the folder of another user', (wire) => chownSync(wire, 1, 1)],
+  ];
+  it.each(process.getuid?.() === 0 ? [...others, ...othersOfRoot] : others)(
+    'is called over TCP, and its token shown to nobody, where the path leads to a socket %s',
+    async (_which, give) => {
+      const wire = join(folder, 'wire');
+      const stranger = join(folder, 'stranger');
+      mkdirSync(wire, { mode: 0o700 });
+      let connectionCount = 0;
+      const server = createServer((socket) => {
+        connectionCount++;
+        socket.destroy();
+      });
+      await new Promise<void>((resolve) => server.listen(join(wire, 'x.sock'), resolve));
+      disposals.push(() => void server.close());
+      give(wire, stranger);
+      const offered = join(existsSync(stranger) ? stranger : wire, 'x.sock');
+      const node = await startWireNode({ unixOffer: unixOfferOf(offered), clusterToken: 'secret' });
+      disposals.push(() => node.close());
+      const client = openClient(node.port, { clusterToken: 'secret' });
+      expect(await echo(client)).toBe('hello');
+      expect(client.transportOf('n0')).toBe('tcp');
+      expect(connectionCount).toBe(0);
+    },
+  );
 
   it('replaces the socket of a dead process, and refuses that of a living one', async () => {
     const code = 'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
