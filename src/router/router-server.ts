@@ -24,7 +24,7 @@ import { actorRoutes } from './actor-routes.ts';
 import { compactionRoutes } from './compaction-routes.ts';
 import { startHttpEdge } from './edge/http-edge.ts';
 import type { Http2Limits } from './edge/http2-connection.ts';
-import { startHttp2Edge } from './edge/http2-edge.ts';
+import { type ListeningHttp2, startHttp2Edge } from './edge/http2-edge.ts';
 import type { CallSharing } from './edge/rpc-endpoint.ts';
 import { labelRoutes } from './label-routes.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
@@ -204,13 +204,15 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   registerReadout(registry, 'skyshard_request_items_in_flight', () => router.itemsInFlight);
   const sharing = options.shareCalls?.(router);
   const edges: ListeningServer[] = [];
+  let http2: ListeningHttp2 | null = null;
+  const inFlight = (): number => router.itemsInFlight + (sharing?.waiting ?? 0) + (http2?.openStreams() ?? 0);
   const closeEdges = async (graceMs: number): Promise<void> => {
     sharing?.stop();
     for (const edge of edges) edge.stopListening();
     const endMs = clock.monotonicMs() + graceMs;
     // At least once, so that ready answers are written.
     do await clock.sleep(drainCheckMs);
-    while (router.itemsInFlight + (sharing?.waiting ?? 0) > 0 && clock.monotonicMs() < endMs);
+    while (inFlight() > 0 && clock.monotonicMs() < endMs);
     await Promise.all(edges.map((edge) => edge.close()));
     sharing?.[Symbol.dispose]();
   };
@@ -247,9 +249,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       ],
     });
     edges.push(http);
-    const http2 =
-      options.http2Port === null ? null : await startHttp2Edge({ ...shared, clock, sharing, port: options.http2Port });
-    if (http2 !== null) edges.push(http2);
+    if (options.http2Port !== null) {
+      http2 = await startHttp2Edge({ ...shared, clock, sharing, port: options.http2Port });
+      edges.push(http2);
+    }
     return {
       port: http.port,
       http2Port: http2?.port ?? null,

@@ -426,6 +426,23 @@ describe('closing', () => {
     expect(session.destroyed || session.closed).toBe(true);
   });
 
+  test('writes all answers of a session to their ends', async () => {
+    const open = Promise.withResolvers<void>();
+    nodes.gate = open.promise;
+    const other = await startRouter(optionsOf());
+    const session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
+    const uris = Array.from({ length: 1000 }, (_unused, index) => postOf(index, 'r'));
+    const request = encodeMessage('GetPostRecordsRequest', { uris });
+    const patient = { ...proto, 'connect-timeout-ms': '30000' };
+    const asked = Array.from({ length: 20 }, () => send2(session, '/bsky.Service/GetPostRecords', patient, request));
+    await until(() => other.router.itemsInFlight >= asked.length * uris.length);
+    const closing = other.close();
+    open.resolve();
+    for (const { body } of await Promise.all(asked))
+      expect(decodeMessage('GetPostRecordsResponse', body).records).toHaveLength(uris.length);
+    await closing;
+  });
+
   test('does not wait longer than the grace period', async () => {
     nodes.gate = new Promise(() => {});
     const other = await startRouter(optionsOf({ http2Port: null }));

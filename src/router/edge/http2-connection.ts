@@ -124,6 +124,11 @@ export class Http2Connections implements Disposable {
     this.#timer.unref();
   }
 
+  /** Open streams of all connections. */
+  get streams(): number {
+    return this.#streams;
+  }
+
   add(session: ServerHttp2Session): void {
     this.#bySession.set(session, new Http2Connection(session, this.#limits, this.#clock.monotonicMs()));
     session.on('error', () => session.destroy());

@@ -34,6 +34,11 @@ import {
 } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 
+export type ListeningHttp2 = ListeningServer & {
+  /** Calls whose answers are not written to the end yet. */
+  openStreams(): number;
+};
+
 export type Http2EdgeOptions = PageRules & {
   readonly router: ServiceRouter;
   /** 0 takes any free port. */
@@ -181,7 +186,7 @@ function createHttp2Server(tls: TlsFiles | null, limits: Http2Limits): Http2Serv
 }
 
 /** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
-export async function startHttp2Edge(options: Http2EdgeOptions): Promise<ListeningServer> {
+export async function startHttp2Edge(options: Http2EdgeOptions): Promise<ListeningHttp2> {
   const limits = { ...http2LimitDefaults, ...options.limits };
   const server = createHttp2Server(options.tls, limits);
   server.maxConnections = options.limits.httpConnectionsMax;
@@ -206,6 +211,7 @@ export async function startHttp2Edge(options: Http2EdgeOptions): Promise<Listeni
   const closed = new Promise<void>((resolve) => server.once('close', () => resolve()));
   return {
     port: (server.address() as AddressInfo).port,
+    openStreams: () => connections.streams,
     stopListening: () => {
       server.close();
       connections.closeAll();
