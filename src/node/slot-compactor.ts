@@ -112,6 +112,7 @@ export class SlotCompactor {
       slot.state.areFilesReplaced = true;
       onReplaced(slot);
       set({ phase: 'done', ...compaction.progress });
+      note('a slot is compacted', { slot: slot.index, bytesBefore, bytes: slot.environment.usedBytes });
     } catch (thrown) {
       if (!(thrown instanceof DataPlaneError) || !givingUp.has(thrown.code)) throw thrown;
       await compaction?.abandon();

@@ -1,5 +1,5 @@
 /** A compaction of a slot holds its thread for short steps only, and ends when it is told to. */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import type { Clock } from '../../../src/base/clock.ts';
@@ -25,6 +25,7 @@ let rests: number;
 /** Called with each rest between two steps. */
 let onRest: () => void;
 let replacedCount: number;
+let notes: { readonly message: string; readonly fields: Record<string, unknown> }[];
 
 /** A rest is one turn of the thread. */
 function clockOfSteps(): Clock {
@@ -59,12 +60,12 @@ function fill(): void {
   }
 }
 
-/** Writes rows once more as they are, as many as several steps copy. */
-function rewrite(): void {
+/** Writes rows once more as they are. A step that is over at once copies 128. */
+function rewrite(count: number): void {
   const { environment } = slot;
   environment.transact(() => {
     const { rows } = slot.state;
-    for (const { key, value } of [...rows.scan({ start, end, limit: 1_000 })]) rows.put(key, value);
+    for (const { key, value } of [...rows.scan({ start, end, limit: count })]) rows.put(key, value);
   });
 }
 
@@ -74,7 +75,7 @@ function compactorOf(quietMs: number): SlotCompactor {
     clock: clockOfSteps(),
     quietMs,
     onReplaced: () => replacedCount++,
-    note: () => {},
+    note: (message, fields) => notes.push({ message, fields }),
   });
 }
 
@@ -84,7 +85,7 @@ function phaseOf(compactor: SlotCompactor): string | undefined {
 }
 
 beforeEach(() => {
-  [msPerLook, rests, onRest, replacedCount] = [0, 0, () => {}, 0];
+  [msPerLook, rests, onRest, replacedCount, notes] = [0, 0, () => {}, 0, []];
   const opening = { session: 1, generation: 1, condition: 'complete', cluster: 'a' } as const;
   slot = Slot.open({ index: 0, slots: 1, path: join(folder, String(++opened)), mapBytes: 2 ** 28, opening });
   fill();
@@ -99,11 +100,14 @@ it('copies in steps what was written while the copy was brought to disk', async 
   compactor.start();
   compactor.begin(slot);
   // All rows are copied in the first step, and the disk is waited for.
-  rewrite();
+  rewrite(1_000);
   msPerLook = 10;
   expect(await until(() => phaseOf(compactor))).toBe('done');
   expect(rests).toBeGreaterThan(5);
   expect(replacedCount).toBe(1);
+  const { bytesBefore, bytes } = compactor.compactionOf(slot);
+  expect(bytes).toBeLessThan(bytesBefore);
+  expect(notes).toEqual([{ message: 'a slot is compacted', fields: { slot: 0, bytesBefore, bytes } }]);
   expect(slot.digest()).toBe(digest);
   await compactor.close();
 });
@@ -111,7 +115,7 @@ it('copies in steps what was written while the copy was brought to disk', async 
 it('gives up when more is written than it can copy, and leaves the slot as it is', async () => {
   const compactor = compactorOf(0);
   msPerLook = 10;
-  onRest = rewrite;
+  onRest = () => rewrite(200);
   compactor.start();
   compactor.begin(slot);
   expect(await until(() => phaseOf(compactor))).toBe('failed');
@@ -120,3 +124,14 @@ it('gives up when more is written than it can copy, and leaves the slot as it is
   expect(slot.environment.isInPlace).toBe(true);
   await compactor.close();
 }, 60_000);
+
+it('is abandoned when it is stopped while the disk is waited for', async () => {
+  const compactor = compactorOf(0);
+  compactor.start();
+  compactor.begin(slot);
+  expect(compactor.compactionOf(slot)).toMatchObject({ phase: 'copying' });
+  await compactor.close();
+  expect(replacedCount).toBe(0);
+  expect(slot.environment.isInPlace).toBe(true);
+  expect(existsSync(join(slot.path, 'compacting'))).toBe(false);
+});
