@@ -16,13 +16,14 @@ function listening(server: Server, options: object, host: string, port: number):
 }
 
 /** Anyone on the machine may connect to it, and is sent away. */
-function lockServer(): Server {
+export function lockServer(): Server {
   const server = createServer((socket) => socket.destroy());
   server.maxConnections = 1;
   return server;
 }
 
-function closed(server: Server): Promise<void> {
+/** Closes a server. A second time does nothing. */
+export function closed(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
 

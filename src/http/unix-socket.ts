@@ -25,17 +25,17 @@ export async function requireDeadSocket(path: string): Promise<void> {
   if (await isAlive(path)) throw new DataPlaneError('DataInUse', `a process listens on ${path}`);
 }
 
-/**
- * Makes the folder of a socket, which only this user may enter, and removes what a dead process
- * left at the path.
- *
- * Errors: see `requireDeadSocket`.
- */
-export async function clearSocketPath(path: string): Promise<void> {
-  await requireDeadSocket(path);
+/** Makes the folder of a socket, which only this user may enter. */
+export function makeSocketFolder(path: string): void {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   // It may be older than this process.
   chmodSync(folder, 0o700);
+}
+
+/** Makes the folder, and removes what a dead process left. Errors: see `requireDeadSocket`. */
+export async function clearSocketPath(path: string): Promise<void> {
+  await requireDeadSocket(path);
+  makeSocketFolder(path);
   rmSync(path, { force: true });
 }

@@ -1,6 +1,7 @@
 /** The layout of a node's data folder. */
 import { join, resolve } from 'node:path';
-import { requireDeadSocket } from '../http/unix-socket.ts';
+import { lockWithSocket } from '../http/socket-lock.ts';
+import { unixPathBytesMax } from '../wire/unix-offer.ts';
 
 /** Returns the folder of a slot's environment. */
 export function slotPath(dataDir: string, slot: number): string {
@@ -13,11 +14,16 @@ export function wireSocketPath(dataDir: string, thread: number): string {
 }
 
 /**
- * Refuses a folder that a node serves in another container, where process ids tell nothing.
+ * Keeps nodes of other containers off the folder. Hold it while any environment is open.
  *
- * Errors: DataPlaneError `DataInUse`.
+ * Returns: null, with a note, where there can be no socket. Errors: DataPlaneError `DataInUse`.
  */
-export async function requireUnserved(dataDir: string): Promise<void> {
-  // The main thread serves, or workers from 1.
-  for (const thread of [0, 1]) await requireDeadSocket(wireSocketPath(dataDir, thread));
+export async function lockDataFolder(
+  dataDir: string,
+  note: (message: string, fields: Record<string, unknown>) => void,
+): Promise<AsyncDisposable | null> {
+  const path = resolve(dataDir, 'wire', 'lock.sock');
+  const lock = Buffer.byteLength(path) > unixPathBytesMax ? null : await lockWithSocket(path);
+  if (lock === null) note(`the Unix socket ${path} cannot be made: no other container may use the folder`, {});
+  return lock;
 }

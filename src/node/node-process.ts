@@ -23,7 +23,7 @@ import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resy
 import { comparePositionsRequest, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
 import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import type { ChangeOutlets } from './change-feed.ts';
-import { requireUnserved } from './data-folder.ts';
+import { lockDataFolder } from './data-folder.ts';
 import { didsOfSlot } from './dids-of-slot.ts';
 import { followNodeMap } from './node-map.ts';
 import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
@@ -82,7 +82,7 @@ export type RunningNode = AsyncDisposable &
     close(): Promise<void>;
   };
 
-/** Starts the apply threads, and waits until each has opened its slots. */
+/** Starts the apply threads, and waits until each has opened its slots; ends all if one fails. */
 async function startApplyThreads(
   options: NodeOptions,
   map: ShardMap,
@@ -121,7 +121,10 @@ async function startApplyThreads(
         note: options.note ?? (() => {}),
       }),
   );
-  await Promise.all(links.map((link) => link.ready()));
+  await Promise.all(links.map((link) => link.ready())).catch(async (thrown: unknown) => {
+    await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
+    throw thrown;
+  });
   noteSlotsMade(dataDir, slots);
   return links;
 }
@@ -211,10 +214,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const map = parseShardMap(options.mapJson);
   if (!map.nodes.has(name)) throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}"`);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  await requireUnserved(dataDir);
+  const { note = () => {}, clock = systemClock, readMap = () => options.mapJson } = options;
+  const lock = await lockDataFolder(dataDir, note);
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
-  const { note = () => {}, clock = systemClock, readMap = () => options.mapJson } = options;
   const threads = new ServePool();
   let links: readonly ApplyLink[] = [];
   let readers: ReadonlyMap<number, SlotReader> = new Map();
@@ -239,6 +242,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     onQuarantine: quarantineNoter(registry, note),
     // It comes again with the next frame, once all threads can be given a map.
     onNewerEpoch: (epoch) => void (links.length > 0 && saw(epoch)),
+  }).catch(async (thrown: unknown) => {
+    await lock?.[Symbol.asyncDispose]();
+    throw thrown;
   });
   readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
   const { control, comparison, lookUps } = controlOf(options, {
@@ -256,6 +262,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await comparison[Symbol.asyncDispose]();
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
+    await lock?.[Symbol.asyncDispose]();
   };
   let closing: Promise<void> | null = null;
   const close = (): Promise<void> => {

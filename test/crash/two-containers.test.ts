@@ -111,13 +111,23 @@ it.each([
   async (_where, prefix) => {
     const first = await Contained.start(prefix);
     await first.post('3jzfcijpj2z2a');
-    await expect(Contained.start(container)).rejects.toThrow(/a process listens on .*0\.sock/);
+    await expect(Contained.start(container)).rejects.toThrow(/a process listens on .*lock\.sock/);
     await first.post('3jzfcijpj2z2b');
     await until(() => first.has('3jzfcijpj2z2b'));
     expect(await first.has('3jzfcijpj2z2a')).toBe(true);
   },
   120_000,
 );
+
+it('of two that start together one keeps the folder from the other, and goes on', async () => {
+  const outcomes = await Promise.allSettled([Contained.start([]), Contained.start(container)]);
+  const started = outcomes.filter((outcome) => outcome.status === 'fulfilled').map(({ value }) => value);
+  const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
+  expect(started).toHaveLength(1);
+  expect(String(refused[0]?.reason)).toMatch(/a process listens on .*lock\.sock/);
+  await started[0]!.post('3jzfcijpj2z2a');
+  await until(() => started[0]!.has('3jzfcijpj2z2a'));
+}, 120_000);
 
 it('of two writers of different process ids the first ends at its next write; the second goes on', async () => {
   const first = await Contained.start([]);

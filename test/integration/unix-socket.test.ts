@@ -14,6 +14,7 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startNode } from '../../src/node/node-process.ts';
@@ -217,11 +218,21 @@ describe('the threads of a node', () => {
   it('listen on a socket each', async () => {
     const notes: string[] = [];
     const port = await open(folder, notes);
-    expect(readdirSync(join(folder, 'wire'))).toEqual(['1.sock', '2.sock']);
+    expect(readdirSync(join(folder, 'wire'))).toEqual(['1.sock', '2.sock', 'lock.sock']);
     const client = openClient(port);
     await statusOf(client);
     expect(client.transportOf('n0')).toBe('unix');
     expect(notes).toEqual([]);
+  });
+
+  it('are seen in their folder until it is closed, and not after', async () => {
+    await open(folder, []);
+    const closing = disposals.pop()!();
+    while (existsSync(join(folder, 'wire', '1.sock')) || existsSync(join(folder, 'wire', '2.sock'))) await nextTurn();
+    await expect(open(folder, [])).rejects.toMatchObject({ code: 'DataInUse', message: /lock\.sock/ });
+    await closing;
+    expect(readdirSync(join(folder, 'wire'))).toEqual([]);
+    await open(folder, []);
   });
 
   it('say so where the path is too long, and are called over TCP', async () => {
@@ -230,6 +241,6 @@ describe('the threads of a node', () => {
     const client = openClient(port);
     await statusOf(client);
     expect(client.transportOf('n0')).toBe('tcp');
-    expect(notes).toEqual(Array.from({ length: 2 }, () => expect.stringContaining('use TCP')));
+    expect(notes).toEqual(['no other container', 'use TCP', 'use TCP'].map((part) => expect.stringContaining(part)));
   });
 });
