@@ -117,6 +117,9 @@ export class SlotCompactor {
       if (!(thrown instanceof DataPlaneError) || !givingUp.has(thrown.code)) throw thrown;
       await compaction?.abandon();
       set({ phase: 'failed', problem: thrown.message });
+      // What it lacked, room or rest, may be there at the next look.
+      const look = this.#lookBySlot.get(slot);
+      if (look !== undefined) this.#lookBySlot.set(slot, { ...look, judgedCursor: -1 });
       note('a slot is not compacted', { slot: slot.index, problem: thrown.message });
     }
   }

@@ -14,6 +14,7 @@ import { until } from '../../support/until.ts';
 
 const folder = makeMemoryFolder('skyshard-compactor-');
 const authors = Array.from({ length: 8 }, (_unused, index) => `did:web:author${index}.example`);
+const quietMs = 300_000;
 const start = Buffer.from([0]);
 const end = Buffer.alloc(64, 255);
 
@@ -33,9 +34,11 @@ function clockOfSteps(): Clock {
   return {
     nowMs: () => timeMs,
     monotonicMs: () => (timeMs += msPerLook),
-    sleep: () => {
-      rests++;
-      onRest();
+    sleep: (durationMs) => {
+      if (durationMs < quietMs) {
+        rests++;
+        onRest();
+      }
       return new Promise((resolve) => setImmediate(resolve));
     },
   };
@@ -69,11 +72,11 @@ function rewrite(count: number): void {
   });
 }
 
-function compactorOf(quietMs: number): SlotCompactor {
+function compactorOf(begins: 'asked' | 'itself'): SlotCompactor {
   return new SlotCompactor({
     slots: [slot],
     clock: clockOfSteps(),
-    quietMs,
+    quietMs: begins === 'itself' ? quietMs : 0,
     onReplaced: () => replacedCount++,
     note: (message, fields) => notes.push({ message, fields }),
   });
@@ -96,7 +99,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it('copies in steps what was written while the copy was brought to disk', async () => {
   const digest = slot.digest();
-  const compactor = compactorOf(0);
+  const compactor = compactorOf('asked');
   compactor.start();
   compactor.begin(slot);
   // All rows are copied in the first step, and the disk is waited for.
@@ -113,7 +116,7 @@ it('copies in steps what was written while the copy was brought to disk', async 
 });
 
 it('gives up when more is written than it can copy, and leaves the slot as it is', async () => {
-  const compactor = compactorOf(0);
+  const compactor = compactorOf('asked');
   msPerLook = 10;
   onRest = () => rewrite(200);
   compactor.start();
@@ -126,7 +129,7 @@ it('gives up when more is written than it can copy, and leaves the slot as it is
 }, 60_000);
 
 it('is abandoned when it is stopped while the disk is waited for', async () => {
-  const compactor = compactorOf(0);
+  const compactor = compactorOf('asked');
   compactor.start();
   compactor.begin(slot);
   expect(compactor.compactionOf(slot)).toMatchObject({ phase: 'copying' });
@@ -135,3 +138,15 @@ it('is abandoned when it is stopped while the disk is waited for', async () => {
   expect(slot.environment.isInPlace).toBe(true);
   expect(existsSync(join(slot.path, 'compacting'))).toBe(false);
 });
+
+it('is tried again at the next look after it failed', async () => {
+  const compactor = compactorOf('itself');
+  msPerLook = 10;
+  onRest = () => {
+    if (notes.length === 0) rewrite(200);
+  };
+  compactor.start();
+  await until(() => replacedCount === 1);
+  expect(notes.map(({ message }) => message)).toEqual(['a slot is not compacted', 'a slot is compacted']);
+  await compactor.close();
+}, 60_000);
