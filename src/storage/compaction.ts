@@ -100,7 +100,8 @@ export class Compaction {
    * Errors: DataPlaneError `StorageFull` when the disk has no room for a second copy.
    */
   static begin(source: Environment, requireOnlyWriter: () => void): Compaction {
-    source.requireRoom(source.pageBytes);
+    // Not in the map: nothing is written to the source, and a full one is worth a compaction.
+    source.requireDiskRoom(source.pageBytes);
     const { mapBytes, tableNames: tables } = source;
     const path = join(source.path, folderName);
     // Under the lock of writes: it must not remove what another process is about to rename.
@@ -138,7 +139,7 @@ export class Compaction {
    */
   copySome(isOver: () => boolean): boolean {
     // What a step takes beyond this is far less.
-    this.#source.requireRoom();
+    this.#target.requireRoom();
     if (this.#areRowsCopied && ++this.#catchUpSteps > catchUpStepsMax)
       throw new DataPlaneError('Aborted', `more is written to ${this.#source.path} than a compaction can follow`);
     this.#source.refreshReads();
@@ -224,7 +225,7 @@ export class Compaction {
    */
   replace(): void {
     invariant(this.#isSettled, 'a compaction is on disk before it replaces anything');
-    this.#source.requireRoom();
+    this.#target.requireRoom();
     this.#source.transact(() => {
       this.#requireOnlyWriter();
       if (this.#againCount > 0) this.#target.transact(() => this.#copyAgain(() => false));

@@ -311,14 +311,16 @@ export class Environment {
     }
   }
 
-  /**
-   * Errors: DataPlaneError `StorageFull` when map or disk has less than `freeBytesMin` left, or the
-   * disk less than `moreBytes` besides.
-   */
-  requireRoom(moreBytes = 0): void {
+  /** Errors: DataPlaneError `StorageFull` when map or disk has less than `freeBytesMin` left. */
+  requireRoom(): void {
     if (this.usedBytes + freeBytesMin > this.mapBytes) {
       throw new DataPlaneError('StorageFull', `the map of ${this.path} is full (${this.mapBytes} bytes)`);
     }
+    this.requireDiskRoom();
+  }
+
+  /** Errors: DataPlaneError `StorageFull` when the disk has less than that and `moreBytes` left. */
+  requireDiskRoom(moreBytes = 0): void {
     if (freeDiskBytes(this.path) < freeBytesMin + moreBytes) {
       throw new DataPlaneError('StorageFull', `the disk of ${this.path} is full`);
     }

@@ -142,6 +142,25 @@ it('fills pages, and leaves nothing free', async () => {
   expect(statSync(join(folder, 'slot', 'data.mdb')).size).toBe(environment.usedBytes);
 });
 
+it('makes room in a map that is full', async () => {
+  const mapBytes = freeBytesMin + 2 ** 20;
+  const full = Environment.open({ path: join(folder, 'full'), mapBytes, tables });
+  try {
+    const random = seededRandom(9);
+    const model = new Map<string, string>();
+    while (full.usedBytes + freeBytesMin <= mapBytes) writeTo(full, random, 500, model);
+    expect(() => full.requireRoom()).toThrow(expect.objectContaining({ code: 'StorageFull' }));
+    const compaction = begin(full);
+    copyAll(compaction, () => {});
+    await compaction.settle();
+    compaction.replace();
+    full.requireRoom();
+    expect(sorted(rowsOf(full))).toEqual(sorted(model));
+  } finally {
+    await full.close();
+  }
+});
+
 it('serves readers that opened the old file, before and after they open the new one', async () => {
   const random = seededRandom(3);
   const model = new Map<string, string>();
