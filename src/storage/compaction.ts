@@ -21,8 +21,9 @@ const folderName = 'compacting';
 const firstKey = Buffer.from([0]);
 /** No key is after it. */
 const endKey = Buffer.alloc(keyBytesMax, 255);
-/** The clock is looked at after so many rows. */
+/** The clock is looked at after so many rows, or so many bytes of values. */
 const rowsPerLook = 128;
+const bytesPerLook = 256 * 2 ** 10;
 /** Steps after the last row in which the copy must catch up with what is written. */
 const catchUpStepsMax = 1_000;
 
@@ -33,10 +34,16 @@ export function removeUnfinished(path: string): void {
   rmSync(join(path, folderName), { recursive: true, force: true });
 }
 
-/** Returns a function that is told of each row that is copied, and says when a step is over. */
-function stepUntil(isOver: () => boolean): () => boolean {
-  let rows = 0;
-  return () => ++rows % rowsPerLook === 0 && isOver();
+/** Returns a function that is told of each value that is copied, and says when a step is over. */
+function stepUntil(isOver: () => boolean): (valueBytes: number) => boolean {
+  let [rows, bytes] = [0, 0];
+  return (valueBytes) => {
+    rows++;
+    bytes += valueBytes;
+    if (rows < rowsPerLook && bytes < bytesPerLook) return false;
+    [rows, bytes] = [0, 0];
+    return isOver();
+  };
 }
 
 function syncFolder(path: string): void {
@@ -156,13 +163,13 @@ export class Compaction {
   }
 
   /** Copies rows of the current table. Returns whether all of them are copied. */
-  #copyRows(endsStep: () => boolean): boolean {
+  #copyRows(endsStep: (valueBytes: number) => boolean): boolean {
     const from = this.#tables[this.#tableIndex]!;
     const to = this.#target.table(this.#source.tableNames[this.#tableIndex]!);
     for (const { key, value } of from.scan({ start: this.#nextKey, end: endKey })) {
       to.append(key, value);
       this.#rowsDone++;
-      if (!endsStep()) continue;
+      if (!endsStep(value.length)) continue;
       this.#nextKey = keyAfter(key);
       return false;
     }
@@ -170,7 +177,7 @@ export class Compaction {
   }
 
   /** Copies keys again that were written since, in the target's transaction. */
-  #copyAgain(endsStep: () => boolean): void {
+  #copyAgain(endsStep: (valueBytes: number) => boolean): void {
     for (const [index, keys] of this.#again.entries()) {
       const to = this.#target.table(this.#source.tableNames[index]!);
       for (const text of keys) {
@@ -179,7 +186,7 @@ export class Compaction {
         if (value === undefined) to.remove(key);
         else to.put(key, value);
         keys.delete(text);
-        if (endsStep()) return;
+        if (endsStep(value?.length ?? 0)) return;
       }
     }
   }

@@ -128,6 +128,19 @@ it('copies what is written meanwhile in steps too', async () => {
   expect(sorted(rowsOf(environment))).toEqual(sorted(model));
 });
 
+it('ends a step of large values after fewer rows', async () => {
+  const putAll = (): void =>
+    environment.transact(() => {
+      for (let row = 0; row < 40; row++) environment.table('one').put(keyOf(row), Buffer.alloc(64 * 2 ** 10, row));
+    });
+  putAll();
+  const compaction = begin();
+  expect(copyAll(compaction, () => {})).toBeGreaterThanOrEqual(10);
+  putAll();
+  expect(copyAll(compaction, () => {})).toBeGreaterThanOrEqual(10);
+  await compaction.abandon();
+});
+
 it('fills pages, and leaves nothing free', async () => {
   const random = seededRandom(2);
   const model = new Map<string, string>();
