@@ -54,7 +54,7 @@ export type SlotOptions = {
 };
 
 /** Bounds of the recommended input of one transaction. Units: bytes. */
-const batchBytesMin = 64 * 2 ** 10;
+const batchBytesMin = 128 * 2 ** 10;
 const batchBytesMax = 2 ** 20;
 /**
  * A slot's file keeps about twice the pages that one transaction touches as free space. Batches of
