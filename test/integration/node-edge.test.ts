@@ -22,6 +22,7 @@ import { LocalCaller, type LocalCallerOptions } from '../../src/wire/local-calle
 import type { CallHandler, NodeCaller } from '../../src/wire/node-caller.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
+import { edgeSettings } from '../support/edge-settings.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { noIdentitySource } from '../support/no-identities.ts';
 import { until } from '../support/until.ts';
@@ -39,15 +40,6 @@ function mapJson(epoch: number, ports: readonly number[]): Record<string, unknow
   }));
   return { epoch, slots: 4, nodes, shards };
 }
-
-const edgeSettings = {
-  host: '127.0.0.1',
-  routerPort: 0,
-  http2Port: null,
-  plcUrl: 'http://127.0.0.1:1',
-  handleResolver: null,
-  allowPrivateHosts: true,
-};
 
 describe.each([1, 3])('two nodes of %i serving threads, one with an edge, and a router apart', (threads) => {
   let folder: string;

@@ -26,6 +26,7 @@ import { type RunningRouter, startRouter } from '../../src/router/router-server.
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import type { NodeCaller } from '../../src/wire/node-caller.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
+import { edgeSettings } from '../support/edge-settings.ts';
 import { noIdentitySource } from '../support/no-identities.ts';
 
 const network = { kind: 'graph', seed: 7, records: 1_000 } as const;
@@ -100,14 +101,7 @@ beforeAll(async () => {
     lingerMs: 1,
     applyThreads: 2,
     serveThreads: 3,
-    edge: {
-      host: '127.0.0.1',
-      routerPort: 0,
-      http2Port: null,
-      plcUrl: 'http://127.0.0.1:1',
-      handleResolver: null,
-      allowPrivateHosts: true,
-    },
+    edge: edgeSettings,
     prefetchReads: false,
     recordCacheMib: 8,
     adminToken: null,

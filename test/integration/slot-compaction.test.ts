@@ -14,20 +14,13 @@ import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import type { SlotCompaction } from '../../src/wire/slot-compaction.ts';
+import { edgeSettings } from '../support/edge-settings.ts';
 import { recordOp } from '../support/record-op.ts';
 import { until } from '../support/until.ts';
 
 const slots = 4;
 const connections = 12;
 const authors = Array.from({ length: 8 }, (_unused, index) => `did:web:author${index}.example`);
-const edge = {
-  host: '127.0.0.1',
-  routerPort: 0,
-  http2Port: null,
-  plcUrl: 'http://127.0.0.1:1',
-  handleResolver: null,
-  allowPrivateHosts: true,
-};
 
 function mapJson(port: number): object {
   const shards = [{ name: 's0', primary: 'n0', slots: [`0-${slots - 1}`] }];
@@ -52,7 +45,7 @@ async function start(compactQuietS: number): Promise<void> {
     compactQuietS,
     applyThreads: 2,
     serveThreads: 3,
-    edge,
+    edge: edgeSettings,
     prefetchReads: false,
     recordCacheMib: 8,
     adminToken: null,
