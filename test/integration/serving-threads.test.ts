@@ -21,6 +21,7 @@ import { FollowCache } from '../../src/read/cache/follow-cache.ts';
 import { ListCache } from '../../src/read/cache/list-cache.ts';
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
+import { CommitAppender } from '../support/commit-appender.ts';
 import { recordOp } from '../support/record-op.ts';
 import { until } from '../support/until.ts';
 
@@ -101,17 +102,10 @@ afterAll(async () => {
 });
 
 const tids = new TidClock(1);
-const revs = new TidClock(2);
-let timeMs = Date.UTC(2025, 2, 1);
-const revByDid = new Map<string, string>();
+const commits = new CommitAppender();
 
-/** Commits ops, and returns once that is acknowledged. */
-async function commit(did: string, ...ops: RepoOp[]): Promise<void> {
-  timeMs += 1_000;
-  const rev = revs.next(timeMs);
-  const since = revByDid.get(did) ?? null;
-  revByDid.set(did, rev);
-  await log.append(did, { kind: 'commit', did, rev, since, eventMs: timeMs, ops });
+function commit(did: string, ...ops: RepoOp[]): Promise<void> {
+  return commits.commit(log, did, ops);
 }
 
 /** Asks on every connection at once; threads answer about equally many. */
@@ -226,8 +220,12 @@ describe('a node with three serving threads', () => {
     for (let round = 0; round < rounds; round++) {
       const record = { $type: 'app.bsky.actor.profile', displayName: `name ${round}` };
       const profile = { collection: 'app.bsky.actor.profile', rkey: 'self' };
-      const created = { collection: 'app.bsky.feed.post', rkey: tids.next(timeMs) };
-      const text = { $type: 'app.bsky.feed.post', text: `post ${round}`, createdAt: new Date(timeMs).toISOString() };
+      const created = { collection: 'app.bsky.feed.post', rkey: tids.next(commits.timeMs) };
+      const text = {
+        $type: 'app.bsky.feed.post',
+        text: `post ${round}`,
+        createdAt: new Date(commits.timeMs).toISOString(),
+      };
       const before = post;
       post = `at://${author}/${created.collection}/${created.rkey}`;
       const removed = before === '' ? [] : [deleteOp(created.collection, before.split('/').at(-1)!)];
@@ -249,8 +247,15 @@ describe('a node with three serving threads', () => {
             'null',
           );
       }
-      const edgePath = { collection: 'app.bsky.graph.follow', rkey: follow === '' ? tids.next(timeMs) : follow };
-      const subject = { $type: edgePath.collection, subject: author, createdAt: new Date(timeMs).toISOString() };
+      const edgePath = {
+        collection: 'app.bsky.graph.follow',
+        rkey: follow === '' ? tids.next(commits.timeMs) : follow,
+      };
+      const subject = {
+        $type: edgePath.collection,
+        subject: author,
+        createdAt: new Date(commits.timeMs).toISOString(),
+      };
       await commit(viewer, follow === '' ? recordOp(edgePath, subject) : deleteOp(edgePath.collection, edgePath.rkey));
       follow = follow === '' ? edgePath.rkey : '';
       for (const answer of await askAll(between)) {

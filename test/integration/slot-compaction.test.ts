@@ -14,6 +14,7 @@ import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import type { SlotCompaction } from '../../src/wire/slot-compaction.ts';
+import { CommitAppender } from '../support/commit-appender.ts';
 import { edgeSettings } from '../support/edge-settings.ts';
 import { recordOp } from '../support/record-op.ts';
 import { until } from '../support/until.ts';
@@ -76,21 +77,15 @@ afterAll(async () => {
 });
 
 const tids = new TidClock(1);
-const revs = new TidClock(2);
-let timeMs = Date.UTC(2025, 2, 1);
-const revByDid = new Map<string, string>();
+const commits = new CommitAppender();
 
-async function commit(did: string, ...ops: RepoOp[]): Promise<void> {
-  timeMs += 1_000;
-  const rev = revs.next(timeMs);
-  const since = revByDid.get(did) ?? null;
-  revByDid.set(did, rev);
-  await log.append(did, { kind: 'commit', did, rev, since, eventMs: timeMs, ops });
+function commit(did: string, ...ops: RepoOp[]): Promise<void> {
+  return commits.commit(log, did, ops);
 }
 
 function postOf(text: string): { readonly rkey: string; readonly op: RepoOp } {
-  const rkey = tids.next(timeMs);
-  const record = { $type: 'app.bsky.feed.post', text, createdAt: new Date(timeMs).toISOString() };
+  const rkey = tids.next(commits.timeMs);
+  const record = { $type: 'app.bsky.feed.post', text, createdAt: new Date(commits.timeMs).toISOString() };
   return { rkey, op: recordOp({ collection: 'app.bsky.feed.post', rkey }, record) };
 }
 
