@@ -5,19 +5,20 @@
  *
  * Installs the servers that tests need, then runs types, lint, the tests of this package, a minute
  * of fuzzing, and the conformance tests, a separate package. A failed step does not stop the ones
- * after it. The last line is `N passed, N failed`.
+ * after it. The last lines name what failed, and count: `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { installRequiredServers } from './required-servers.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const conformanceFolder = join(root, 'test', 'conformance');
 const binFolder = join(root, 'node_modules', '.bin');
 
-type Outcome = { passed: number; failed: number };
+/** `failures` has what failed, each by name and with its message. */
+type Outcome = { passed: number; failed: number; failures: string[] };
 type Step = {
   readonly name: string;
   readonly minutesMax: number;
@@ -52,8 +53,23 @@ const steps: readonly Step[] = [
 type VitestReport = {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
 };
+
+const messageCharsMax = 1_500;
+
+function failureText(file: string, test: string, message: string): string {
+  return `${relative(root, file)} ${test}\n${message.slice(0, messageCharsMax)}`;
+}
 
 /** A file that fails before its first test counts as one failed test. */
 function countReport(path: string): Outcome | null {
@@ -66,7 +82,16 @@ function countReport(path: string): Outcome | null {
   const broken = report.testResults.filter(
     ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
   );
-  return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length };
+  const failures = report.testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status }) => status === 'failed')
+      .map(({ fullName, failureMessages }) => failureText(name, fullName, failureMessages.join('\n'))),
+  );
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken.length,
+    failures: [...failures, ...broken.map(({ name, message }) => failureText(name, '', message))],
+  };
 }
 
 function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcome {
@@ -80,9 +105,12 @@ function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcom
     env: { ...process.env, PATH: `${binFolder}${delimiter}${process.env['PATH'] ?? ''}` },
     timeout: minutesMax * 60_000,
   });
-  const outcome = countReport(report) ?? { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1 };
+  const outcome = countReport(report) ?? { passed: status === 0 ? 1 : 0, failed: 0, failures: [] };
   // A run may also fail without a failed test: by an unhandled error or a time-out.
-  if (status !== 0 && outcome.failed === 0) outcome.failed = 1;
+  if (status !== 0 && outcome.failed === 0) {
+    outcome.failed = 1;
+    outcome.failures.push(`ended with status ${status}`);
+  }
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
   console.log(
     `== ${name}: ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s${error ? ` (${error.message})` : ''}`,
@@ -101,16 +129,18 @@ function main(words: readonly string[]): number {
     return 2;
   }
   const folder = mkdtempSync(join(tmpdir(), 'skyshard-tests-'));
-  const total: Outcome = { passed: 0, failed: 0 };
+  const total: Outcome = { passed: 0, failed: 0, failures: [] };
   try {
     for (const step of chosen) {
-      const { passed, failed } = runStep(step, folder);
+      const { passed, failed, failures } = runStep(step, folder);
       total.passed += passed;
       total.failed += failed;
+      total.failures.push(...failures.map((failure) => `${step.name}: ${failure}`));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+  for (const failure of total.failures) console.log(`\nFAILED ${failure}`);
   console.log(`\n${total.passed} passed, ${total.failed} failed`);
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
 }
