@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import oneBoxMap from '../../shard-map.json' with { type: 'json' };
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
+import { parseShardMap, type ShardMap, unservedPartOf } from '../shardmap/shard-map.ts';
 
 /** `raw` is the JSON of the file, with absolute paths. */
 export type MapFile = { readonly raw: Record<string, unknown>; readonly map: ShardMap };
@@ -23,17 +23,50 @@ function withAbsoluteFiles(raw: Record<string, unknown>, folder: string): Record
 }
 
 /**
- * Reads and checks a map file.
+ * Returns the first key that an object of a valid JSON text has twice, such as two primaries of a
+ * shard, or null: what reads the text would take the last and drop the other without a word.
+ */
+function repeatedKeyOf(text: string): string | null {
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g) ?? [];
+  const open: Set<string>[] = [];
+  for (const [index, token] of tokens.entries()) {
+    if (token === '{' || token === '[') open.push(new Set());
+    else if (token === '}' || token === ']') open.pop();
+    else if (token !== ':' && tokens[index + 1] === ':') {
+      const keys = open.at(-1)!;
+      if (keys.has(token)) return token;
+      keys.add(token);
+    }
+  }
+  return null;
+}
+
+/**
+ * Reads and checks a map file that processes start with.
  *
  * Returns: the map, with the files that it names as absolute paths.
  * Errors: DataPlaneError `ConfigInvalid` naming the file or key, and what it must be.
  */
 export function readMapFile(path: string): MapFile {
+  const file = readAnyMapFile(path);
+  const unserved = unservedPartOf(file.map);
+  if (unserved !== null) throw new DataPlaneError('ConfigInvalid', unserved);
+  return file;
+}
+
+/** Like `readMapFile`, also of a map that this version does not serve. */
+export function readAnyMapFile(path: string): MapFile {
   let raw: unknown;
+  let text: string;
   try {
-    raw = JSON.parse(readFileSync(path, 'utf8'));
+    text = readFileSync(path, 'utf8');
+    raw = JSON.parse(text);
   } catch (cause) {
     throw new DataPlaneError('ConfigInvalid', `shard map ${path}: ${(cause as Error).message}`, { cause });
+  }
+  const repeated = repeatedKeyOf(text);
+  if (repeated !== null) {
+    throw new DataPlaneError('ConfigInvalid', `shard map ${path}: the key ${repeated} is there twice in one object`);
   }
   // Checked before paths change, so that an error shows a value as the file has it.
   parseShardMap(raw);
@@ -81,9 +114,10 @@ export async function withRealPorts(
     return portOf(server);
   };
   try {
-    const nodes: Record<string, { host: string; port: number }> = {};
-    for (const { name, host, port } of file.map.nodes.values()) {
-      nodes[name] = { host, port: port === 0 ? await freePort(host) : port };
+    const nodes: Record<string, object> = {};
+    for (const [name, given] of Object.entries(file.raw['nodes'] as Record<string, object>)) {
+      const { host, port } = file.map.nodes.get(name)!;
+      nodes[name] = { ...given, port: port === 0 ? await freePort(host) : port };
     }
     const otherPorts: number[] = [];
     for (const host of otherHosts) otherPorts.push(await freePort(host));

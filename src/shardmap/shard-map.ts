@@ -2,14 +2,22 @@
  * The static shard map: slot → shard → nodes, with its epoch.
  *
  * Owns: the shape, its checks, and who serves a slot. Refuses: unknown keys, gaps or overlaps
- * of slots, unknown node names, and replicas. Pure: it reads no file.
+ * of slots, unknown node names, and a shard with two primaries. Pure: it reads no file.
  */
 import * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { objectShape, readShape, recordShape, textShape, wholeNumberShape } from '../config/json-shape.ts';
 
 /** Where a node listens. Port 0 means any free port, chosen when the node starts. */
-export type NodeAddress = { readonly name: string; readonly host: string; readonly port: number };
+export type NodeAddress = {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** What fails together with it, such as a rack or a data centre; null if nobody said. */
+  readonly zone: string | null;
+  /** Its share of the slots, in relation to that of other nodes. */
+  readonly capacity: number;
+};
 
 /** The slots of one replica group, and the nodes that serve them. */
 export type Shard = {
@@ -19,6 +27,13 @@ export type Shard = {
   readonly replicas: readonly string[];
   /** Ascending slot indexes. */
   readonly slots: readonly number[];
+};
+
+/** Who alone may change the map until a time, because a longer work on it is under way. */
+export type MapLease = {
+  readonly holder: string;
+  /** Units: ms since 1970. */
+  readonly untilMs: number;
 };
 
 export type ShardMap = {
@@ -32,6 +47,7 @@ export type ShardMap = {
   readonly shards: readonly Shard[];
   /** Node name of the primary, by slot index. */
   readonly primaryBySlot: readonly string[];
+  readonly lease: MapLease | null;
   readonly adminTokenFile: string | null;
   readonly clusterTokenFile: string | null;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
@@ -39,40 +55,52 @@ export type ShardMap = {
 
 /** A slot index takes two bytes in chunks. */
 const slotCountMax = 65_536;
+const capacityMax = 1_000_000;
 
-const nodeNameShape = v.pipe(
-  v.string(),
-  v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a node name is lower-case letters, digits and "-"'),
-);
-const clusterNameShape = v.pipe(
-  v.string(),
-  v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a cluster name is lower-case letters, digits and "-"'),
-);
+const nameOf = (what: string) =>
+  v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, `a ${what} name is lower-case letters, digits and "-"`));
+const nodeNameShape = nameOf('node');
 const noReplicas = 'replicas need a replicated log, which this version does not have; leave it empty';
+const onePrimary = 'must be the name of one node: a shard has one primary';
+const namesMessage = 'must be an array of node names';
+const timeMessage = 'must be a time in UTC, such as "2026-01-31T12:00:00Z"';
 const rangesMessage = 'must be an array of ranges';
 /** `"0-7"` or `"3"`. */
 const rangeShape = v.pipe(textShape, v.regex(/^\d{1,5}(?:-\d{1,5})?$/, 'must look like "0-7" or "3"'));
 
 const shardShape = objectShape({
   name: textShape,
-  primary: textShape,
-  replicas: v.nullish(v.pipe(v.array(v.unknown(), 'must be an array of node names'), v.maxLength(0, noReplicas))),
+  primary: v.pipe(v.string(onePrimary), v.minLength(1, onePrimary)),
+  replicas: v.nullish(v.array(v.string(namesMessage), namesMessage)),
   slots: v.pipe(v.array(rangeShape, rangesMessage), v.minLength(1, rangesMessage)),
+});
+
+const nodeShape = objectShape({
+  host: textShape,
+  port: wholeNumberShape(0, 65_535),
+  zone: v.optional(nameOf('zone')),
+  capacity: v.optional(wholeNumberShape(1, capacityMax)),
+});
+
+const leaseShape = objectShape({
+  holder: textShape,
+  until: v.pipe(v.string(timeMessage), v.isoTimestamp(timeMessage), v.endsWith('Z', timeMessage)),
 });
 
 const mapShape = objectShape({
   $schema: v.optional(v.unknown()),
-  cluster: v.optional(clusterNameShape),
+  cluster: v.optional(nameOf('cluster')),
   epoch: wholeNumberShape(1, 2 ** 32 - 1),
   slots: v.pipe(
     wholeNumberShape(1, slotCountMax),
     v.check((slots) => (slots & (slots - 1)) === 0, 'must be a power of two'),
   ),
   nodes: v.pipe(
-    recordShape(nodeNameShape, objectShape({ host: textShape, port: wholeNumberShape(0, 65_535) })),
+    recordShape(nodeNameShape, nodeShape),
     v.check((nodes) => Object.keys(nodes).length > 0, 'at least one node is needed'),
   ),
   shards: v.array(shardShape, 'must be an array'),
+  lease: v.nullish(leaseShape),
   adminTokenFile: v.optional(textShape),
   clusterTokenFile: v.optional(textShape),
   tls: v.nullish(objectShape({ certFile: textShape, keyFile: textShape })),
@@ -105,19 +133,40 @@ function ownersOf(shards: readonly Shard[], slots: number): string[] {
   return shardBySlot.map((shard, slot) => shard?.primary ?? refuse(`shards: slot ${slot} is in no shard`));
 }
 
+/** Returns the checked replicas of a shard. `where` names their key. */
+function replicasOf(
+  replicas: readonly string[],
+  primary: string,
+  nodes: ShardMap['nodes'],
+  where: string,
+): readonly string[] {
+  for (const [index, name] of replicas.entries()) {
+    if (!nodes.has(name)) refuse(`${where}[${index}]: no node is named "${name}"`);
+    if (name === primary) refuse(`${where}[${index}]: "${name}" is the primary; a replica is on another node`);
+    if (replicas.indexOf(name) < index) refuse(`${where}[${index}]: "${name}" is named twice`);
+  }
+  return replicas;
+}
+
 /**
  * Checks a parsed `shard-map.json`.
  *
  * Errors: DataPlaneError `ConfigInvalid` naming the key and what it must be.
  */
 export function parseShardMap(value: unknown): ShardMap {
-  const { epoch, slots, tls, ...map } = readShape(mapShape, value, refuse);
-  const nodes = new Map(Object.entries(map.nodes).map(([name, address]) => [name, { name, ...address }]));
-  const shards = map.shards.map(({ name, primary, slots: ranges }, index): Shard => {
+  const { epoch, slots, tls, lease, ...map } = readShape(mapShape, value, refuse);
+  const nodes = new Map(
+    Object.entries(map.nodes).map(([name, { zone = null, capacity = 1, ...address }]) => [
+      name,
+      { name, ...address, zone, capacity },
+    ]),
+  );
+  const shards = map.shards.map(({ name, primary, replicas, slots: ranges }, index): Shard => {
     const where = `shards[${index}]`;
     if (!nodes.has(primary)) refuse(`${where}.primary: no node is named "${primary}"`);
+    const others = replicasOf(replicas ?? [], primary, nodes, `${where}.replicas`);
     const indexes = ranges.flatMap((range, at) => slotsOfRange(range, `${where}.slots[${at}]`, slots));
-    return { name, primary, replicas: [], slots: indexes.sort((a, b) => a - b) };
+    return { name, primary, replicas: others, slots: indexes.sort((a, b) => a - b) };
   });
   return {
     cluster: map.cluster ?? '',
@@ -126,13 +175,31 @@ export function parseShardMap(value: unknown): ShardMap {
     nodes,
     shards,
     primaryBySlot: ownersOf(shards, slots),
+    lease: lease == null ? null : { holder: lease.holder, untilMs: Date.parse(lease.until) },
     adminTokenFile: map.adminTokenFile ?? null,
     clusterTokenFile: map.clusterTokenFile ?? null,
     tls: tls ?? null,
   };
 }
 
+/** Returns what of a valid map this version does not serve, or null. */
+export function unservedPartOf(map: ShardMap): string | null {
+  const index = map.shards.findIndex(({ replicas }) => replicas.length > 0);
+  return index < 0 ? null : `shard map: shards[${index}].replicas: ${noReplicas}`;
+}
+
 /** Returns the slots that a node is primary of, ascending. */
 export function slotsOfNode(map: ShardMap, nodeName: string): number[] {
   return map.primaryBySlot.flatMap((primary, slot) => (primary === nodeName ? [slot] : []));
+}
+
+/** Formats ascending slots as ranges, such as `0-7,12`. */
+export function rangesText(slots: readonly number[]): string {
+  const ranges: [number, number][] = [];
+  for (const slot of slots) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === slot - 1) last[1] = slot;
+    else ranges.push([slot, slot]);
+  }
+  return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
 }

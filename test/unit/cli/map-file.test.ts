@@ -82,8 +82,17 @@ describe('the map file', () => {
     ['[]', 'top level: must be an object'],
     ['{"epoch":1,"slots":3,"nodes":{},"shards":[]}', 'slots: must be a power of two'],
     ['{"epoch":1,"slots":2,"nodes":{},"shards":[],"token":"x"}', 'unknown key "token"'],
+    ['{"epoch":1,"shards":[{"primary":"a","slots":["primary"],"primary" :"b"}]}', 'the key "primary" is there twice'],
   ])('that holds %s is refused by name', (text, expected) => {
     expect(() => readMapFile(written(text))).toThrow(expected);
+  });
+
+  it('with replicas is shown, but nothing starts with it', async () => {
+    const shards = [{ name: 's', primary: 'a', replicas: ['b'], slots: ['0'] }];
+    const { code, out } = await validated('127.0.0.1', { shards });
+    expect(code).toBe(0);
+    expect(out).toContain('warning: nothing starts with this map: shard map: shards[0].replicas');
+    expect(() => readMapFile(join(folder, 'map.json'))).toThrow('shards[0].replicas: replicas need a replicated log');
   });
 
   it('that is absent is refused by name', () => {
@@ -99,7 +108,7 @@ describe('the map file', () => {
   it('gets a free port for each node whose port is 0, all different, and keeps the others', async () => {
     const nodes = {
       a: { host: '127.0.0.1', port: 0 },
-      b: { host: '127.0.0.1', port: 0 },
+      b: { host: '127.0.0.1', port: 0, zone: 'west', capacity: 2 },
       c: { host: '127.0.0.1', port: 9 },
     };
     const shards = [{ name: 's', primary: 'a', slots: ['0'] }];
@@ -109,6 +118,7 @@ describe('the map file', () => {
     expect(new Set(ports).size).toBe(3);
     expect(ports.every((port) => port > 0)).toBe(true);
     expect(map.nodes.get('c')!.port).toBe(9);
+    expect(map.nodes.get('b')).toMatchObject({ zone: 'west', capacity: 2 });
     expect(raw['epoch']).toBe(7);
   });
 });

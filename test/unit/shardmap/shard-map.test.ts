@@ -1,6 +1,6 @@
 /** The shard map's checks: an error names the key and what it must be. */
 import { describe, expect, it } from 'vitest';
-import { parseShardMap, slotsOfNode } from '../../../src/shardmap/shard-map.ts';
+import { parseShardMap, slotsOfNode, unservedPartOf } from '../../../src/shardmap/shard-map.ts';
 
 const nodes = { a: { host: '127.0.0.1', port: 1 }, b: { host: '127.0.0.1', port: 0 } };
 const shards = [
@@ -19,8 +19,26 @@ describe('a shard map', () => {
     const parsed = parseShardMap(map);
     expect(parsed).toMatchObject({ epoch: 7, slots: 4, adminTokenFile: 'token', clusterTokenFile: null, tls: null });
     expect(parsed.primaryBySlot).toEqual(['a', 'a', 'a', 'b']);
-    expect(parsed.nodes.get('b')).toEqual({ name: 'b', host: '127.0.0.1', port: 0 });
+    expect(parsed.nodes.get('b')).toEqual({ name: 'b', host: '127.0.0.1', port: 0, zone: null, capacity: 1 });
+    expect(parsed.lease).toBeNull();
     expect(slotsOfNode(parsed, 'a')).toEqual([0, 1, 2]);
+  });
+
+  it('says what nodes can take, who replicates a shard, and who may change it', () => {
+    const parsed = parseShardMap({
+      ...withShard({ replicas: ['b'] }),
+      nodes: { a: { ...nodes.a, zone: 'west-1', capacity: 3 }, b: nodes.b },
+      lease: { holder: 'ana', until: '2026-01-31T12:00:00Z' },
+    });
+    expect(parsed.nodes.get('a')).toMatchObject({ zone: 'west-1', capacity: 3 });
+    expect(parsed.shards[0]!.replicas).toEqual(['b']);
+    expect(parsed.lease).toEqual({ holder: 'ana', untilMs: Date.UTC(2026, 0, 31, 12) });
+  });
+
+  it('with replicas is valid, but not served yet', () => {
+    expect(unservedPartOf(parseShardMap(map))).toBeNull();
+    const replicated = parseShardMap(withShard({ replicas: ['b'] }));
+    expect(unservedPartOf(replicated)).toContain('shards[0].replicas: replicas need a replicated log');
   });
 
   it.each([
@@ -32,12 +50,27 @@ describe('a shard map', () => {
     [{ ...map, nodes: {} }, 'nodes: at least one node is needed'],
     [{ ...map, nodes: { A: nodes.a } }, 'nodes.A: a node name is lower-case letters, digits and "-"'],
     [{ ...map, nodes: { ...nodes, c: { host: 'h', port: 65_536 } } }, 'nodes.c.port: must be a whole number from 0'],
-    [{ ...map, nodes: { ...nodes, c: { host: 'h', prot: 1 } } }, 'nodes.c: unknown key "prot" (known: host, port)'],
+    [
+      { ...map, nodes: { ...nodes, c: { host: 'h', prot: 1 } } },
+      'nodes.c: unknown key "prot" (known: host, port, zone, capacity)',
+    ],
+    [{ ...map, nodes: { ...nodes, c: { ...nodes.a, zone: 'A' } } }, 'nodes.c.zone: a zone name is lower-case letters'],
+    [
+      { ...map, nodes: { ...nodes, c: { ...nodes.a, capacity: 0 } } },
+      'nodes.c.capacity: must be a whole number from 1',
+    ],
+    [{ ...map, lease: { holder: 'ana' } }, 'lease.until: must be a time in UTC'],
+    [{ ...map, lease: { holder: 'ana', until: '2026-01-31' } }, 'lease.until: must be a time in UTC'],
+    [{ ...map, lease: { holder: '', until: '2026-01-31T12:00:00Z' } }, 'lease.holder: must be a text'],
     [{ ...map, adminTokenFile: '' }, 'adminTokenFile: must be a text that is not empty'],
     [{ ...map, tls: { certFile: 'c' } }, 'tls.keyFile: must be a text that is not empty'],
     [{ ...map, shards: {} }, 'shards: must be an array'],
     [withShard({ primary: 'c' }), 'shards[0].primary: no node is named "c"'],
-    [withShard({ replicas: ['b'] }), 'shards[0].replicas: replicas need a replicated log'],
+    [withShard({ primary: ['a', 'b'] }), 'shards[0].primary: must be the name of one node: a shard has one primary'],
+    [withShard({ replicas: 'b' }), 'shards[0].replicas: must be an array of node names'],
+    [withShard({ replicas: ['b', 'c'] }), 'shards[0].replicas[1]: no node is named "c"'],
+    [withShard({ replicas: ['a'] }), 'shards[0].replicas[0]: "a" is the primary; a replica is on another node'],
+    [withShard({ replicas: ['b', 'b'] }), 'shards[0].replicas[1]: "b" is named twice'],
     [withShard({ slots: [] }), 'shards[0].slots: must be an array of ranges'],
     [withShard({ slots: ['0', '1-x'] }), 'shards[0].slots[1]: must look like "0-7" or "3"'],
     [withShard({ slots: ['2-1'] }), 'shards[0].slots[0]: must lie between 0 and 3, first not above last'],

@@ -1,0 +1,22 @@
+/** The digest of a shard map: equal for maps that say the same, however they are written down. */
+import { createHash } from 'node:crypto';
+import type { ShardMap } from './shard-map.ts';
+
+/**
+ * Returns the digest, in hex.
+ *
+ * Files of tokens and certificates are each machine's own, so they are not part of it.
+ */
+export function digestOf({ cluster, epoch, slots, nodes, shards, lease }: ShardMap): string {
+  const named = <Named extends { readonly name: string }>(all: Iterable<Named>): Named[] =>
+    [...all].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const content = [
+    cluster,
+    epoch,
+    slots,
+    named(nodes.values()).map(({ name, host, port, zone, capacity }) => [name, host, port, zone, capacity]),
+    named(shards).map((shard) => [shard.name, shard.primary, [...shard.replicas].sort(), shard.slots]),
+    lease === null ? null : [lease.holder, lease.untilMs],
+  ];
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+}
