@@ -10,7 +10,7 @@ import type { Effect, EffectEntry, Entry, OutsideEntry, QuarantineEntry, SentEff
 import { routingKey } from '../entry/entry.ts';
 import { type EffectOrigin, effectsPerEntryMax, markOf } from '../log/chunk.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
-import { isStorageFailure } from '../storage/environment.ts';
+import { isStorageFailure } from '../storage/storage-failure.ts';
 import {
   type ApplyContext,
   effectsOfEntryMax,

@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
+import { type LentRow, lendingOptions, RowCursor } from './row-cursor.ts';
+import { brokenDiskCodes, fullCodes } from './storage-failure.ts';
 
 /** The library's limit for keys. Units: bytes. */
 export const keyBytesMax = 1978;
@@ -31,16 +33,20 @@ const putNewOptions = { noOverwrite: true };
 /** One named sub-database with byte keys and byte values. Rows that it returns are copies. */
 export class Table {
   #db: Database<Buffer, Buffer>;
+  /** The same rows, lent instead of copied. */
+  #lending: Database<undefined, Buffer>;
   /** Called with each key that is put or removed, whose memory may be reused. */
   onWrite: ((key: Buffer) => void) | null = null;
 
-  constructor(db: Database<Buffer, Buffer>) {
-    this.#db = db;
+  constructor(root: RootDatabase<Buffer, Buffer>, name: string) {
+    this.#db = root.openDB(name, { keyEncoding: 'binary', encoding: 'binary' });
+    this.#lending = root.openDB(name, lendingOptions);
   }
 
   /** Reads and writes go on in the table of another environment with the same rows. */
   moveTo(other: Table): void {
     this.#db = other.#db;
+    this.#lending = other.#lending;
   }
 
   get(key: Buffer): Buffer | undefined {
@@ -116,10 +122,27 @@ export class Table {
     });
   }
 
+  /** Opens a cursor before the first row of a range. With `keysOnly` it lends no values. */
+  open({ start, end, isReverse: reverse = false, limit }: Scan, keysOnly = false): RowCursor {
+    const some = { start, end, reverse, limit: limit ?? Number.POSITIVE_INFINITY, values: !keysOnly };
+    return new RowCursor(this.#lending.getRange({ ...some, snapshot: false }));
+  }
+
+  /** Calls `visit` with each row of a range, which is lent, until it returns false. */
+  visit(range: Scan, visit: (row: LentRow) => boolean, keysOnly = false): void {
+    const cursor = this.open(range, keysOnly);
+    try {
+      for (let row = cursor.next(); row !== undefined; row = cursor.next()) if (!visit(row)) return;
+    } finally {
+      cursor.close();
+    }
+  }
+
   /** True when a key of a range exists. */
   hasAny(range: Scan): boolean {
-    for (const _key of this.scanKeys({ ...range, limit: 1 })) return true;
-    return false;
+    let count = 0;
+    this.visit(range, () => count++ > 0, true);
+    return count > 0;
   }
 
   /** Reads the pages of these keys on another thread, so that later gets do not wait for disk. */
@@ -215,9 +238,7 @@ export class Environment {
     this.tableNames = options.tables;
     this.#root = root;
     this.#inode = inodeIn(options.path);
-    for (const name of options.tables) {
-      this.#tableByName.set(name, new Table(root.openDB(name, { keyEncoding: 'binary', encoding: 'binary' })));
-    }
+    for (const name of options.tables) this.#tableByName.set(name, new Table(root, name));
   }
 
   /**
@@ -339,29 +360,6 @@ export class Environment {
     this.#replaced.clear();
     await this.#root.close();
   }
-}
-
-/** The disk is full at commit (ENOSPC, or EIO where LMDB hides it), or the map is. */
-const fullCodes: ReadonlySet<unknown> = new Set([28, 'ENOSPC', -30792]);
-const brokenDiskCodes: ReadonlySet<unknown> = new Set([5, 'EIO']);
-/**
- * Codes of LMDB from MDB_PAGE_NOTFOUND (-30797) to MDB_BAD_DBI (-30780), which say that the file or
- * its use is broken. MDB_BAD_VALSIZE is not among them: a key that is too long is a defect of ours.
- */
-const [lmdbCodeMin, lmdbCodeMax, badValueSize] = [-30797, -30780, -30781];
-/** Of the system: no memory, no access, busy, read-only. */
-const systemCodes: ReadonlySet<unknown> = new Set([11, 12, 13, 16, 30]);
-
-/**
- * Returns whether storage failed, rather than what used it: a full map or disk, an I/O error, a
- * damaged file. What this denies is a defect of the code that ran in the transaction.
- */
-export function isStorageFailure(thrown: unknown): boolean {
-  if (thrown instanceof DataPlaneError) return thrown.code === 'StorageFull';
-  if (!(thrown instanceof Error) || thrown instanceof DOMException || !('code' in thrown)) return false;
-  const { code } = thrown;
-  if (fullCodes.has(code) || brokenDiskCodes.has(code) || systemCodes.has(code)) return true;
-  return typeof code === 'number' && code >= lmdbCodeMin && code <= lmdbCodeMax && code !== badValueSize;
 }
 
 /**
