@@ -109,10 +109,19 @@ export function readRkey(reader: ByteReader): string {
   return tag === rkeyTag.self ? 'self' : reader.text();
 }
 
-function skipRkey(reader: ByteReader): void {
+/** Passes what `writeRkey` wrote. */
+export function skipRkey(reader: ByteReader): void {
   const tag = reader.peek();
   if (tag < rkeyTag.self) reader.skip(tidBytes);
   else if (reader.skip(1) && tag !== rkeyTag.self) reader.lengthDelimitedRange();
+}
+
+/** What `writeDid` and `writeRkey` write of a did:plc and a TID, as most records have. */
+export const plcAndTidBytes = 1 + plcIdBytes + tidBytes;
+
+/** True when a did:plc and a TID follow each other at `source[at..]`. */
+export function isPlcAndTid(source: Uint8Array, at: number): boolean {
+  return source[at] === didTag.plc && source[at + 1 + plcIdBytes]! < rkeyTag.self;
 }
 
 /** Writes a collection as its one-byte code, or as text (in references) when it has none. */

@@ -1,6 +1,7 @@
 /** Counts the rows that reads take from slots, so that tests can bound what a request may cost. */
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
 import type { Row, Scan, Table } from '../../src/storage/environment.ts';
+import type { LentRow } from '../../src/storage/row-cursor.ts';
 
 /** Rows read since `count` was last set; a row that does not exist counts too. */
 export class RowCounter {
@@ -19,7 +20,7 @@ export class RowCounter {
     const note = (): void => {
       this.count++;
     };
-    const counted: Pick<Table, 'get' | 'getVolatile' | 'has' | 'scan' | 'scanKeys' | 'hasAny'> = {
+    const counted: Pick<Table, 'get' | 'getVolatile' | 'has' | 'scan' | 'scanKeys' | 'visit' | 'hasAny'> = {
       get: (key) => {
         note();
         return rows.get(key);
@@ -43,6 +44,13 @@ export class RowCounter {
           note();
           yield key;
         }
+      },
+      visit: (range, visit, keysOnly) => {
+        const noted = (row: LentRow): boolean => {
+          note();
+          return visit(row);
+        };
+        rows.visit(range, noted, keysOnly);
       },
       hasAny: (range) => {
         const isAny = rows.hasAny(range);

@@ -7,6 +7,7 @@
  * The root alone is no thread.
  */
 import { looseTidMs } from '../../atproto/tid.ts';
+import { postUri, type ThreadReply } from '../../slot/table/thread-reply.ts';
 
 /** A reply by the root's author. */
 export type OwnReply = {
@@ -16,6 +17,11 @@ export type OwnReply = {
   /** When it was deleted, or null while it exists. Units: ms. */
   readonly deletedMs: number | null;
 };
+
+/** Returns a row as it is needed here. */
+export function ownReplyOf({ reply, parent, deletedMs }: ThreadReply): OwnReply {
+  return { uri: postUri(reply), parentUri: postUri(parent), rkey: reply.rkey, deletedMs };
+}
 
 /** Further replies by the root's author are ignored. */
 export const opThreadRepliesMax = 2_000;

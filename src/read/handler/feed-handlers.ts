@@ -1,6 +1,6 @@
 /** Reads of feeds and threads. */
 import { ByteWriter } from '../../base/bytes.ts';
-import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
+import { decodeMessage } from '../../proto/codec.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { feedPrefix } from '../../slot/table/feed-item.ts';
@@ -10,10 +10,12 @@ import { decodeTexts, encodeTexts, messageVersion } from '../../wire/message.ts'
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { decodeThread, encodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
 import { writeAuthorFeed } from '../answer/author-feed.ts';
+import { claimedRoots } from '../answer/claimed-roots.ts';
 import { feedGeneratorStatus, listedPages, writeListedUris } from '../answer/listed-records.ts';
 import { newestByAuthor, newestByAuthors, newestByList, writeFeedItems } from '../answer/newest-by-authors.ts';
+import { opThreadsOf } from '../answer/op-thread-rows.ts';
 import { writePostItems } from '../answer/post-items.ts';
-import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
+import { writeThread } from '../answer/thread-walk.ts';
 import { type CachedDidPage, localDidListOf } from '../cache/follow-cache.ts';
 import { writeMemberDids } from '../lookup/list-record.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
@@ -150,8 +152,5 @@ export const feedReads: readonly ReadRow[] = [
   sliced(nodeCalls.opThreads, function* (into, { lookup, turn }, request) {
     into.raw(encodeOpThreadsAnswer(yield* opThreadsOf(lookup, decodeTexts(request), turn)));
   }),
-  sliced(nodeCalls.thread, function* (into, { lookup, turn }, request) {
-    const thread = yield* threadAround(lookup, decodeThread(request), turn);
-    into.raw(encodeMessage('GetThreadResponse', thread));
-  }),
+  sliced(nodeCalls.thread, (into, { lookup, turn }, request) => writeThread(into, lookup, decodeThread(request), turn)),
 ];

@@ -3,12 +3,14 @@
  * without strings, for answers of many items.
  */
 import { cidHead, cidTextLength, formatCid } from '../../atproto/cid.ts';
-import { collectionOfCode } from '../../atproto/collection.ts';
-import { collectionTagOther, didTag, plcFollows, rkeyTag } from '../../atproto/compact-key.ts';
-import { formatPlc, plcDidLength, plcIdBytes } from '../../atproto/did-plc.ts';
+import { collectionOfCode, nsid } from '../../atproto/collection.ts';
+import { collectionTagOther, didTag, isPlcAndTid, plcFollows, rkeyTag } from '../../atproto/compact-key.ts';
+import { formatPlc, plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
 import { formatTid, tidBytes, tidLength } from '../../atproto/tid.ts';
+import { formatBase32 } from '../../base/base32.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
+import { wireType } from '../../proto/message-decoder.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 
 /** Renders a length-delimited string after a tag byte at `at`. Returns the position after it. */
@@ -72,6 +74,34 @@ export function appendRecordUri(into: MessageWriter, source: Buffer, at: number)
   const rkeyAt = appendCollection(into, source, collectionAt);
   into.ascii(slash);
   return appendRkey(into, source, rkeyAt);
+}
+
+const postPath = `/${nsid.post}/`;
+const postHead = 'at://';
+/** The URI of a post of a did:plc with a TID, after its length. */
+const plcPostUri = `${postHead}${'did:plc:'.padEnd(plcDidLength, 'a')}${postPath}${'2'.repeat(tidLength)}`;
+const plcPostBytes = Buffer.from(`${String.fromCharCode(plcPostUri.length)}${plcPostUri}`, 'latin1');
+const plcLettersAt = 1 + postHead.length + plcHead.length;
+const tidLettersAt = plcPostBytes.length - tidLength;
+
+/** Renders, as a field, the AT-URI of the post whose DID and record key are at `at`. */
+export function appendPostField(into: MessageWriter, number: number, source: Buffer, at: number): void {
+  into.varint(number * 8 + wireType.lengthDelimited);
+  if (isPlcAndTid(source, at)) {
+    into.reserve(plcPostBytes.length);
+    const { buffer, length } = into;
+    buffer.set(plcPostBytes, length);
+    formatBase32(source, at + 1, at + 1 + plcIdBytes, buffer, length + plcLettersAt);
+    formatTid(source, at + 1 + plcIdBytes, buffer, length + tidLettersAt);
+    into.length = length + plcPostBytes.length;
+    return;
+  }
+  const start = into.beginLengthDelimited();
+  into.ascii(postHead);
+  const rkeyAt = appendDid(into, source, at);
+  into.ascii(postPath);
+  appendRkey(into, source, rkeyAt);
+  into.end(start, 1);
 }
 
 /** Renders the CID of a block with the digest at `source[at..]`. */

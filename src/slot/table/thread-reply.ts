@@ -10,7 +10,18 @@
  * result of late arrivals independent of order. Children may come before parents.
  */
 import { nsid } from '../../atproto/collection.ts';
-import { type RecordRef, readDid, readRkey, recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
+import {
+  isPlcAndTid,
+  plcAndTidBytes,
+  type RecordRef,
+  readDid,
+  readRkey,
+  recordUri,
+  skipDid,
+  skipRkey,
+  writeDid,
+  writeRkey,
+} from '../../atproto/compact-key.ts';
 import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, storedTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
@@ -54,7 +65,6 @@ const flag = {
   allowed: 128,
 } as const;
 const valueWriter = sharedWriter(128);
-const replyKeyWriter = sharedWriter(512);
 
 /** Writes a post of a thread in a key or a value. */
 export function writePost(writer: ByteWriter, post: PostRef): void {
@@ -142,17 +152,21 @@ export function postBytes(post: PostRef): Buffer {
   return valueWriter.finish();
 }
 
-/** Returns where the bytes of the post at `key[at..]` end. */
-export function postEnd(key: Buffer, at: number): number {
-  const reader = new ByteReader(key, at);
-  readPost(reader);
+/** Returns where the bytes of the post at `source[at..]` end. */
+export function postEnd(source: Buffer, at: number): number {
+  if (isPlcAndTid(source, at)) return at + plcAndTidBytes;
+  const reader = new ByteReader(source, at);
+  skipDid(reader);
+  skipRkey(reader);
   return reader.position;
 }
 
-/** True when a reply exists whose bytes are `key[at..]`, in the thread of a prefix. */
-export function hasReplyAt(state: SlotState, thread: Buffer, key: Buffer, at: number): boolean {
-  const value = state.rows.getVolatile(replyKeyWriter.clear().bytes(thread).raw(key, at).view());
-  return value !== undefined && (value[0]! & flag.deleted) === 0;
+/** In the value of a reply, its parent begins here, and is followed by the sort time. */
+export const parentAt = 1;
+
+/** True for the value of a reply that exists, rather than of a tombstone. */
+export function isLiveReply(value: Buffer): boolean {
+  return (value[0]! & flag.deleted) === 0;
 }
 
 function decodeReply(reply: PostRef, value: Buffer): ThreadReply {
