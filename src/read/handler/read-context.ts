@@ -9,6 +9,7 @@ import type { ListCache } from '../cache/list-cache.ts';
 import type { RowFinder } from '../lookup/row-finder.ts';
 import type { SlotLookup } from '../lookup/slot-lookup.ts';
 import type { Turn } from '../lookup/turn.ts';
+import type { SliceQueue } from './slices.ts';
 
 /** Shared by the handlers of one serving thread. */
 export type ReadContext = {
@@ -25,6 +26,7 @@ export type ReadContext = {
   /** Reused by reads that yield; each has one to itself. */
   readonly idleWriters: MessageWriter[];
   readonly turn: Turn;
+  readonly slices: SliceQueue;
   /** Labels expire. */
   readonly clock: Clock;
   readonly prefetchReads: boolean;

@@ -29,6 +29,7 @@ import { listReads } from './list-handlers.ts';
 import { privateReads } from './private-handlers.ts';
 import type { ReadContext } from './read-context.ts';
 import { recordReads } from './record-handlers.ts';
+import { SliceQueue } from './slices.ts';
 import { suggestionReads } from './suggestion-handlers.ts';
 
 export type ReadOptions = {
@@ -64,6 +65,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
   const { shareOfCaches = 1, clock = systemClock } = options;
   const bytesOf = (cache: { readonly capacityBytes: number }): number =>
     options.didCacheBytes ?? Math.floor(cache.capacityBytes * shareOfCaches);
+  const turn = new Turn(clock);
   const context: ReadContext = {
     lookup,
     finder: new RowFinder(lookup),
@@ -75,7 +77,8 @@ export function createReadHandlers(options: ReadOptions): Reads {
     lists: new ListCache(lookup, bytesOf(ListCache)),
     answer: new MessageWriter(),
     idleWriters: [],
-    turn: new Turn(clock),
+    turn,
+    slices: new SliceQueue(turn),
     clock,
     prefetchReads: options.prefetchReads ?? false,
   };

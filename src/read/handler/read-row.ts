@@ -13,7 +13,6 @@ import { markPartial } from '../../wire/partial-answer.ts';
 import type { SlicedRead } from '../lookup/turn.ts';
 import { prefetching, prefetchRows, type RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
-import { runSlices } from './slices.ts';
 
 export type ReadRow = { readonly call: string; readonly handlerFor: (context: ReadContext) => CallHandler };
 
@@ -82,15 +81,14 @@ export function sliced(
   return {
     call,
     handlerFor: (context) => {
-      const { turn, prefetchReads } = context;
+      const { slices, prefetchReads } = context;
       if (keysOf === undefined || !prefetchReads) {
-        return (payload, { deadlineMs }) =>
-          runSlices(turn, slicedAnswer(write, context, asBuffer(payload)), deadlineMs);
+        return (payload, { deadlineMs }) => slices.run(slicedAnswer(write, context, asBuffer(payload)), deadlineMs);
       }
       return async (payload, { deadlineMs }) => {
         const request = Buffer.from(payload);
         await prefetchRows(keysOf(context, request));
-        return Buffer.from(await runSlices(turn, slicedAnswer(write, context, request), deadlineMs));
+        return Buffer.from(await slices.run(slicedAnswer(write, context, request), deadlineMs));
       };
     },
   };
