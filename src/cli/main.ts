@@ -5,6 +5,7 @@
  * Loads only the command that runs, so `skyshard status` loads neither LMDB nor uWebSockets. Broken
  * invariants are caught here and nowhere else: the process prints what does not hold and stops.
  */
+import { setFlagsFromString } from 'node:v8';
 import { systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
@@ -15,6 +16,14 @@ import { parseCommandLine } from './command-line.ts';
 import { errorText, exitCode, exitCodeOf, withNextStep } from './exit-code.ts';
 import { endProcess } from './process/end-process.ts';
 import { createProcessLog } from './process-log.ts';
+
+/**
+ * V8 allocates objects among the old ones from places whose objects it often saw survive, as those
+ * of requests do in the first seconds. There, each keeps what it refers to, though nothing refers
+ * to it any more, until all old objects are collected; which is then what a node does most of its
+ * collecting for. Before any thread starts, since it holds for those that start afterwards.
+ */
+setFlagsFromString('--no-allocation-site-pretenuring');
 
 const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   up: async () => (await import('./command/up.ts')).runUp,
