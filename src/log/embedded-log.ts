@@ -2,17 +2,15 @@
  * The log of one slot in a table of the slot's environment: seq of a chunk's first entry → append
  * time and chunk.
  *
- * Owns: sequence numbers and trimming. Writes happen in the transaction that applies, so that
- * append and apply commit together.
+ * Owns: sequence numbers, trimming, and the chunks that wait in memory. These are in the log once
+ * they are entered, in the transaction that applies, so that append and apply commit together.
  */
 import { ByteReader, sharedWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { timeBytes } from '../base/time-bytes.ts';
 import type { Row, Table } from '../storage/environment.ts';
-import { type Chunk, readChunk, readChunkHead } from './chunk.ts';
-
-/** The entries have the seqs `firstSeq` to `firstSeq + items.length - 1`. */
-export type LoggedChunk = { readonly firstSeq: number; readonly appendMs: number; readonly chunk: Chunk };
+import { type ChunkOutcome, readChunk, readChunkHead } from './chunk.ts';
+import type { AppendedChunk, LoggedChunk, ReadChunk, SlotLog } from './slot-log.ts';
 
 /** Applied entries that a log retains for moves and for debugging. */
 export const logRetainedBytesMax = 64 * 2 ** 10;
@@ -41,20 +39,26 @@ function chunkOfRow({ key, value }: Row): LoggedChunk {
   return { firstSeq: new ByteReader(key).u48(), appendMs, chunk: readChunk(reader.rest()) };
 }
 
-export class EmbeddedLog {
+export class EmbeddedLog implements SlotLog {
+  readonly isEmbedded = true;
   readonly #table: Table;
+  /** Appended and not yet read, oldest first. */
+  #waiting: AppendedChunk[] = [];
+  readableBytes = 0;
+  readableEntries = 0;
+  #onReadable: (withinMs: number) => void = () => {};
   /** The rows of the table, oldest first, for trimming. */
   #rows: { seq: number; bytes: number }[] = [];
   #retainedBytes = 0;
   #head = 0;
 
-  constructor(table: Table) {
+  /** `cursor` is the slot's: the entries up to there may all have been trimmed. */
+  constructor(table: Table, cursor: number) {
     this.#table = table;
-    this.reload();
+    this.reload(cursor);
   }
 
-  /** Reads the rows again; needed after an aborted transaction. */
-  reload(): void {
+  reload(cursor: number): void {
     this.#rows = [];
     this.#retainedBytes = 0;
     this.#head = 0;
@@ -63,20 +67,43 @@ export class EmbeddedLog {
       this.#retainedBytes += row.value.length;
       this.#head = lastSeqOfRow(row);
     }
+    this.#head = Math.max(this.#head, cursor);
   }
 
-  /** The seq of the last entry; 0 if there never was one. */
   get head(): number {
     return this.#head;
   }
 
-  /** Raises the head to a cursor whose entries were all trimmed. */
-  atLeast(seq: number): void {
-    this.#head = Math.max(this.#head, seq);
+  append(chunk: AppendedChunk): void {
+    this.#waiting.push(chunk);
+    this.readableBytes += chunk.bytes.length;
+    this.readableEntries += chunk.entryCount;
+    this.#onReadable(chunk.withinMs);
   }
 
-  /** Appends a chunk in the current transaction. Returns the seq of its first entry. */
-  append(bytes: Uint8Array, entryCount: number, appendMs: number): number {
+  wait(onReadable: (withinMs: number) => void): void {
+    this.#onReadable = onReadable;
+  }
+
+  read(bytesMax: number, nowMs: number): ReadChunk[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length && (count === 0 || bytes < bytesMax)) {
+      const chunk = this.#waiting[count++]!;
+      bytes += chunk.bytes.length;
+      this.readableEntries -= chunk.entryCount;
+    }
+    this.readableBytes -= bytes;
+    const chunks = this.#waiting.splice(0, count);
+    return chunks.map(({ bytes, onOutcome }) => ({ bytes, appendMs: nowMs, onOutcome }));
+  }
+
+  /** Their senders send them again: they are not in the log. */
+  takeBack(chunks: readonly ReadChunk[], outcome: ChunkOutcome): void {
+    for (const { onOutcome } of chunks) onOutcome(outcome);
+  }
+
+  enter({ bytes }: ReadChunk, entryCount: number, appendMs: number): number {
     const firstSeq = this.#head + 1;
     invariant(firstSeq + entryCount < seqMax, 'a log stays below 2^33 entries');
     const value = Buffer.allocUnsafe(chunkStart + bytes.length);
@@ -89,8 +116,7 @@ export class EmbeddedLog {
     return firstSeq;
   }
 
-  /** Returns the chunks with entries above `cursor`, exclusive. */
-  readAbove(cursor: number): LoggedChunk[] {
+  entered(cursor: number): LoggedChunk[] {
     const chunks: LoggedChunk[] = [];
     for (const row of this.#table.scan({ start: firstKey, end: endKey })) {
       if (lastSeqOfRow(row) > cursor) chunks.push(chunkOfRow(row));
@@ -98,7 +124,7 @@ export class EmbeddedLog {
     return chunks;
   }
 
-  /** Removes old rows up to `cursor`, inclusive, above `logRetainedBytesMax`. */
+  /** Retains `logRetainedBytesMax` of what is applied. */
   trim(cursor: number): void {
     let dropped = 0;
     while (this.#retainedBytes > logRetainedBytesMax) {
@@ -110,5 +136,10 @@ export class EmbeddedLog {
       dropped++;
     }
     if (dropped > 0) this.#rows.splice(0, dropped);
+  }
+
+  close(outcome: ChunkOutcome): void {
+    for (const { onOutcome } of this.#waiting.splice(0)) onOutcome(outcome);
+    this.#onReadable = () => {};
   }
 }

@@ -1,27 +1,20 @@
 /**
- * Queues chunks for the slots of one apply thread, and runs the slots.
+ * Appends chunks to the logs of one apply thread's slots, and runs the slots.
  *
  * Owns: batching and fairness. A slot runs when its oldest chunk has waited for the linger, when it
  * has a full batch, or when a chunk is urgent; under load slots take turns, so that batches grow.
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
-import type { ChunkOutcome } from '../log/chunk.ts';
+import type { AppendedChunk } from '../log/slot-log.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
 
-export type QueuedChunk = {
-  readonly bytes: Uint8Array;
-  readonly entryCount: number;
-  /** Called once, when the chunk is durable or refused. */
-  readonly onOutcome: (outcome: ChunkOutcome) => void;
-};
+export type QueuedChunk = Omit<AppendedChunk, 'withinMs'>;
 
 type SlotQueue = {
   readonly slot: Slot;
-  chunks: QueuedChunk[];
-  bytes: number;
   dueMs: number;
   isFull: boolean;
   /** The duration of recent transactions. */
@@ -64,12 +57,14 @@ export class ApplyQueue {
     this.#options = options;
     for (const slot of slots) {
       const dueMs = slot.hasUnapplied ? 0 : Number.POSITIVE_INFINITY;
-      this.#queueBySlot.set(slot.index, { slot, chunks: [], bytes: 0, dueMs, isFull: false, runMs: 0 });
+      const queue = { slot, dueMs, isFull: false, runMs: 0 };
+      this.#queueBySlot.set(slot.index, queue);
+      slot.log.wait((withinMs) => this.#onReadable(queue, withinMs));
     }
     this.#schedule();
   }
 
-  /** Queues a chunk for a slot of this thread, which runs within `withinMs`. */
+  /** Appends a chunk to the log of a slot of this thread, which runs within `withinMs`. */
   add(slotIndex: number, chunk: QueuedChunk, withinMs = this.#options.lingerMs): void {
     const queue = this.#queueBySlot.get(slotIndex);
     if (queue === undefined || this.#isClosed) {
@@ -79,9 +74,13 @@ export class ApplyQueue {
         message: `slot ${slotIndex} is not applied here`,
       });
     }
-    queue.chunks.push(chunk);
-    queue.bytes += chunk.bytes.length;
-    const dueMs = queue.bytes >= queue.slot.batchBytes ? 0 : this.#options.clock.monotonicMs() + withinMs;
+    const { bytes, entryCount, onOutcome } = chunk;
+    queue.slot.log.append({ bytes, entryCount, onOutcome, withinMs });
+  }
+
+  #onReadable(queue: SlotQueue, withinMs: number): void {
+    const { log, batchBytes } = queue.slot;
+    const dueMs = log.readableBytes >= batchBytes ? 0 : this.#options.clock.monotonicMs() + withinMs;
     if (dueMs >= queue.dueMs || queue.isFull) return;
     queue.dueMs = dueMs;
     if (dueMs < this.#timerDueMs) this.#schedule();
@@ -133,51 +132,39 @@ export class ApplyQueue {
     this.#schedule();
   }
 
-  /** Removes and returns the chunks of the next transaction. */
-  #take(queue: SlotQueue): QueuedChunk[] {
-    let bytes = 0;
-    let count = 0;
-    const bytesMax = transactionBatches * queue.slot.batchBytes;
-    while (count < queue.chunks.length && (count === 0 || bytes < bytesMax))
-      bytes += queue.chunks[count++]!.bytes.length;
-    queue.bytes -= bytes;
-    return queue.chunks.splice(0, count);
-  }
-
   #runSlot(queue: SlotQueue): void {
-    const taken = this.#take(queue);
     const { clock } = this.#options;
+    const { slot } = queue;
     const startMs = clock.monotonicMs();
+    const nowMs = clock.nowMs();
+    const taken = slot.log.read(transactionBatches * slot.batchBytes, nowMs);
     try {
-      const result = queue.slot.run(
-        taken.map((chunk) => chunk.bytes),
-        clock.nowMs(),
-      );
+      const result = slot.apply(taken, nowMs);
       queue.isFull = false;
       queue.runMs = Math.max(clock.monotonicMs() - startMs, queue.runMs * runMsDecay);
-      const hasMore = queue.chunks.length > 0 || queue.slot.hasUnapplied;
+      const hasMore = slot.log.readableBytes > 0 || slot.hasUnapplied;
       queue.dueMs = hasMore ? 0 : Number.POSITIVE_INFINITY;
       // Caches are invalidated before anyone hears of the commit.
-      this.#options.onCommit(queue.slot);
-      this.#options.onBatches(queue.slot, result.batches, result.restarted);
+      this.#options.onCommit(slot);
+      this.#options.onBatches(slot, result.batches, result.restarted);
       for (const [index, chunk] of taken.entries()) chunk.onOutcome(result.outcomes[index]!);
     } catch (thrown) {
       if (!(thrown instanceof DataPlaneError) || !pausingCodes.has(thrown.code)) throw thrown;
       queue.isFull = thrown.code === 'StorageFull';
       // A slot that has stopped runs again when an operator's entry comes.
-      const idleMs = queue.chunks.length > 0 ? 0 : Number.POSITIVE_INFINITY;
+      const idleMs = slot.log.readableBytes > 0 ? 0 : Number.POSITIVE_INFINITY;
       queue.dueMs = queue.isFull ? clock.monotonicMs() + fullRetryMs : idleMs;
-      for (const chunk of taken) chunk.onOutcome({ status: 'refused', code: thrown.code, message: thrown.message });
+      slot.log.takeBack(taken, { status: 'refused', code: thrown.code, message: thrown.message });
     }
   }
 
   status(): SlotStatus[] {
     const nowMs = this.#options.clock.nowMs();
-    return [...this.#queueBySlot.values()].map(({ slot, chunks, isFull }) => ({
+    return [...this.#queueBySlot.values()].map(({ slot, isFull }) => ({
       slot: slot.index,
       cursor: slot.cursor,
       head: slot.head,
-      waiting: slot.head - slot.cursor + chunks.reduce((count, chunk) => count + chunk.entryCount, 0),
+      waiting: slot.head - slot.cursor + slot.log.readableEntries,
       outbox: slot.outbox.owedCount,
       deliveredMark: slot.outbox.deliveredMark,
       lastMark: slot.lastMark,
@@ -203,14 +190,13 @@ export class ApplyQueue {
   async close(): Promise<void> {
     while (this.#isRunning) await new Promise((resolve) => setImmediate(resolve));
     for (const queue of this.#queueBySlot.values()) {
-      for (let turn = 0; queue.chunks.length > 0 && turn < 64 && !queue.isFull; turn++) this.#runSlot(queue);
+      for (let turn = 0; queue.slot.log.readableBytes > 0 && turn < 64 && !queue.isFull; turn++) this.#runSlot(queue);
       queue.dueMs = Number.POSITIVE_INFINITY;
     }
     this.#isClosed = true;
     clearTimeout(this.#timer);
     for (const queue of this.#queueBySlot.values()) {
-      for (const chunk of queue.chunks.splice(0))
-        chunk.onOutcome({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });
+      queue.slot.log.close({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });
       await queue.slot[Symbol.asyncDispose]();
     }
   }

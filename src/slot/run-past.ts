@@ -1,5 +1,6 @@
 /** Goes past entries that cannot be applied, one by one. */
 import type { ChunkOutcome } from '../log/chunk.ts';
+import type { ReadChunk } from '../log/slot-log.ts';
 import { EntryFailure } from './entry-failure.ts';
 import type { OutboxBatch } from './table/outbox.ts';
 
@@ -18,7 +19,7 @@ export type Transactions = {
   readonly cursor: number;
   readonly isStopped: boolean;
   /** Appends chunks and applies what waits up to `lastSeq`. Errors: EntryFailure, storage's. */
-  transact(chunkBytes: readonly Uint8Array[], lastSeq: number): RunResult;
+  transact(chunks: readonly ReadChunk[], lastSeq: number): RunResult;
   /** Keeps the entry after the cursor, or its long work, and goes past it. */
   setAside(failure: EntryFailure): void;
 };
@@ -29,8 +30,8 @@ const toTheEnd = Number.POSITIVE_INFINITY;
  * Applies what precedes an entry that failed, tries it once more alone, keeps it if it fails again,
  * and goes on. Ends early where the slot stops.
  */
-export function runPast(slot: Transactions, first: EntryFailure, chunkBytes: readonly Uint8Array[]): RunResult {
-  const before = slot.transact(chunkBytes, first.seq - 1);
+export function runPast(slot: Transactions, first: EntryFailure, chunks: readonly ReadChunk[]): RunResult {
+  const before = slot.transact(chunks, first.seq - 1);
   const results = [before];
   let failed: EntryFailure | null = first.isFinal ? first : null;
   let lastSeq = first.seq;

@@ -6,7 +6,6 @@
  * folder of another slot, and a second writer. Runs in one thread only. `run` returns once its
  * commit is on disk: nothing leaves a slot earlier.
  */
-import { createHash } from 'node:crypto';
 import { ByteWriter, clearSharedWriters, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -23,6 +22,7 @@ import {
   writeChunk,
 } from '../log/chunk.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
+import type { ReadChunk, SlotLog } from '../log/slot-log.ts';
 import { removeUnfinished } from '../storage/compaction.ts';
 import { Environment } from '../storage/environment.ts';
 import { AttemptFile } from './attempt-file.ts';
@@ -35,6 +35,7 @@ import { type RunResult, runPast, type Transactions } from './run-past.ts';
 import { setAside, startIfDecided } from './set-aside.ts';
 import { requireIdentity, requireSameWriter } from './slot-folder.ts';
 import { loadSlotMeta, metaBytes, putSlotMeta, type SlotMeta } from './slot-meta.ts';
+import { digestOf } from './state-digest.ts';
 import { flushNewActors } from './table/new-actors.ts';
 import { Outbox } from './table/outbox.ts';
 import { nextResend } from './table/resend.ts';
@@ -69,6 +70,13 @@ function batchBytesOf({ usedBytes }: Environment): number {
   return Math.min(batchBytesMax, Math.max(batchBytesMin, Math.floor(usedBytes / fileBytesPerBatchByte)));
 }
 
+/** Returns the chunk of an entry of the slot's own. */
+function ownChunk(slot: number, entry: LifecycleEntry | ContinueEntry, appendMs: number): ReadChunk {
+  const writer = new ByteWriter(64);
+  writeChunk(writer, { slot, origin: null, items: [encodeEntry(entry)], marks: [] });
+  return { bytes: writer.finish(), appendMs, onOutcome: () => {} };
+}
+
 export class Slot implements AsyncDisposable {
   readonly index: number;
   readonly state: SlotState;
@@ -83,7 +91,7 @@ export class Slot implements AsyncDisposable {
   readonly environment: Environment;
   /** As of the last commit: to ask the environment takes as long as to write a row. */
   #batchBytes: number;
-  readonly #log: EmbeddedLog;
+  readonly log: SlotLog;
   readonly #sources: EffectSources;
   readonly #applier: EntryApplier;
   readonly quarantine: Quarantine;
@@ -105,11 +113,11 @@ export class Slot implements AsyncDisposable {
     this.#batchBytes = batchBytesOf(environment);
     this.state = new SlotState(options.index, environment);
     requireIdentity(this.state, options);
-    this.#log = new EmbeddedLog(environment.table(slotTables.log));
     this.outbox = new Outbox(environment.table(slotTables.outbox), this.state);
     this.#sources = new EffectSources(this.state);
     this.#metaRow = metaBytes(this.state);
     this.#meta = loadSlotMeta(this.state);
+    this.log = new EmbeddedLog(environment.table(slotTables.log), this.#meta.cursor);
     this.quarantine = new Quarantine(this.state);
     this.#attempt = new AttemptFile(options.path, this.#meta.cursor);
     this.#applier = new EntryApplier({
@@ -162,7 +170,7 @@ export class Slot implements AsyncDisposable {
 
   /** The last seq in the log; inclusive. */
   get head(): number {
-    return this.#log.head;
+    return this.log.head;
   }
 
   /** True when a run without chunks goes on: the log, long work, an opening, a resend. */
@@ -210,37 +218,48 @@ export class Slot implements AsyncDisposable {
     this.#sources.reload();
     this.#applier.reset();
     this.quarantine.reload();
-    this.#log.reload();
-    this.#log.atLeast(this.#meta.cursor);
+    this.log.reload(this.#meta.cursor);
     this.outbox.reload();
-    this.#unapplied = this.#log.readAbove(this.#meta.cursor).map((logged) => withEntries(this.index, logged));
+    this.#unapplied = this.log.entered(this.#meta.cursor).map((logged) => withEntries(this.index, logged));
   }
 
   /**
    * Appends chunks and applies them, together with what the log still holds, in one transaction.
    *
    * Shape: each element is one chunk's bytes for this slot. `appendMs` never goes back in the log.
-   * Returns: when all of it is on disk.
+   * Returns and errors: as `apply`.
+   */
+  run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
+    return this.apply(
+      chunkBytes.map((bytes) => ({ bytes, appendMs, onOutcome: () => {} })),
+      appendMs,
+    );
+  }
+
+  /**
+   * Applies chunks that were read from the log, and what was entered before, in one transaction.
+   *
+   * Returns: when all of it is on disk; no outcome is called.
    * Errors: DataPlaneError `StorageFull`, which changes nothing, or `DataInUse`, after which this
    * process must not go on; InvariantError on a defect.
    */
-  run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
+  apply(chunks: readonly ReadChunk[], nowMs: number): RunResult {
     // Nothing has begun yet, so these failures need no reload.
-    this.#requireApplying(chunkBytes);
+    this.#requireApplying(chunks);
     this.environment.requireRoom();
-    this.#appendMs = Math.max(this.#appendMs, appendMs);
+    this.#appendMs = Math.max(this.#appendMs, nowMs);
     try {
-      return this.#transact(chunkBytes);
+      return this.#transact(chunks);
     } catch (thrown) {
       if (!(thrown instanceof EntryFailure)) throw thrown;
-      return runPast(this.#transactions, thrown, chunkBytes);
+      return runPast(this.#transactions, thrown, chunks);
     }
   }
 
   /** Errors: DataPlaneError `ApplyStopped`, unless a chunk holds an operator's decision. */
-  #requireApplying(chunkBytes: readonly Uint8Array[]): void {
+  #requireApplying(chunks: readonly ReadChunk[]): void {
     const { stoppedMs, mayStartAgain } = this.quarantine;
-    if (stoppedMs === 0 || mayStartAgain || chunkBytes.some(isOperatorChunk)) return;
+    if (stoppedMs === 0 || mayStartAgain || chunks.some(({ bytes }) => isOperatorChunk(bytes))) return;
     const since = new Date(stoppedMs).toISOString();
     throw new DataPlaneError('ApplyStopped', `slot ${this.index} has stopped applying at ${since}`);
   }
@@ -254,24 +273,24 @@ export class Slot implements AsyncDisposable {
       get isStopped() {
         return slot.quarantine.stoppedMs > 0;
       },
-      transact: (chunkBytes, lastSeq) => this.#transact(chunkBytes, lastSeq),
+      transact: (chunks, lastSeq) => this.#transact(chunks, lastSeq),
       setAside: (failure) => this.#setAside(failure),
     };
   }
 
   /** Appends chunks, and applies what waits up to `lastSeq`. Errors: EntryFailure; storage's. */
-  #transact(chunkBytes: readonly Uint8Array[], lastSeq = Number.POSITIVE_INFINITY): RunResult {
+  #transact(chunks: readonly ReadChunk[], lastSeq = Number.POSITIVE_INFINITY): RunResult {
     const cursorBefore = this.#meta.cursor;
     const result = this.#commit(() => {
       const waiting = this.#unapplied;
       if (this.quarantine.mayStartAgain) this.quarantine.start(this.#appendMs);
-      for (const entry of this.#ownEntries(chunkBytes.length === 0 && lastSeq === Number.POSITIVE_INFINITY)) {
-        this.#append(this.#chunkOf(entry), this.#appendMs, waiting);
+      for (const entry of this.#ownEntries(chunks.length === 0 && lastSeq === Number.POSITIVE_INFINITY)) {
+        this.#take(ownChunk(this.index, entry, this.#appendMs), waiting);
       }
-      const outcomes = chunkBytes.map((bytes) => this.#append(bytes, this.#appendMs, waiting));
+      const outcomes = chunks.map((chunk) => this.#take(chunk, waiting));
       startIfDecided(this.quarantine, waiting, cursorBefore);
       reachCrashPoint('slot-after-append');
-      this.#attempt.beginBatch(cursorBefore, this.#log.head, onlyItem(waiting, cursorBefore + 1));
+      this.#attempt.beginBatch(cursorBefore, this.log.head, onlyItem(waiting, cursorBefore + 1));
       for (const logged of waiting) this.#applier.applyChunk(logged, lastSeq);
       const [batches, restarted] = [this.outbox.flush(), this.outbox.takeRestarted()];
       return { outcomes, batches, restarted, appliedCount: this.#meta.cursor - cursorBefore };
@@ -291,7 +310,7 @@ export class Slot implements AsyncDisposable {
         this.state.flushOwnerRows();
         flushNewActors(this.state);
         metaRow = putSlotMeta(this.state, this.#slots, this.#meta);
-        this.#log.trim(this.#meta.cursor);
+        this.log.trim(this.#meta.cursor);
         return done;
       });
       this.#metaRow = metaRow;
@@ -326,14 +345,9 @@ export class Slot implements AsyncDisposable {
     if (this.#canResend) yield { kind: 'resend-step' };
   }
 
-  #chunkOf(entry: LifecycleEntry | ContinueEntry): Buffer {
-    const writer = new ByteWriter(64);
-    writeChunk(writer, { slot: this.index, origin: null, items: [encodeEntry(entry)], marks: [] });
-    return writer.finish();
-  }
-
-  #append(bytes: Uint8Array, appendMs: number, waiting: WaitingChunk[]): ChunkOutcome {
-    const chunk = tryDecode(() => readChunk(bytes));
+  /** Enters a chunk that was read, unless it is a repeat, a gap or malformed. */
+  #take(read: ReadChunk, waiting: WaitingChunk[]): ChunkOutcome {
+    const chunk = tryDecode(() => readChunk(read.bytes));
     if (chunk instanceof MalformedBytes) return malformed(chunk);
     invariant(chunk.slot === this.index, 'a chunk is for the slot that takes it');
     const durable: Durable = { status: 'durable', batchBytes: this.batchBytes };
@@ -347,21 +361,15 @@ export class Slot implements AsyncDisposable {
     if (chunk.items.length === 0) return durable;
     const entries = tryDecode(() => decodeItems(chunk));
     if (entries instanceof MalformedBytes) return malformed(entries);
-    const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
+    const appendMs = Math.max(this.#appendMs, read.appendMs);
+    const firstSeq = this.log.enter(read, chunk.items.length, appendMs);
     waiting.push({ firstSeq, appendMs, chunk, entries });
     return durable;
   }
 
-  /** Hashes all rows of the state: equal for replicas at one seq. Units: hex SHA-256. */
+  /** See `digestOf`. */
   digest(): string {
-    const hash = createHash('sha256');
-    const length = Buffer.alloc(8);
-    for (const { key, value } of this.state.rows.scan({ start: Buffer.from([0]), end: Buffer.alloc(64, 255) })) {
-      length.writeUInt32BE(key.length, 0);
-      length.writeUInt32BE(value.length, 4);
-      hash.update(length).update(key).update(value);
-    }
-    return hash.digest('hex');
+    return digestOf(this.state);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import { readEffect } from '../entry/effect-codec.ts';
 import type { Entry } from '../entry/entry.ts';
 import { decodeEntry } from '../entry/entry-codec.ts';
 import { type Chunk, type ChunkOutcome, readChunk } from '../log/chunk.ts';
-import type { LoggedChunk } from '../log/embedded-log.ts';
+import type { LoggedChunk } from '../log/slot-log.ts';
 
 export type WaitingChunk = LoggedChunk & { readonly entries: readonly Entry[] };
 

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../src/base/bytes.ts';
-import { readChunk, writeChunk } from '../../../src/log/chunk.ts';
+import { type ChunkOutcome, readChunk, writeChunk } from '../../../src/log/chunk.ts';
 import { EmbeddedLog, logRetainedBytesMax } from '../../../src/log/embedded-log.ts';
 import { Environment } from '../../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
@@ -31,33 +31,60 @@ function chunkOf(items: readonly string[]): Buffer {
   return writer.finish();
 }
 
+/** Enters a chunk that was read. Returns the seq of its first entry. */
+function enter(log: EmbeddedLog, bytes: Uint8Array, entryCount: number, appendMs: number): number {
+  return log.enter({ bytes, appendMs, onOutcome: () => {} }, entryCount, appendMs);
+}
+
 /** Returns the seqs and the texts of all entries above a cursor. */
 function textsAbove(log: EmbeddedLog, cursor: number): string[] {
   return log
-    .readAbove(cursor)
+    .entered(cursor)
     .flatMap(({ firstSeq, chunk }) => chunk.items.map((item, index) => `${firstSeq + index} ${Buffer.from(item)}`));
 }
 
 describe('the embedded log', () => {
+  it('gives back what was appended, in order and in batches', () => {
+    const log = new EmbeddedLog(openEnvironment(newFolder()).table('log'), 0);
+    const heard: string[] = [];
+    log.wait((withinMs) => heard.push(`readable within ${withinMs} ms`));
+    for (const text of ['a', 'b', 'c']) {
+      const onOutcome = ({ status }: ChunkOutcome): void => void heard.push(`${text} ${status}`);
+      log.append({ bytes: Buffer.from(text), entryCount: 2, withinMs: 5, onOutcome });
+    }
+    expect(heard.splice(0)).toEqual(Array(3).fill('readable within 5 ms'));
+    expect([log.readableBytes, log.readableEntries]).toEqual([3, 6]);
+    const texts = (bytesMax: number): string[] =>
+      log.read(bytesMax, 7).map(({ bytes }) => Buffer.from(bytes).toString());
+    expect(texts(0)).toEqual(['a']);
+    expect([log.readableBytes, log.readableEntries]).toEqual([2, 4]);
+    const refused = { status: 'refused', code: 'StorageFull', message: 'no room' } as const;
+    log.takeBack(log.read(1, 7), refused);
+    expect(heard.splice(0)).toEqual(['b refused']);
+    log.close(refused);
+    expect(heard).toEqual(['c refused']);
+    expect(texts(10)).toEqual([]);
+  });
+
   it('numbers entries from 1 without gaps, across chunks', () => {
     const environment = openEnvironment(newFolder());
-    const log = new EmbeddedLog(environment.table('log'));
+    const log = new EmbeddedLog(environment.table('log'), 0);
     expect(log.head).toBe(0);
     const firsts = environment.transact(() => [
-      log.append(chunkOf(['a', 'b']), 2, 10),
-      log.append(chunkOf(['c']), 1, 11),
+      enter(log, chunkOf(['a', 'b']), 2, 10),
+      enter(log, chunkOf(['c']), 1, 11),
     ]);
     expect(firsts).toEqual([1, 3]);
     expect(log.head).toBe(3);
     expect(textsAbove(log, 0)).toEqual(['1 a', '2 b', '3 c']);
-    expect(log.readAbove(0).map(({ appendMs }) => appendMs)).toEqual([10, 11]);
+    expect(log.entered(0).map(({ appendMs }) => appendMs)).toEqual([10, 11]);
   });
 
   it('reads the whole chunks that end above a cursor', () => {
     const environment = openEnvironment(newFolder());
-    const log = new EmbeddedLog(environment.table('log'));
+    const log = new EmbeddedLog(environment.table('log'), 0);
     environment.transact(() =>
-      [['a', 'b'], ['c', 'd', 'e'], ['f']].map((items) => log.append(chunkOf(items), items.length, 0)),
+      [['a', 'b'], ['c', 'd', 'e'], ['f']].map((items) => enter(log, chunkOf(items), items.length, 0)),
     );
     expect(textsAbove(log, 2)).toEqual(['3 c', '4 d', '5 e', '6 f']);
     expect(textsAbove(log, 3)).toEqual(['3 c', '4 d', '5 e', '6 f']);
@@ -67,21 +94,21 @@ describe('the embedded log', () => {
 
   it('trims only applied rows above the retained bytes, and never its last row', () => {
     const environment = openEnvironment(newFolder());
-    const log = new EmbeddedLog(environment.table('log'));
+    const log = new EmbeddedLog(environment.table('log'), 0);
     const large = 'x'.repeat(logRetainedBytesMax / 8);
-    for (let number = 0; number < 20; number++) environment.transact(() => log.append(chunkOf([large]), 1, 0));
+    for (let number = 0; number < 20; number++) environment.transact(() => enter(log, chunkOf([large]), 1, 0));
     environment.transact(() => log.trim(0));
-    expect(log.readAbove(0)).toHaveLength(20);
+    expect(log.entered(0)).toHaveLength(20);
     environment.transact(() => log.trim(4));
-    expect(log.readAbove(0)[0]!.firstSeq).toBe(5);
+    expect(log.entered(0)[0]!.firstSeq).toBe(5);
     environment.transact(() => log.trim(20));
-    const retained = log.readAbove(0);
+    const retained = log.entered(0);
     expect(retained.length).toBeGreaterThan(4);
     expect(retained.length).toBeLessThan(9);
     expect(retained.at(-1)!.firstSeq).toBe(20);
-    environment.transact(() => log.append(chunkOf([large.repeat(16)]), 1, 0));
+    environment.transact(() => enter(log, chunkOf([large.repeat(16)]), 1, 0));
     environment.transact(() => log.trim(21));
-    expect(log.readAbove(0).map(({ firstSeq }) => firstSeq)).toEqual([21]);
+    expect(log.entered(0).map(({ firstSeq }) => firstSeq)).toEqual([21]);
     expect(log.head).toBe(21);
   });
 
@@ -89,32 +116,32 @@ describe('the embedded log', () => {
     const folder = newFolder();
     {
       const environment = Environment.open({ path: folder, mapBytes: 2 ** 28, tables: ['log'] });
-      const log = new EmbeddedLog(environment.table('log'));
-      environment.transact(() => log.append(chunkOf(['a', 'b', 'c']), 3, 0));
+      const log = new EmbeddedLog(environment.table('log'), 0);
+      environment.transact(() => enter(log, chunkOf(['a', 'b', 'c']), 3, 0));
       await environment.close();
     }
     const environment = openEnvironment(folder);
-    const log = new EmbeddedLog(environment.table('log'));
+    const log = new EmbeddedLog(environment.table('log'), 0);
     expect(log.head).toBe(3);
     const abort = (): void =>
       environment.transact(() => {
-        log.append(chunkOf(['lost']), 1, 0);
+        enter(log, chunkOf(['lost']), 1, 0);
         throw new Error('aborted on purpose');
       });
     expect(abort).toThrow('aborted on purpose');
-    log.reload();
+    log.reload(0);
     expect(log.head).toBe(3);
-    expect(environment.transact(() => log.append(chunkOf(['d']), 1, 0))).toBe(4);
+    expect(environment.transact(() => enter(log, chunkOf(['d']), 1, 0))).toBe(4);
     expect(textsAbove(log, 3)).toEqual(['4 d']);
-    log.atLeast(2);
+    log.reload(2);
     expect(log.head).toBe(4);
-    log.atLeast(9);
-    expect(environment.transact(() => log.append(chunkOf(['e']), 1, 0))).toBe(10);
+    log.reload(9);
+    expect(environment.transact(() => enter(log, chunkOf(['e']), 1, 0))).toBe(10);
   });
 
   it('stores a chunk unchanged', () => {
     const environment = openEnvironment(newFolder());
-    const log = new EmbeddedLog(environment.table('log'));
+    const log = new EmbeddedLog(environment.table('log'), 0);
     const writer = new ByteWriter(64);
     const chunk = {
       slot: 7,
@@ -124,7 +151,7 @@ describe('the embedded log', () => {
     };
     writeChunk(writer, chunk);
     const bytes = writer.finish();
-    environment.transact(() => log.append(bytes, 1, 0));
-    expect(log.readAbove(0)[0]!.chunk).toEqual(readChunk(bytes));
+    environment.transact(() => enter(log, bytes, 1, 0));
+    expect(log.entered(0)[0]!.chunk).toEqual(readChunk(bytes));
   });
 });

@@ -138,7 +138,9 @@ describe('a log that another version wrote', () => {
       tables: slotTableNames,
     });
     const old = Buffer.concat([Buffer.from([2]), encodeEntry(commitOf('r1', 1_000)).subarray(1)]);
-    environment.transact(() => new EmbeddedLog(environment.table('log')).append(chunkOfItems([old]), 1, nowMs));
+    const log = new EmbeddedLog(environment.table('log'), 0);
+    const read = { bytes: chunkOfItems([old]), appendMs: nowMs, onOutcome: () => {} };
+    environment.transact(() => log.enter(read, 1, nowMs));
     await environment.close();
     expect(() => openSlot(folder, 2 * freeBytesMin)).toThrow(
       /log of slot 0 .*format version.*start the version that wrote/,

@@ -1,0 +1,59 @@
+import type { Chunk, ChunkOutcome } from './chunk.ts';
+
+/** A chunk for the log of a slot, and who waits for it. */
+export type AppendedChunk = {
+  readonly bytes: Uint8Array;
+  readonly entryCount: number;
+  /** How long it may wait to be applied together with others. Units: ms. */
+  readonly withinMs: number;
+  /** Called once, when the chunk is applied and durable, or refused. */
+  readonly onOutcome: (outcome: ChunkOutcome) => void;
+};
+
+/** A chunk as it comes next in a log. */
+export type ReadChunk = {
+  readonly bytes: Uint8Array;
+  readonly appendMs: number;
+  readonly onOutcome: (outcome: ChunkOutcome) => void;
+};
+
+/** The entries have the seqs `firstSeq` to `firstSeq + items.length - 1`. */
+export type LoggedChunk = { readonly firstSeq: number; readonly appendMs: number; readonly chunk: Chunk };
+
+/**
+ * The log of one slot, as the thread that applies it sees it.
+ *
+ * A chunk is appended, read in the order of the log, and entered, which gives its entries their
+ * seqs, in the transaction that applies it. What a slot does not take is read and not entered: a
+ * repeat, a gap, what is malformed. Seqs ascend without gaps.
+ */
+export interface SlotLog {
+  /** True where the slot's transactions append, so that it appends its own entries in them. */
+  readonly isEmbedded: boolean;
+  /** The last seq that was given; inclusive. */
+  readonly head: number;
+  /** What can be read now. */
+  readonly readableBytes: number;
+  readonly readableEntries: number;
+
+  /** Appends a chunk. */
+  append(chunk: AppendedChunk): void;
+  /** Sets what is called when more can be read, and within what time to read it. */
+  wait(onReadable: (withinMs: number) => void): void;
+  /** Removes and returns the chunks that come next: one, and others up to `bytesMax`. */
+  read(bytesMax: number, nowMs: number): ReadChunk[];
+  /** Takes back chunks that were read, and that a transaction could not take for a while. */
+  takeBack(chunks: readonly ReadChunk[], outcome: ChunkOutcome & { readonly status: 'refused' }): void;
+
+  /** Gives seqs to a chunk's entries, in the current transaction. Returns the first. */
+  enter(chunk: ReadChunk, entryCount: number, appendMs: number): number;
+  /** Returns the chunks that are entered and have entries above `cursor`, exclusive. */
+  entered(cursor: number): LoggedChunk[];
+  /** Lets go, in the current transaction, of what is applied up to `cursor`, inclusive. */
+  trim(cursor: number): void;
+  /** Goes back to what is on disk, after an aborted transaction. */
+  reload(cursor: number): void;
+
+  /** Refuses what was appended and is not read. Nothing is called afterwards. */
+  close(outcome: ChunkOutcome): void;
+}
