@@ -10,7 +10,7 @@ import {
   encodeFollowersAmong,
   encodeProbeEdges,
 } from '../support/wire-messages.ts';
-import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
+import { didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob, carol] = [didOf('alice'), didOf('bob'), didOf('carol')];
 const names = 'abcdefghijklmnopqrstuvwxyz'.slice(0, 7).split('');
@@ -158,6 +158,50 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
       '',
       '',
     ]);
+  });
+
+  it('finds likes by their subjects, cached or not, and sees each that comes and goes', async () => {
+    const posts = Array.from({ length: 4 }, (_unused, index) => network.post(alice, `post ${index}`));
+    const self = network.put(alice, 'app.bsky.labeler.service', { createdAt: network.now }, 'self');
+    const refs = [...posts, self, { uri: 'at://nothing', cid: '' }].map(({ uri, cid }) => ({ uri, cid }));
+    const likes = new Map<string, StrongRef>();
+    const check = async (): Promise<void> => {
+      network.settle();
+      const expected = refs.map(({ uri }) => likes.get(uri)?.uri ?? '');
+      // The third request finds them cached.
+      for (let time = 1; time <= 3; time++) {
+        const { uris } = await network.ask('GetLikesByActorAndSubjectsRequest', { actorDid: bob, refs });
+        expect(uris).toEqual(expected);
+      }
+    };
+    await check();
+    for (const post of [posts[2]!, posts[0]!, self]) {
+      likes.set(post.uri, network.like(bob, post));
+      await check();
+    }
+    network.delete(likes.get(posts[2]!.uri)!);
+    likes.delete(posts[2]!.uri);
+    await check();
+    const { cache } = network.reads.records;
+    expect(cache.hits).toBeGreaterThan(4);
+  });
+
+  it('finds likes by their subjects among more than are cached', async () => {
+    const createdAt = network.now;
+    const uriOf = (index: number): string => `at://${alice}/app.bsky.feed.post/p${index}`;
+    const { cid } = network.post(alice, 'any');
+    const liked = Array.from({ length: 700 }, (_unused, index) => ({ uri: uriOf(index), cid }));
+    network.putAll(
+      bob,
+      'app.bsky.feed.like',
+      liked.map((subject) => ({ subject, createdAt })),
+    );
+    network.settle();
+    const refs = [699, 700, 0].map((index) => ({ uri: uriOf(index), cid }));
+    for (let time = 1; time <= 3; time++) {
+      const { uris } = await network.ask('GetLikesByActorAndSubjectsRequest', { actorDid: bob, refs });
+      expect(uris.map((uri) => uri !== '')).toEqual([true, false, true]);
+    }
   });
 
   it('finds which candidates follow which subjects', async () => {

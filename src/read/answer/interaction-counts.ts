@@ -6,7 +6,7 @@ import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { type ActorCountName, actorCountNames } from '../../slot/table/actor-counts.ts';
 import { recordCountNames } from '../../slot/table/record-counts.ts';
-import { beginKey, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
+import { keyHead, keyHeadBytes, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
 import type { RecordCache } from '../cache/record-cache.ts';
 import type { RecordReads } from './records.ts';
 
@@ -55,13 +55,13 @@ function writeColumn(into: MessageWriter, number: number, count: number, width: 
 
 const noRow = Buffer.alloc(0);
 
-/** Loads the counts in the row `key`. A row that does not exist is cached as an empty one. */
-function loadRecordCounts(state: SlotState, cache: RecordCache, key: Buffer, base: number): void {
+/** Loads `width` counts of the row `key`. A row that does not exist is cached as an empty one. */
+function loadRow(state: SlotState, cache: RecordCache, key: Buffer, base: number, width: number): void {
   const hit = cache.get(state, key);
-  if (hit !== undefined) return loadCounts(hit.source, hit.start, hit.end, base, recordColumnCount);
+  if (hit !== undefined) return loadCounts(hit.source, hit.start, hit.end, base, width);
   const source = state.rows.getVolatile(key) ?? noRow;
   const end = source.length;
-  loadCounts(source, 0, end, base, recordColumnCount);
+  loadCounts(source, 0, end, base, width);
   if (cache.shouldAdmit) cache.set(state, key, { source, start: 0, end, jsonStart: 0, jsonEnd: 0, postFlags: 0 });
 }
 
@@ -90,7 +90,7 @@ export function writeInteractionCounts(
     const key = finder.anyKeyOf(request, inner.start, inner.end, tableCode.recordCounts);
     const base = count * recordColumnCount;
     if (key === undefined) counts.fill(0, base, base + recordColumnCount);
-    else loadRecordCounts(finder.state, cache, key, base);
+    else loadRow(finder.state, cache, key, base, recordColumnCount);
     count++;
     isEnd = turn.isOver(countsMicros);
   }
@@ -109,12 +109,15 @@ function loadCounts(source: Buffer, start: number, end: number, base: number, wi
   counts.fill(0, base + known, base + width);
 }
 
+const actorCountsKey = Buffer.alloc(keyHeadBytes);
+
 /** Writes the counts of a request's actors. Returns as an ItemsWriter does. */
 export function writeCountsForUsers(
   into: MessageWriter,
-  { finder, turn }: RecordReads,
+  { finder, records, turn }: RecordReads,
   request: Buffer,
 ): number | null {
+  const { cache } = records;
   const scanner = new FieldScanner(request, 'dids');
   const width = actorCountNames.length;
   let count = 0;
@@ -126,10 +129,11 @@ export function writeCountsForUsers(
       break;
     }
     reserveCounts((count + 1) * width);
-    const isKnown = finder.findOwner(request, scanner.start, scanner.end);
-    const key = isKnown ? beginKey(finder.owner, tableCode.actorCounts).finish() : undefined;
-    const row = (key === undefined ? undefined : finder.state.rows.getVolatile(key)) ?? noRow;
-    loadCounts(row, 0, row.length, count * width, width);
+    const base = count * width;
+    if (finder.findOwner(request, scanner.start, scanner.end)) {
+      actorCountsKey.writeUInt32BE(keyHead(finder.owner, tableCode.actorCounts));
+      loadRow(finder.state, cache, actorCountsKey, base, width);
+    } else counts.fill(0, base, base + width);
     count++;
     isEnd = turn.isOver(countsMicros);
   }

@@ -1,8 +1,7 @@
 /** Reads of edges: follows, blocks, likes, reposts, quotes, and the probes for relationships. */
-import type { EdgeKind, EdgeSubject } from '../../atproto/edge-kind.ts';
 import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { decodeMessage } from '../../proto/codec.ts';
-import { fieldNumber, type MessageByName, type RecordRef } from '../../proto/generated/bsky-service.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { openFollowersAmong, openListProbes, openProbes } from '../../wire/edge-messages.ts';
 import { decodeFollowsOf, followsPageLimit } from '../../wire/follows-messages.ts';
@@ -20,9 +19,10 @@ import {
   writeVerificationsIssued,
   writeVerificationsReceived,
 } from '../answer/edge-pages.ts';
-import { actorSubject, recordSubject, urisOfEdges, writeFollowersAmong, writeProbed } from '../answer/edge-probes.ts';
+import { actorSubject, urisOfEdges, writeFollowersAmong, writeProbed } from '../answer/edge-probes.ts';
 import { writeListed } from '../answer/list-probes.ts';
 import { writeRecentLikers } from '../answer/recent-likers.ts';
+import { recordEdges, writeEdgesToRecords } from '../answer/record-edges.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
 import type { CachedDidPage } from '../cache/follow-cache.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
@@ -77,25 +77,19 @@ function subjectPage(
   });
 }
 
-/** The URIs of an actor's records that point at given subjects. */
-function actorAndSubjects<Method extends SubjectsMethod>(
-  method: Method,
-  kind: EdgeKind,
-  subjectsOf: (request: MessageByName[`${Method}Request`]) => readonly (EdgeSubject | undefined)[],
-): ReadRow {
-  const { uris } = fieldNumber[`${method}Response`];
-  return sliced(`bsky.${method}`, function* (into, { lookup, turn }, bytes) {
-    const request = decodeMessage(`${method}Request`, bytes);
-    const actor = { state: lookup.stateOf(request.actorDid), did: request.actorDid };
-    for (const uri of yield* urisOfEdges(actor, kind, subjectsOf(request), turn)) into.textField(uris, uri);
-  });
+/** The URIs of an actor's records that point at given records. */
+function actorAndRecords(method: keyof typeof recordEdges): ReadRow {
+  const edges = recordEdges[method];
+  return sliced(`bsky.${method}`, (into, context, request) => writeEdgesToRecords(into, context, edges, request));
 }
 
-type SubjectsMethod = 'GetLikesByActorAndSubjects' | 'GetRepostsByActorAndSubjects' | 'GetActorFollowsActors';
-
-function refsOf({ refs }: { readonly refs: readonly RecordRef[] }): (EdgeSubject | undefined)[] {
-  return refs.map(({ uri }) => recordSubject(uri));
-}
+const actorFollowsActors = sliced('bsky.GetActorFollowsActors', function* (into, { lookup, turn }, bytes) {
+  const { actorDid: did, targetDids } = decodeMessage('GetActorFollowsActorsRequest', bytes);
+  const { uris } = fieldNumber.GetActorFollowsActorsResponse;
+  const actor = { state: lookup.stateOf(did), did };
+  const found = yield* urisOfEdges(actor, 'follow', targetDids.map(actorSubject), turn);
+  for (const uri of found) into.textField(uris, uri);
+});
 
 /** A `slot.<name>` call, whose answer begins with the version of the messages. */
 function probes(
@@ -125,9 +119,9 @@ export const graphReads: readonly ReadRow[] = [
   subjectPage('GetLikesBySubjectSorted'),
   subjectPage('GetRepostsBySubject'),
   subjectPage('GetQuotesBySubjectSorted'),
-  actorAndSubjects('GetLikesByActorAndSubjects', 'like', refsOf),
-  actorAndSubjects('GetRepostsByActorAndSubjects', 'repost', refsOf),
-  actorAndSubjects('GetActorFollowsActors', 'follow', ({ targetDids }) => targetDids.map(actorSubject)),
+  actorAndRecords('GetLikesByActorAndSubjects'),
+  actorAndRecords('GetRepostsByActorAndSubjects'),
+  actorFollowsActors,
   sliced(nodeCalls.recentLikers, function* (into, { lookup, turn }, request) {
     into.varint(messageVersion);
     yield* writeRecentLikers(into, lookup, decodeTexts(request), turn);

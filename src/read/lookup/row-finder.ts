@@ -5,9 +5,19 @@
  */
 
 import { type Collection, collectionCode, indexedCollections } from '../../atproto/collection.ts';
-import { parseRecordUri, type RecordRef, rkeyTag, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
-import { plcDidLength, plcHead } from '../../atproto/did-plc.ts';
+import {
+  parseRecordUri,
+  plcFollows,
+  type RecordRef,
+  rkeyTag,
+  writeCollection,
+  writeRecordRef,
+  writeRkey,
+} from '../../atproto/compact-key.ts';
+import { plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
 import { packTid, tidBytes, tidLength } from '../../atproto/tid.ts';
+import { parseBase32 } from '../../base/base32.ts';
+import { ByteWriter } from '../../base/bytes.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState } from '../../slot/table/slot-state.ts';
 import { OwnerFinder, touchedDidsMax } from './owner-finder.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
@@ -36,11 +46,46 @@ function hasBytesAt(source: Buffer, start: number, bytes: Buffer): boolean {
 }
 
 const knownCollections: readonly KnownCollection[] = indexedCollections.map(knownCollection);
+let lastCollection = knownCollections[0]!;
 
 /** True when the URI at `source[start..end)`, if its DID is a did:plc, is of a collection. */
 function isOf({ text }: KnownCollection, source: Buffer, start: number, end: number): boolean {
   const nsidAt = start + nsidStart;
   return end > nsidAt + text.length && source[nsidAt + text.length] === slash && hasBytesAt(source, nsidAt, text);
+}
+
+/** Returns the indexed collection of a URI as `isOf` takes it. Fastest for that of the last call. */
+function collectionOf(source: Buffer, start: number, end: number): KnownCollection | undefined {
+  if (isOf(lastCollection, source, start, end)) return lastCollection;
+  const found = knownCollections.find((known) => isOf(known, source, start, end));
+  if (found !== undefined) lastCollection = found;
+  return found;
+}
+
+const plainRef = Buffer.alloc(1 + plcIdBytes + tidBytes);
+const refWriter = new ByteWriter(256);
+
+/**
+ * Returns the record that `source[start..end)` names as `writeRecordRef` writes it; undefined for
+ * what is not the AT-URI of a record. The next call overwrites it.
+ */
+export function refOf(source: Buffer, start: number, end: number): Buffer | undefined {
+  const collection = collectionOf(source, start, end);
+  if (collection !== undefined) {
+    const rkeyAt = start + nsidStart + collection.text.length + 1;
+    const isPlain =
+      end - rkeyAt === tidLength &&
+      source[start + nsidStart - 1] === slash &&
+      hasBytesAt(source, start, uriHead) &&
+      parseBase32(source, start + uriHead.length, start + nsidStart - 1, plainRef, 1) &&
+      packTid(source, rkeyAt, plainRef, 1 + plcIdBytes);
+    plainRef[0] = plcFollows | collection.code;
+    if (isPlain) return plainRef;
+  }
+  const ref = parseRecordUri(source.utf8Slice(start, end));
+  if (ref === undefined) return undefined;
+  writeRecordRef(refWriter.clear(), ref);
+  return refWriter.view();
 }
 
 /** Makes keys of rows; `owner` and `state` are those of the last one. */
@@ -51,7 +96,6 @@ export class RowFinder {
   readonly #didStarts = new Int32Array(touchedDidsMax);
   readonly #selfKey = Buffer.alloc(rkeyAtOfKey + 1, rkeyTag.self);
   #state: SlotState | undefined;
-  #lastCollection = knownCollections[0]!;
   owner = 0;
   /** True unless the last `anyKeyOf` was given something other than the AT-URI of a record. */
   isUri = true;
@@ -120,11 +164,7 @@ export class RowFinder {
    */
   anyKeyOf(source: Buffer, start: number, end: number, table: number): Buffer | undefined {
     this.isUri = true;
-    let collection: KnownCollection | undefined = this.#lastCollection;
-    if (!isOf(collection, source, start, end)) {
-      collection = knownCollections.find((known) => isOf(known, source, start, end));
-      if (collection !== undefined) this.#lastCollection = collection;
-    }
+    const collection = collectionOf(source, start, end);
     if (collection !== undefined) {
       const key = this.#plainKeyOf(source, start, end, table, collection);
       if (key !== null) return key;

@@ -45,10 +45,12 @@ function ownerSlot(request: Buffer, fields: Fields, slots: number): OwnerSlot {
   let start = 0;
   let end = 0;
   while (scanner.next()) {
-    if (scanner.number === fields.items) items++;
-    if (scanner.number !== owner) continue;
-    if (scanner.wire !== wireType.lengthDelimited)
-      throw new DataPlaneError('InvalidArgument', `${message}: wire type ${scanner.wire} does not fit field ${owner}`);
+    const { number, wire } = scanner;
+    if (number !== owner && number !== fields.items) continue;
+    if (wire !== wireType.lengthDelimited)
+      throw new DataPlaneError('InvalidArgument', `${message}: wire type ${wire} does not fit field ${number}`);
+    if (number === fields.items) items++;
+    if (number !== owner) continue;
     start = scanner.start;
     end = scanner.end;
   }

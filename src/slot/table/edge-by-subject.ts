@@ -7,7 +7,8 @@
  * (owner, edgeBySubject, kind, hash) → rkey, the bucket of that hash. A hit is checked in the
  * record itself. When subjects of one owner collide, only the first has the bucket's own row. The
  * collision marker after its rkey, or alone once the first is removed, says that there are more,
- * whose rows follow: (…, hash, subject) → rkey.
+ * whose rows follow: (…, hash, subject) → rkey. Caches hold all hashes of an owner and kind under
+ * their prefix.
  */
 import { type RecordRef, readRkey, writeRecordRef, writeRkey } from '../../atproto/compact-key.ts';
 import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../../atproto/edge-kind.ts';
@@ -15,6 +16,7 @@ import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { xxh32 } from '../../base/xxh32.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
+import type { LentRow } from '../../storage/row-cursor.ts';
 import { jsonOfRow } from './applied-record.ts';
 import { subjectOf } from './edge-record.ts';
 import { decodeRecordRow, plainEdgeStart, recordKey } from './record-row.ts';
@@ -61,7 +63,10 @@ type BucketLookup = {
 };
 
 function lookupOf(state: SlotState, owner: number, kind: EdgeKind, edgeSubject: EdgeSubject): BucketLookup {
-  const subject = subjectBytes(kind, edgeSubject);
+  return lookupOfBytes(state, owner, kind, subjectBytes(kind, edgeSubject));
+}
+
+function lookupOfBytes(state: SlotState, owner: number, kind: EdgeKind, subject: Buffer): BucketLookup {
   const isHashed = edgeByKind[kind].subject === 'record';
   const key = beginKey(owner, tableCode.edgeBySubject).u8(edgeByKind[kind].code);
   if (isHashed) key.u32(xxh32(subject));
@@ -106,7 +111,41 @@ function pointsAt({ state, owner, kind, subject }: BucketLookup, rkey: string): 
 
 /** Returns the rkey of the record that is the owner's one edge to a subject. */
 export function findEdge(state: SlotState, owner: number, kind: EdgeKind, subject: EdgeSubject): string | undefined {
-  const lookup = lookupOf(state, owner, kind, subject);
+  return find(lookupOf(state, owner, kind, subject));
+}
+
+/** Like `findEdge` for a record, given as `writeRecordRef` writes it. */
+export function findEdgeToRecord(state: SlotState, owner: number, kind: EdgeKind, ref: Buffer): string | undefined {
+  return find(lookupOfBytes(state, owner, kind, ref));
+}
+
+/** The part of a key that stands for a record. */
+export const recordHashBytes = 4;
+
+/** Returns what `recordHashes` has for a record, given as `writeRecordRef` writes it. */
+export function hashOfRecord(ref: Buffer): number {
+  return xxh32(ref);
+}
+
+/**
+ * Returns the hashes of all records at which an owner's edges of a kind point, ascending, of
+ * `recordHashBytes` each; undefined for more than `max`. No edge points at a record without one.
+ */
+export function recordHashes(state: SlotState, owner: number, kind: EdgeKind, max: number): Buffer | undefined {
+  const prefix = edgeBySubjectPrefix(owner, kind);
+  const hashes = Buffer.allocUnsafe((max + 1) * recordHashBytes);
+  let at = 0;
+  const visit = ({ key, keyLength }: LentRow): boolean => {
+    // Collisions have the hash of the row before them.
+    if (keyLength === prefix.length + recordHashBytes) at += key.copy(hashes, at, prefix.length, keyLength);
+    return at < hashes.length;
+  };
+  state.rows.visit({ start: prefix, end: prefixEnd(prefix) }, visit, true);
+  return at === hashes.length ? undefined : hashes.subarray(0, at);
+}
+
+function find(lookup: BucketLookup): string | undefined {
+  const { state } = lookup;
   const entry = readEntry(state, lookup.key);
   if (entry === undefined || !lookup.isHashed) return entry?.rkey;
   if (entry.rkey !== undefined && pointsAt(lookup, entry.rkey)) return entry.rkey;
@@ -121,9 +160,14 @@ export function isEdge(state: SlotState, owner: number, { kind, subject, rkey }:
   return entry.hasCollisions && readEntry(state, collisionKey(lookup))?.rkey === rkey;
 }
 
+function noteChange({ state, owner, kind, isHashed }: BucketLookup): void {
+  if (isHashed) state.changedRecords.note(edgeBySubjectPrefix(owner, kind));
+}
+
 /** Makes a record the owner's one edge to its subject; false when another one is that already. */
 export function claimEdge(state: SlotState, owner: number, { kind, subject, rkey }: SubjectEdge): boolean {
   const lookup = lookupOf(state, owner, kind, subject);
+  noteChange(lookup);
   writeRkey(valueWriter, rkey);
   // Most are new.
   if (state.rows.putNew(lookup.key, valueWriter.finish())) return true;
@@ -146,6 +190,7 @@ export function removeEdgeBySubject(state: SlotState, owner: number, { kind, sub
   const lookup = lookupOf(state, owner, kind, subject);
   const entry = readEntry(state, lookup.key);
   if (entry === undefined) return;
+  noteChange(lookup);
   if (entry.rkey === rkey) return putEntry(lookup, { ...entry, rkey: undefined });
   state.rows.remove(collisionKey(lookup));
   const [next] = state.rows.scanKeys({ start: keyAfter(lookup.key), end: prefixEnd(lookup.key), limit: 1 });

@@ -1,5 +1,5 @@
 /**
- * Which rows of records and of their counts commits have written or removed, to invalidate caches.
+ * Which rows of records and counts commits have written or removed, to invalidate caches.
  *
  * A row is known by a hash, without its key. New rows are noted too: finding out whether there was
  * one before would cost more. Bounded: past `changedRecordsNamedMax` it says only that many rows

@@ -135,7 +135,7 @@ export const emptyValue = Buffer.alloc(0);
 export type SlotChanges = {
   /** Owners whose author feed, info, follows or blocks were written. */
   readonly owners: readonly number[];
-  /** Hashes of the keys of changed rows of records and of their counts; null for too many. */
+  /** Hashes of the keys of changed rows of records and counts; null for too many. */
   readonly records: Int32Array | null;
   /** True when the slot has found that it lacks something. */
   readonly becameIncomplete: boolean;
@@ -243,6 +243,7 @@ export class SlotState {
   flushOwnerRows(): void {
     for (const [head, row] of this.#changedOwnerRows) {
       const key = keyWriter.u32(head).finish();
+      if (head % tableCodesMax === tableCode.actorCounts) this.changedRecords.note(key);
       if (row.length === 0) this.rows.remove(key);
       else this.rows.put(key, row);
     }

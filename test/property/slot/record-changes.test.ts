@@ -1,13 +1,14 @@
 /** A commit names every record that it changed, so that no cached record is stale. */
 
 import { describe, expect, it } from 'vitest';
+import { edgeByKind } from '../../../src/atproto/edge-kind.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { MessageWriter } from '../../../src/proto/message-writer.ts';
 import { StoredRecords } from '../../../src/read/answer/stored-records.ts';
 import { RecordCache } from '../../../src/read/cache/record-cache.ts';
 import type { Slot } from '../../../src/slot/slot.ts';
 import { changedRecordsNamedMax, hashOfRecordKey, RecordChanges } from '../../../src/slot/table/record-changes.ts';
-import { type SlotState, tableCode } from '../../../src/slot/table/slot-state.ts';
+import { keyHeadBytes, type SlotState, tableCode } from '../../../src/slot/table/slot-state.ts';
 import { makeHistory } from '../../simulation/history.ts';
 import { SlotCluster } from '../../support/slot-cluster.ts';
 import { tableOfKey } from '../../support/stored-rows.ts';
@@ -41,12 +42,20 @@ function jsonOf(records: StoredRecords, state: SlotState, key: Buffer): string |
   return record?.source.utf8Slice(record.jsonStart, record.jsonEnd);
 }
 
+/** Of keys in hexadecimal: what those of an owner's edges of one kind begin with. */
+const prefixOfEdge = (key: string): string => key.slice(0, 2 * (keyHeadBytes + 1));
+const hashedCodes = Object.values(edgeByKind).flatMap(({ subject, code }) => (subject === 'record' ? [code] : []));
+const isHashed = (prefix: string): boolean => hashedCodes.includes(Number.parseInt(prefix.slice(-2), 16));
+/** Sets of hashes that commits changed. */
+const edgeSets = { changed: 0 };
+
 /** A slot whose record rows are compared after each commit. */
 class WatchedSlot {
   readonly state: SlotState;
   readonly index: number;
   rows: ReadonlyMap<string, Buffer> = new Map();
   counts: ReadonlyMap<string, Buffer> = new Map();
+  edges: ReadonlyMap<string, Buffer> = new Map();
 
   constructor({ state, index }: Slot) {
     this.state = state;
@@ -58,7 +67,7 @@ class WatchedSlot {
     const before = this.rows;
     const countsBefore = this.counts;
     this.rows = rowsOf(this.state, tableCode.record);
-    this.counts = rowsOf(this.state, tableCode.recordCounts);
+    this.counts = new Map([tableCode.recordCounts, tableCode.actorCounts].flatMap((table) => [...rowsOf(this.state, table)]));
     const { records } = this.state.takeChanges();
     const noted = new Set(records);
     const changed = changedKeys(before, this.rows);
@@ -68,6 +77,11 @@ class WatchedSlot {
       ...[...this.counts.keys()].filter((key) => !countsBefore.has(key)),
     ];
     expect([...changed, ...counted].filter((key) => !noted.has(hashOfRecordKey(Buffer.from(key, 'hex'))))).toEqual([]);
+    const edges = rowsOf(this.state, tableCode.edgeBySubject);
+    const changedPrefixes = new Set(changedKeys(this.edges, edges).map(prefixOfEdge).filter(isHashed));
+    this.edges = edges;
+    edgeSets.changed += changedPrefixes.size;
+    expect([...changedPrefixes].filter((key) => !noted.has(hashOfRecordKey(Buffer.from(key, 'hex'))))).toEqual([]);
     cache.invalidate(this.index, records);
     const removed = changed.filter((key) => !this.rows.has(key)).length;
     return { changed: changed.filter((key) => before.has(key)).length - removed, removed };
@@ -101,6 +115,7 @@ describe('changes of records', () => {
     }
     expect(counts.changed).toBeGreaterThan(50);
     expect(counts.removed).toBeGreaterThan(50);
+    expect(edgeSets.changed).toBeGreaterThan(50);
     expect(cached.cache.hits).toBeGreaterThan(cached.cache.misses);
   }, 120_000);
 
