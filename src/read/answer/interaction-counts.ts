@@ -6,8 +6,10 @@ import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { type ActorCountName, actorCountNames } from '../../slot/table/actor-counts.ts';
 import { recordCountNames } from '../../slot/table/record-counts.ts';
-import { keyHead, keyHeadBytes, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
+import { keyHead, keyHeadBytes, tableCode } from '../../slot/table/slot-state.ts';
 import type { RecordCache } from '../cache/record-cache.ts';
+import type { RowFinder } from '../lookup/row-finder.ts';
+import type { ItemGroup } from './item-group.ts';
 import type { RecordReads } from './records.ts';
 
 /** Response fields of GetInteractionCounts, and the position of each count in a row. */
@@ -17,8 +19,7 @@ const recordColumns = recordCountNames
 const recordColumnCount = recordCountNames.length;
 
 const userCounts = fieldNumber.GetCountsForUsersResponse;
-/** Response fields of GetCountsForUsers. */
-const actorColumns: readonly (readonly [number, ActorCountName])[] = [
+const userColumns: readonly (readonly [number, ActorCountName])[] = [
   [userCounts.posts, 'posts'],
   [userCounts.following, 'follows'],
   [userCounts.followers, 'followers'],
@@ -27,6 +28,9 @@ const actorColumns: readonly (readonly [number, ActorCountName])[] = [
   [userCounts.starterPacks, 'starterPacks'],
   [userCounts.drafts, 'drafts'],
 ];
+/** Response fields of GetCountsForUsers, and the position of each count in a row. */
+const actorColumns = userColumns.map(([number, name]) => ({ number, position: actorCountNames.indexOf(name) }));
+const actorColumnCount = actorCountNames.length;
 
 const { refs } = fieldNumber.GetInteractionCountsRequest;
 const { dids } = fieldNumber.GetCountsForUsersRequest;
@@ -55,48 +59,20 @@ function writeColumn(into: MessageWriter, number: number, count: number, width: 
 
 const noRow = Buffer.alloc(0);
 
-/** Loads `width` counts of the row `key`. A row that does not exist is cached as an empty one. */
-function loadRow(state: SlotState, cache: RecordCache, key: Buffer, base: number, width: number): void {
-  const hit = cache.get(state, key);
+/** Loads `width` counts of an item. A row that does not exist is cached as an empty one. */
+function loadItem(group: ItemGroup, item: number, cache: RecordCache, base: number, width: number): void {
+  const key = group.key(item);
+  if (key === undefined) {
+    counts.fill(0, base, base + width);
+    return;
+  }
+  const state = group.state(item);
+  const hit = cache.get(state, key, group.hash(item));
   if (hit !== undefined) return loadCounts(hit.source, hit.start, hit.end, base, width);
   const source = state.rows.getVolatile(key) ?? noRow;
   const end = source.length;
   loadCounts(source, 0, end, base, width);
   if (cache.shouldAdmit) cache.set(state, key, { source, start: 0, end, jsonStart: 0, jsonEnd: 0, postFlags: 0 });
-}
-
-/** About what the counts of an item take. */
-const countsMicros = 2;
-
-/** Writes the counts of a request's records. Returns as an ItemsWriter does. */
-export function writeInteractionCounts(
-  into: MessageWriter,
-  { finder, records, turn }: RecordReads,
-  request: Buffer,
-): number | null {
-  const { cache } = records;
-  const scanner = new FieldScanner(request, 'refs');
-  const inner = new FieldScanner(request, 'refs', 0, 0);
-  let count = 0;
-  let isEnd = false;
-  let isPartial = false;
-  while (scanner.nextOf(refs)) {
-    if (isEnd) {
-      isPartial = true;
-      break;
-    }
-    reserveCounts((count + 1) * recordColumnCount);
-    inner.reset(request, scanner.start, scanner.end).lastOf(fieldNumber.RecordRef.uri);
-    const key = finder.anyKeyOf(request, inner.start, inner.end, tableCode.recordCounts);
-    const base = count * recordColumnCount;
-    if (key === undefined) counts.fill(0, base, base + recordColumnCount);
-    else loadRow(finder.state, cache, key, base, recordColumnCount);
-    count++;
-    isEnd = turn.isOver(countsMicros);
-  }
-  if (count === 0) return null;
-  for (const { number, position } of recordColumns) writeColumn(into, number, count, recordColumnCount, position);
-  return isPartial ? count : null;
 }
 
 /** Loads the row at `source[start..end)`; counts that it lacks are 0. */
@@ -109,37 +85,56 @@ function loadCounts(source: Buffer, start: number, end: number, base: number, wi
   counts.fill(0, base + known, base + width);
 }
 
-const actorCountsKey = Buffer.alloc(keyHeadBytes);
+/** About what the counts of an item take. */
+const countsMicros = 2;
 
-/** Writes the counts of a request's actors. Returns as an ItemsWriter does. */
-export function writeCountsForUsers(
-  into: MessageWriter,
-  { finder, records, turn }: RecordReads,
-  request: Buffer,
-): number | null {
-  const { cache } = records;
-  const scanner = new FieldScanner(request, 'dids');
-  const width = actorCountNames.length;
+/** Loads `width` counts of each item. Returns how many items, and whether more were asked for. */
+function loadItems(reads: RecordReads, take: () => boolean, width: number): { count: number; isPartial: boolean } {
+  const { group, records, turn } = reads;
   let count = 0;
   let isEnd = false;
-  let isPartial = false;
-  while (scanner.nextOf(dids)) {
-    if (isEnd) {
-      isPartial = true;
-      break;
+  while (take()) {
+    reserveCounts((count + group.size) * width);
+    for (let item = 0; item < group.size; item++) {
+      if (isEnd) return { count, isPartial: true };
+      loadItem(group, item, records.cache, count++ * width, width);
+      isEnd = turn.isOver(countsMicros);
     }
-    reserveCounts((count + 1) * width);
-    const base = count * width;
-    if (finder.findOwner(request, scanner.start, scanner.end)) {
-      actorCountsKey.writeUInt32BE(keyHead(finder.owner, tableCode.actorCounts));
-      loadRow(finder.state, cache, actorCountsKey, base, width);
-    } else counts.fill(0, base, base + width);
-    count++;
-    isEnd = turn.isOver(countsMicros);
   }
+  return { count, isPartial: false };
+}
+
+/** Writes the counts of a request's records. Returns as an ItemsWriter does. */
+export function writeInteractionCounts(into: MessageWriter, reads: RecordReads, request: Buffer): number | null {
+  const { finder, group } = reads;
+  const scanner = new FieldScanner(request, 'refs');
+  const inner = new FieldScanner(request, 'refs', 0, 0);
+  const keyOf = (start: number, end: number): Buffer | undefined =>
+    finder.anyKeyOf(request, start, end, tableCode.recordCounts);
+  const take = (): boolean => group.take(request, scanner, refs, keyOf, inner);
+  const { count, isPartial } = loadItems(reads, take, recordColumnCount);
   if (count === 0) return null;
-  for (const [number, name] of actorColumns) {
-    writeColumn(into, number, count, width, actorCountNames.indexOf(name));
-  }
+  for (const { number, position } of recordColumns) writeColumn(into, number, count, recordColumnCount, position);
+  return isPartial ? count : null;
+}
+
+const actorCountsKey = Buffer.alloc(keyHeadBytes);
+
+/** Returns the key of an actor's counts; the next call overwrites it. */
+function actorCountsKeyOf(finder: RowFinder, request: Buffer, start: number, end: number): Buffer | undefined {
+  if (!finder.findOwner(request, start, end)) return undefined;
+  actorCountsKey.writeUInt32BE(keyHead(finder.owner, tableCode.actorCounts));
+  return actorCountsKey;
+}
+
+/** Writes the counts of a request's actors. Returns as an ItemsWriter does. */
+export function writeCountsForUsers(into: MessageWriter, reads: RecordReads, request: Buffer): number | null {
+  const { finder, group } = reads;
+  const scanner = new FieldScanner(request, 'dids');
+  const keyOf = (start: number, end: number): Buffer | undefined => actorCountsKeyOf(finder, request, start, end);
+  const take = (): boolean => group.take(request, scanner, dids, keyOf);
+  const { count, isPartial } = loadItems(reads, take, actorColumnCount);
+  if (count === 0) return null;
+  for (const { number, position } of actorColumns) writeColumn(into, number, count, actorColumnCount, position);
   return isPartial ? count : null;
 }

@@ -18,7 +18,7 @@ import {
   mayHaveLabels,
   type StoredLabel,
 } from '../../slot/table/label.ts';
-import { type SlotState, tableCode } from '../../slot/table/slot-state.ts';
+import { keyHeadOf, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
 import type { RowFinder } from '../lookup/row-finder.ts';
 import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { RecordReads } from './records.ts';
@@ -35,7 +35,7 @@ export const labelsOfSubjectMax = 1_000;
 /** An API tier lets a client name 20. */
 export const issuersMax = 100;
 /** About what an item takes, and how many bytes are written in a microsecond. */
-const item = { micros: 2, bytesPerMicro: 200 } as const;
+const cost = { micros: 2, bytesPerMicro: 200 } as const;
 
 /** Before each cached label: bytes of its source and of its JSON, and when it expires (ms). */
 const labelHead = { sourceBytes: 2, jsonBytes: 4, expMs: 6 } as const;
@@ -123,14 +123,18 @@ function writeByIssuer(into: MessageWriter, state: SlotState, prefix: Buffer, ur
 
 function writeSubject(
   into: MessageWriter,
-  { finder: { state, owner }, records: { cache } }: RecordReads,
-  prefix: Buffer,
+  { group, records: { cache } }: RecordReads,
+  request: Buffer,
+  item: number,
   asked: Asked,
-  uri: () => string,
 ): void {
-  const hit = cache.get(state, prefix);
+  const state = group.state(item);
+  const prefix = group.key(item)!;
+  const hit = cache.get(state, prefix, group.hash(item));
   if (hit !== undefined) return writeRendered(into, hit.source, hit.start, hit.end, asked);
   const { shouldAdmit } = cache;
+  const { owner } = keyHeadOf(prefix);
+  const uri = (): string => request.utf8Slice(group.starts[item], group.ends[item]);
   const source = mayHaveLabels(state, owner) ? renderLabels(state, prefix, uri) : noLabels;
   if (source === undefined) return writeByIssuer(into, state, prefix, uri(), asked);
   if (source.length === 0) requireWhole(state);
@@ -165,23 +169,24 @@ export function* labelKeys(
 
 /** Writes the labels of a request's subjects. Returns as an ItemsWriter does. */
 export function writeLabels(into: MessageWriter, reads: LabelReads, request: Buffer): number | null {
-  const { finder, turn, clock } = reads;
+  const { finder, group, turn, clock } = reads;
   const asked = { issuers: issuersOf(request), nowMs: clock.nowMs() };
   const scanner = new FieldScanner(request, 'subjects');
+  const hasIssuers = asked.issuers.size > 0;
+  const keyOf = (start: number, end: number): Buffer | undefined =>
+    hasIssuers ? prefixOf(finder, request, start, end) : undefined;
   let count = 0;
   let isEnd = false;
-  while (scanner.nextOf(subjects)) {
-    if (isEnd) return count;
-    const before = into.length;
-    const start = into.begin(subjectField, 1);
-    const prefix = asked.issuers.size === 0 ? undefined : prefixOf(finder, request, scanner.start, scanner.end);
-    if (prefix !== undefined) {
-      const uri = (): string => request.utf8Slice(scanner.start, scanner.end);
-      writeSubject(into, reads, prefix, asked, uri);
+  while (group.take(request, scanner, subjects, keyOf)) {
+    for (let item = 0; item < group.size; item++) {
+      if (isEnd) return count;
+      const before = into.length;
+      const start = into.begin(subjectField, 1);
+      if (group.key(item) !== undefined) writeSubject(into, reads, request, item, asked);
+      into.end(start, 1);
+      count++;
+      isEnd = turn.isItemsEnd(cost.micros + Math.trunc((into.length - before) / cost.bytesPerMicro), into.length);
     }
-    into.end(start, 1);
-    count++;
-    isEnd = turn.isItemsEnd(item.micros + Math.trunc((into.length - before) / item.bytesPerMicro), into.length);
   }
   return null;
 }

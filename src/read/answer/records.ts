@@ -7,6 +7,7 @@ import { tableCode } from '../../slot/table/slot-state.ts';
 import { writeAbsentRecord } from '../lookup/record-answer.ts';
 import type { KnownCollection, RowFinder } from '../lookup/row-finder.ts';
 import type { Turn } from '../lookup/turn.ts';
+import type { ItemGroup } from './item-group.ts';
 import type { StoredRecords } from './stored-records.ts';
 
 const { uris } = fieldNumber.GetPostRecordsRequest;
@@ -16,8 +17,21 @@ const metaFieldOf = fieldNumber.PostRecordMeta;
 /** Scratch for one request. Grows without a limit, since the router limits the items. */
 let flagsOfItems = new Uint8Array(1024);
 
+function reserveFlags(needed: number): void {
+  if (needed <= flagsOfItems.length) return;
+  const grown = new Uint8Array(Math.max(needed, flagsOfItems.length * 2));
+  grown.set(flagsOfItems);
+  flagsOfItems = grown;
+}
+
 /** What reads of records need. */
-export type RecordReads = { readonly finder: RowFinder; readonly records: StoredRecords; readonly turn: Turn };
+export type RecordReads = {
+  readonly finder: RowFinder;
+  readonly records: StoredRecords;
+  /** Reused by all synchronous reads. */
+  readonly group: ItemGroup;
+  readonly turn: Turn;
+};
 
 /** About what a record takes, and how many bytes are written in a microsecond. */
 const record = { micros: 3, bytesPerMicro: 400 } as const;
@@ -27,26 +41,28 @@ type Written = { readonly count: number; readonly isPartial: boolean };
 
 function writeItems(
   into: MessageWriter,
-  { finder, records, turn }: RecordReads,
+  { finder, records, group, turn }: RecordReads,
   request: Buffer,
   collection: KnownCollection,
 ): Written {
   const scanner = new FieldScanner(request, 'uris');
+  const keyOf = (start: number, end: number): Buffer | undefined =>
+    finder.keyOf(request, start, end, tableCode.record, collection);
   let count = 0;
   let isEnd = false;
-  while (scanner.nextOf(uris)) {
-    if (isEnd) return { count, isPartial: true };
-    const before = into.length;
-    if (count === flagsOfItems.length) {
-      const grown = new Uint8Array(count * 2);
-      grown.set(flagsOfItems);
-      flagsOfItems = grown;
+  while (group.take(request, scanner, uris, keyOf)) {
+    reserveFlags(count + group.size);
+    for (let item = 0; item < group.size; item++) {
+      if (isEnd) return { count, isPartial: true };
+      const before = into.length;
+      const key = group.key(item);
+      if (key === undefined) {
+        writeAbsentRecord(into, recordsField);
+        flagsOfItems[count++] = 0;
+      } else flagsOfItems[count++] = records.write(into, recordsField, group.state(item), key, group.hash(item));
+      const micros = record.micros + Math.trunc((into.length - before) / record.bytesPerMicro);
+      isEnd = turn.isItemsEnd(micros, into.length);
     }
-    const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection);
-    if (key === undefined) writeAbsentRecord(into, recordsField);
-    flagsOfItems[count++] = key === undefined ? 0 : records.write(into, recordsField, finder.state, key);
-    const micros = record.micros + Math.trunc((into.length - before) / record.bytesPerMicro);
-    isEnd = turn.isItemsEnd(micros, into.length);
   }
   return { count, isPartial: false };
 }

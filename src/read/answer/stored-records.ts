@@ -23,8 +23,14 @@ export class StoredRecords {
   }
 
   /** Writes the record whose row is `key`, even an absent one. Returns its post flags. */
-  write(into: MessageWriter, number: number, state: SlotState, key: Buffer): number {
-    const hit = this.cache.get(state, key);
+  write(
+    into: MessageWriter,
+    number: number,
+    state: SlotState,
+    key: Buffer,
+    hash = this.cache.hashOf(state, key),
+  ): number {
+    const hit = this.cache.get(state, key, hash);
     if (hit !== undefined) {
       into.bytesField(number, hit.source, hit.start, hit.end);
       return hit.postFlags;
@@ -46,8 +52,8 @@ export class StoredRecords {
    *
    * Shape: valid until the next call; only `source` and the range of the JSON are meaningful.
    */
-  readJson(state: SlotState, key: Buffer): RecordMessage | undefined {
-    const hit = this.cache.get(state, key);
+  readJson(state: SlotState, key: Buffer, hash = this.cache.hashOf(state, key)): RecordMessage | undefined {
+    const hit = this.cache.get(state, key, hash);
     if (hit !== undefined) return hit;
     const row = state.rows.getVolatile(key);
     if (row === undefined) {

@@ -1,5 +1,6 @@
 /**
- * Caches `Record` messages and rows of counts of a serving thread, outside the JavaScript heap.
+ * Caches `Record` messages, counts, labels and hashes of edges of a serving thread, outside the
+ * JavaScript heap.
  *
  * A read of a stored row walks down a tree of pages and mostly waits for memory; a hit here reads
  * memory twice and allocates nothing.
@@ -123,12 +124,12 @@ export class RecordCache implements CacheStats {
 
   /**
    * Returns the record whose row is `key` in a slot; undefined on a miss, which sets `shouldAdmit`.
+   * `hash` is what `hashOf` returns, for callers that know it.
    *
    * Shape: one object for all hits, valid until the next `get` or `set`.
    */
-  get(state: SlotState, key: Buffer): RecordMessage | undefined {
+  get(state: SlotState, key: Buffer, hash = this.hashOf(state, key)): RecordMessage | undefined {
     if (this.#ringUnits === 0) return undefined;
-    const hash = this.hashOf(state, key);
     const head = this.#lookup(state.index, key, hash);
     if (head >= 0) {
       this.hits++;
@@ -139,7 +140,7 @@ export class RecordCache implements CacheStats {
     return undefined;
   }
 
-  /** Returns what `touch` takes for the record whose row is `key`. */
+  /** Returns what `touch` and `get` take for the record whose row is `key`. */
   hashOf(state: SlotState, key: Buffer): number {
     if (this.#stateBySlot[state.index] !== state) this.#replace(state);
     return hashIn(state.index, hashOfRecordKey(key));

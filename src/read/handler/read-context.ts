@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
+import type { ItemGroup } from '../answer/item-group.ts';
 import type { StoredRecords } from '../answer/stored-records.ts';
 import type { ActorCache } from '../cache/actor-cache.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
@@ -19,6 +20,7 @@ export type ReadContext = {
   readonly actors: ActorCache;
   readonly edges: EdgeCache;
   readonly records: StoredRecords;
+  readonly group: ItemGroup;
   readonly follows: FollowCache;
   readonly lists: ListCache;
   /** Reused by all synchronous reads. */

@@ -10,6 +10,7 @@ import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotChanges, SlotState } from '../../slot/table/slot-state.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
 import { actorInfo } from '../answer/actor-infos.ts';
+import { ItemGroup } from '../answer/item-group.ts';
 import { StoredRecords } from '../answer/stored-records.ts';
 import { ActorCache } from '../cache/actor-cache.ts';
 import type { CacheStats } from '../cache/cache-stats.ts';
@@ -66,13 +67,16 @@ export function createReadHandlers(options: ReadOptions): Reads {
   const bytesOf = (cache: { readonly capacityBytes: number }): number =>
     options.didCacheBytes ?? Math.floor(cache.capacityBytes * shareOfCaches);
   const turn = new Turn(clock);
+  const finder = new RowFinder(lookup);
+  const records = new StoredRecords(new RecordCache(options.recordCacheBytes));
   const context: ReadContext = {
     lookup,
-    finder: new RowFinder(lookup),
+    finder,
     feeds: new FeedCache(lookup, bytesOf(FeedCache)),
     actors: new ActorCache(lookup, actorInfo, bytesOf(ActorCache)),
     edges: new EdgeCache(lookup, bytesOf(EdgeCache)),
-    records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
+    records,
+    group: new ItemGroup(finder, records.cache),
     follows: new FollowCache(lookup, bytesOf(FollowCache)),
     lists: new ListCache(lookup, bytesOf(ListCache)),
     answer: new MessageWriter(),
@@ -93,7 +97,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
     ...privateReads,
   ];
   const handlers = new Map(rows.map(({ call, handlerFor }) => [call, handlerFor(context)]));
-  const { finder, feeds, actors, edges, records, follows, lists } = context;
+  const { feeds, actors, edges, follows, lists } = context;
   const didCaches = {
     feeds: feeds.cache,
     actors: actors.cache,

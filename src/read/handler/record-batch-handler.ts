@@ -6,16 +6,16 @@
  */
 import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { type SlotState, tableCode } from '../../slot/table/slot-state.ts';
+import { tableCode } from '../../slot/table/slot-state.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { answerBytesMax } from '../../wire/partial-answer.ts';
 import { peerReader } from '../../wire/peer-bytes.ts';
 import { recordBatchItemsMax, recordBatchVersion } from '../../wire/record-batch.ts';
+import { ItemGroup } from '../answer/item-group.ts';
 import type { StoredRecords } from '../answer/stored-records.ts';
-import type { RecordMessage } from '../cache/record-cache.ts';
 import { touchedDidsMax as groupMax } from '../lookup/owner-finder.ts';
-import { type RowFinder, tidKeyBytes } from '../lookup/row-finder.ts';
+import type { RowFinder } from '../lookup/row-finder.ts';
 
 export type RecordBatchOptions = {
   readonly finder: RowFinder;
@@ -25,7 +25,7 @@ export type RecordBatchOptions = {
 /** Returns the handler of `slot.records`, whose answers alias one buffer. */
 export function createRecordBatchHandler({ finder, records }: RecordBatchOptions): CallHandler {
   const answer = new ByteWriter(64 * 1024);
-  const group = new UriGroup(finder, records);
+  const group = new ItemGroup(finder, records.cache);
   return (payload) => {
     const reader = peerReader(payload, nodeCalls.records, 'InvalidArgument');
     if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
@@ -36,9 +36,10 @@ export function createRecordBatchHandler({ finder, records }: RecordBatchOptions
     }
     answer.clear().u8(recordBatchVersion).varint(count);
     for (let left = count; left > 0; left -= group.size) {
-      group.take(reader, Math.min(left, groupMax));
+      takeUris(group, finder, reader, Math.min(left, groupMax));
       for (let index = 0; index < group.size; index++) {
-        const record = group.readJson(index);
+        const key = group.key(index);
+        const record = key === undefined ? undefined : records.readJson(group.state(index), key, group.hash(index));
         if (record === undefined) answer.u8(0);
         else addJson(answer, record.source, record.jsonStart, record.jsonEnd);
       }
@@ -48,67 +49,19 @@ export function createRecordBatchHandler({ finder, records }: RecordBatchOptions
   };
 }
 
-/**
- * Consecutive URIs of a batch whose memory is asked for at once: most of a look-up is waiting for
- * memory. Few enough that none of it is evicted before it is used.
- */
-class UriGroup {
-  size = 0;
-  readonly #finder: RowFinder;
-  readonly #records: StoredRecords;
-  readonly #starts = new Int32Array(groupMax);
-  readonly #ends = new Int32Array(groupMax);
-  readonly #hashes = new Int32Array(groupMax);
-  readonly #states = new Array<SlotState | undefined>(groupMax).fill(undefined);
-  readonly #keys = new Array<Buffer | undefined>(groupMax).fill(undefined);
-  /** For keys of the usual length, which need no memory of their own. */
-  readonly #usualKeys = Array.from({ length: groupMax }, () => Buffer.allocUnsafeSlow(tidKeyBytes));
-
-  constructor(finder: RowFinder, records: StoredRecords) {
-    this.#finder = finder;
-    this.#records = records;
+/** Reads so many URIs. Errors: those of the reader, and of text that is no AT-URI of a record. */
+function takeUris(group: ItemGroup, finder: RowFinder, reader: ByteReader, size: number): void {
+  for (let index = 0; index < size; index++) {
+    group.starts[index] = reader.lengthDelimitedRange();
+    group.ends[index] = reader.position;
   }
-
-  /** Reads so many URIs. Errors: those of the reader, and of text that is no AT-URI of a record. */
-  take(reader: ByteReader, size: number): void {
-    this.size = size;
-    for (let index = 0; index < size; index++) {
-      this.#starts[index] = reader.lengthDelimitedRange();
-      this.#ends[index] = reader.position;
-    }
-    this.#finder.touchOwners(reader.buffer, this.#starts, this.#ends, size);
-    let found = 0;
-    for (let index = 0; index < size; index++) {
-      const key = this.#keyOf(reader, index);
-      this.#keys[index] = key;
-      if (key === undefined) continue;
-      this.#states[index] = this.#finder.state;
-      this.#hashes[found++] = this.#records.cache.hashOf(this.#finder.state, key);
-    }
-    this.#records.cache.touch(this.#hashes, found);
-  }
-
-  /** See `StoredRecords.readJson`. */
-  readJson(index: number): RecordMessage | undefined {
-    const key = this.#keys[index];
-    return key === undefined ? undefined : this.#records.readJson(this.#states[index]!, key);
-  }
-
-  #keyOf(reader: ByteReader, index: number): Buffer | undefined {
-    const { buffer } = reader;
-    const start = this.#starts[index]!;
-    const end = this.#ends[index]!;
-    const key = this.#finder.anyKeyOf(buffer, start, end, tableCode.record);
-    if (key === undefined) {
-      if (!this.#finder.isUri) reader.fail(`not the AT-URI of a record: ${buffer.utf8Slice(start, end).slice(0, 200)}`);
-      return undefined;
-    }
-    // The next URI overwrites it.
-    if (key.length !== tidKeyBytes) return Buffer.from(key);
-    const copy = this.#usualKeys[index]!;
-    for (let at = 0; at < tidKeyBytes; at++) copy[at] = key[at]!;
-    return copy;
-  }
+  const { buffer } = reader;
+  group.locate(buffer, size, (start, end) => {
+    const key = finder.anyKeyOf(buffer, start, end, tableCode.record);
+    if (key === undefined && !finder.isUri)
+      reader.fail(`not the AT-URI of a record: ${buffer.utf8Slice(start, end).slice(0, 200)}`);
+    return key;
+  });
 }
 
 function addJson(answer: ByteWriter, source: Buffer, start: number, end: number): void {

@@ -23,6 +23,7 @@ import { OwnerFinder, touchedDidsMax } from './owner-finder.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 const slash = 47;
+const letterD = 0x64;
 const didStart = 5;
 const nsidStart = didStart + plcDidLength + 1;
 /** The rkey follows the collection's code in a key. */
@@ -54,7 +55,7 @@ function isOf({ text }: KnownCollection, source: Buffer, start: number, end: num
   return end > nsidAt + text.length && source[nsidAt + text.length] === slash && hasBytesAt(source, nsidAt, text);
 }
 
-/** Returns the indexed collection of a URI as `isOf` takes it. Fastest for that of the last call. */
+/** Returns the indexed collection of a URI, as `isOf`. Fastest for the one of the last call. */
 function collectionOf(source: Buffer, start: number, end: number): KnownCollection | undefined {
   if (isOf(lastCollection, source, start, end)) return lastCollection;
   const found = knownCollections.find((known) => isOf(known, source, start, end));
@@ -174,12 +175,13 @@ export class RowFinder {
     return ref === undefined ? undefined : this.#keyOfRef(ref, table);
   }
 
-  /** Reads where `anyKeyOf` will look for the owners of these URIs; see `OwnerFinder.touch`. */
+  /** Reads where the owners of these URIs and DIDs will be looked for; see `OwnerFinder.touch`. */
   touchOwners(source: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
     let plcCount = 0;
     for (let index = 0; index < count; index++) {
-      const start = starts[index]!;
-      if (ends[index]! - start >= nsidStart) this.#didStarts[plcCount++] = start + didStart;
+      // Of the two only a DID begins with this letter.
+      const start = starts[index]! + (source[starts[index]!] === letterD ? 0 : didStart);
+      if (ends[index]! - start >= plcDidLength) this.#didStarts[plcCount++] = start;
     }
     this.owners.touch(source, this.#didStarts, plcCount);
   }

@@ -13,13 +13,21 @@ import { makeHistory } from '../../simulation/history.ts';
 import { SlotCluster } from '../../support/slot-cluster.ts';
 import { tableOfKey } from '../../support/stored-rows.ts';
 
-/** All rows of a table, by key in hexadecimal. */
-function rowsOf({ rows }: SlotState, table: number): Map<string, Buffer> {
-  const found = new Map<string, Buffer>();
+/** Rows by key in hexadecimal. */
+type Rows = Map<string, Buffer>;
+type Tables = { readonly records: Rows; readonly counts: Rows; readonly edges: Rows };
+const noRows = (): Tables => ({ records: new Map(), counts: new Map(), edges: new Map() });
+
+function tablesOf({ rows }: SlotState): Tables {
+  const tables = noRows();
   for (const { key, value } of rows.scan({ start: Buffer.from([0]), end: Buffer.alloc(8, 255) })) {
-    if (tableOfKey(key) === table) found.set(key.toString('hex'), value);
+    const table = tableOfKey(key);
+    const isOfCounts = table === tableCode.recordCounts || table === tableCode.actorCounts;
+    if (table === tableCode.record) tables.records.set(key.toString('hex'), value);
+    else if (isOfCounts) tables.counts.set(key.toString('hex'), value);
+    else if (table === tableCode.edgeBySubject) tables.edges.set(key.toString('hex'), value);
   }
-  return found;
+  return tables;
 }
 
 /** Keys whose rows differ, in hexadecimal. */
@@ -44,7 +52,9 @@ function jsonOf(records: StoredRecords, state: SlotState, key: Buffer): string |
 
 /** Of keys in hexadecimal: what those of an owner's edges of one kind begin with. */
 const prefixOfEdge = (key: string): string => key.slice(0, 2 * (keyHeadBytes + 1));
-const hashedCodes = Object.values(edgeByKind).flatMap(({ subject, code }) => (subject === 'record' ? [code] : []));
+const hashedCodes: readonly number[] = Object.values(edgeByKind).flatMap(({ subject, code }) =>
+  subject === 'record' ? [code] : [],
+);
 const isHashed = (prefix: string): boolean => hashedCodes.includes(Number.parseInt(prefix.slice(-2), 16));
 /** Sets of hashes that commits changed. */
 const edgeSets = { changed: 0 };
@@ -53,9 +63,7 @@ const edgeSets = { changed: 0 };
 class WatchedSlot {
   readonly state: SlotState;
   readonly index: number;
-  rows: ReadonlyMap<string, Buffer> = new Map();
-  counts: ReadonlyMap<string, Buffer> = new Map();
-  edges: ReadonlyMap<string, Buffer> = new Map();
+  tables: Tables = noRows();
 
   constructor({ state, index }: Slot) {
     this.state = state;
@@ -64,27 +72,21 @@ class WatchedSlot {
 
   /** Checks that all changes were noted, and invalidates them. Returns their numbers. */
   follow(cache: RecordCache): { changed: number; removed: number } {
-    const before = this.rows;
-    const countsBefore = this.counts;
-    this.rows = rowsOf(this.state, tableCode.record);
-    this.counts = new Map([tableCode.recordCounts, tableCode.actorCounts].flatMap((table) => [...rowsOf(this.state, table)]));
+    const before = this.tables;
+    const now = tablesOf(this.state);
+    this.tables = now;
     const { records } = this.state.takeChanges();
     const noted = new Set(records);
-    const changed = changedKeys(before, this.rows);
+    const changed = changedKeys(before.records, now.records);
     // The absence of counts is cached too, so new rows must be noted.
-    const counted = [
-      ...changedKeys(countsBefore, this.counts),
-      ...[...this.counts.keys()].filter((key) => !countsBefore.has(key)),
-    ];
-    expect([...changed, ...counted].filter((key) => !noted.has(hashOfRecordKey(Buffer.from(key, 'hex'))))).toEqual([]);
-    const edges = rowsOf(this.state, tableCode.edgeBySubject);
-    const changedPrefixes = new Set(changedKeys(this.edges, edges).map(prefixOfEdge).filter(isHashed));
-    this.edges = edges;
-    edgeSets.changed += changedPrefixes.size;
-    expect([...changedPrefixes].filter((key) => !noted.has(hashOfRecordKey(Buffer.from(key, 'hex'))))).toEqual([]);
+    const counted = changedKeys(before.counts, now.counts);
+    const edgePrefixes = new Set(changedKeys(before.edges, now.edges).map(prefixOfEdge).filter(isHashed));
+    edgeSets.changed += edgePrefixes.size;
+    const stale = [...changed, ...counted, ...edgePrefixes];
+    expect(stale.filter((key) => !noted.has(hashOfRecordKey(Buffer.from(key, 'hex'))))).toEqual([]);
     cache.invalidate(this.index, records);
-    const removed = changed.filter((key) => !this.rows.has(key)).length;
-    return { changed: changed.filter((key) => before.has(key)).length - removed, removed };
+    const removed = changed.filter((key) => !now.records.has(key)).length;
+    return { changed: changed.filter((key) => before.records.has(key)).length - removed, removed };
   }
 }
 
@@ -103,7 +105,7 @@ describe('changes of records', () => {
           const { changed, removed } = slot.follow(cached.cache);
           counts.changed += changed;
           counts.removed += removed;
-          for (const key of slot.rows.keys()) seenKeys[slot.index]!.add(key);
+          for (const key of slot.tables.records.keys()) seenKeys[slot.index]!.add(key);
           for (const text of seenKeys[slot.index]!) {
             const key = Buffer.from(text, 'hex');
             expect(answerOf(cached, slot.state, key)).toBe(answerOf(plain, slot.state, key));
