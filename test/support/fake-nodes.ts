@@ -38,6 +38,15 @@ export function twoNodeMap(epoch = 1): ShardMap {
   });
 }
 
+export function oneNodeMap(): ShardMap {
+  return parseShardMap({
+    epoch: 1,
+    slots: 16,
+    nodes: { n0: { host: '127.0.0.1', port: 0 } },
+    shards: [{ name: 's0', primary: 'n0', slots: ['0-15'] }],
+  });
+}
+
 /** Returns the `did:plc` of a number. */
 export function didOf(number: number): string {
   const digits = 'abcdefghijklmnopqrstuvwxyz234567';

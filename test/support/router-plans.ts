@@ -1,4 +1,4 @@
-/** A router over two fake nodes, called with messages of bsky.Service. */
+/** A router over fake nodes, by default two, called with messages of bsky.Service. */
 
 import fc from 'fast-check';
 import { systemClock } from '../../src/base/clock.ts';
@@ -9,6 +9,7 @@ import type { MessageInput } from '../../src/proto/schema.ts';
 import { defaultAdmissionLimits } from '../../src/router/plan/admission.ts';
 import { ServiceRouter, type ServiceRouterOptions } from '../../src/router/plan/service-router.ts';
 import { planByMethod } from '../../src/router/plans/service.ts';
+import type { ShardMap } from '../../src/shardmap/shard-map.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from './fake-nodes.ts';
 import { noIdentitySource } from './no-identities.ts';
 
@@ -16,8 +17,13 @@ type Request<Name extends MethodName> = MessageByName[`${Name}Request` & keyof M
 type Response<Name extends MethodName> = MessageByName[`${Name}Response` & keyof MessageByName];
 
 export class RouterPlans {
-  readonly nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
-  readonly router = this.routerOf();
+  readonly nodes: FakeNodes;
+  readonly router: ServiceRouter;
+
+  constructor(map: ShardMap = twoNodeMap()) {
+    this.nodes = new FakeNodes(map, emptyNetwork());
+    this.router = this.routerOf();
+  }
 
   /** Makes another router over the same nodes. */
   routerOf(options: Partial<ServiceRouterOptions> = {}): ServiceRouter {

@@ -9,7 +9,7 @@ import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import type { FanOut, SubRequest } from './fan-out.ts';
 import { requireItemsMax } from './plan.ts';
-import { malformedKey, slotOfDid, slotOfHandle, slotOfUri } from './slot-finder.ts';
+import { malformedKey, nodeOfDid, nodeOfHandle, nodeOfUri } from './slot-finder.ts';
 
 /** A record URI, a RecordRef message, a DID, a handle, or what a label is about: a DID or a URI. */
 export type ItemShape = 'uri' | 'ref' | 'did' | 'handle' | 'subject';
@@ -48,27 +48,28 @@ function growScratch(): void {
   nodes = grow(nodes, new Int16Array(nodes.length * 2));
 }
 
-function slotOfItem(
+/** Returns the node of an item; negative if it has none, malformedKey if it is malformed. */
+function nodeOfItem(
   request: Buffer,
   scanner: FieldScanner,
   shape: ItemShape,
   inner: FieldScanner,
-  slots: number,
+  fanOut: FanOut,
 ): number {
   const { start, end } = scanner;
   switch (shape) {
     case 'uri':
-      return slotOfUri(request, start, end, slots);
+      return nodeOfUri(request, start, end, fanOut);
     case 'did':
-      return slotOfDid(request, start, end, slots);
+      return nodeOfDid(request, start, end, fanOut);
     case 'handle':
-      return slotOfHandle(request, start, end, slots);
+      return nodeOfHandle(request, start, end, fanOut);
     case 'subject':
       // Of the two only a DID begins with this letter.
-      return (request[start] === letterD ? slotOfDid : slotOfUri)(request, start, end, slots);
+      return (request[start] === letterD ? nodeOfDid : nodeOfUri)(request, start, end, fanOut);
     case 'ref':
       inner.reset(request, start, end).lastOf(fieldNumber.RecordRef.uri);
-      return slotOfUri(request, inner.start, inner.end, slots);
+      return nodeOfUri(request, inner.start, inner.end, fanOut);
   }
 }
 
@@ -77,12 +78,16 @@ function refuseItem(field: ItemField, index: number, request: Buffer, start: num
   throw new DataPlaneError('InvalidArgument', `${field.path}[${index}]: ${JSON.stringify(shown)} is malformed`);
 }
 
-/** Finds the node of every item. Returns the number of items and the ranges of other fields. */
-function locateItems(request: Buffer, field: ItemField, fanOut: FanOut): { count: number; others: number[] } {
+/** What `locateItems` found besides nodes: numbers of items, and the ranges of other fields. */
+type Located = { readonly count: number; readonly missingCount: number; readonly others: readonly number[] };
+
+/** Finds the node of every item. */
+function locateItems(request: Buffer, field: ItemField, fanOut: FanOut): Located {
   const scanner = new FieldScanner(request, field.path);
   const inner = new FieldScanner(request, field.path, 0, 0);
   const others: number[] = [];
   let count = 0;
+  let missingCount = 0;
   while (scanner.next()) {
     if (scanner.number !== field.number) {
       others.push(scanner.tagStart, scanner.end);
@@ -92,15 +97,16 @@ function locateItems(request: Buffer, field: ItemField, fanOut: FanOut): { count
       throw new DataPlaneError('InvalidArgument', `${field.path}: wire type ${scanner.wire} does not fit`);
     requireItemsMax(count + 1, field.path);
     if (count === starts.length) growScratch();
-    const slot = slotOfItem(request, scanner, field.shape, inner, fanOut.map.slots);
-    if (slot === malformedKey && field.malformed === 'refused')
+    const node = nodeOfItem(request, scanner, field.shape, inner, fanOut);
+    if (node === malformedKey && field.malformed === 'refused')
       refuseItem(field, count, request, scanner.start, scanner.end);
     starts[count] = scanner.tagStart;
     ends[count] = scanner.end;
-    nodes[count] = slot < 0 ? -1 : fanOut.nodeBySlot[slot]!;
+    nodes[count] = node;
+    if (node < 0) missingCount++;
     count++;
   }
-  return { count, others };
+  return { count, missingCount, others };
 }
 
 /** Copies the items of one node, and the other fields, into a request. */
@@ -127,24 +133,29 @@ function subRequestFor(
   return payload;
 }
 
+/** Hot: without what several nodes need. */
+function splitOfOneNode(request: Buffer, count: number): ItemSplit {
+  const subRequests = count === 0 ? [] : [{ node: 0, payload: request }];
+  return { subRequestOf: new Int16Array(count), subRequests, counts: [count], missingCount: 0 };
+}
+
 /**
  * Splits a request. If all items belong to one node, its sub-request is the request, not a copy.
  *
  * Errors: DataPlaneError `InvalidArgument` naming the item; `ResourceExhausted` past `itemsMax`.
  */
 export function splitItems(request: Buffer, field: ItemField, fanOut: FanOut): ItemSplit {
-  const { count, others } = locateItems(request, field, fanOut);
+  const { count, missingCount, others } = locateItems(request, field, fanOut);
+  if (fanOut.nodeNames.length === 1 && missingCount === 0) return splitOfOneNode(request, count);
   const subRequestOf = new Int16Array(count);
   const subRequestOfNode = new Int16Array(fanOut.nodeNames.length).fill(-1);
   const nodeOfSubRequest: number[] = [];
   const counts: number[] = [];
   const itemBytes: number[] = [];
-  let missingCount = 0;
   for (let item = 0; item < count; item++) {
     const node = nodes[item]!;
     if (node < 0) {
       subRequestOf[item] = -1;
-      missingCount++;
       continue;
     }
     let subRequest = subRequestOfNode[node]!;

@@ -77,23 +77,46 @@ function slotOfUriText(uri: string, slots: number): number {
 /** Longer URIs are malformed, so that a hostile one costs little. Units: bytes. */
 const uriBytesMax = 8 * 1024;
 
-/** Returns the slot of an AT-URI's DID; noSlot if it names a handle, malformedKey if no AT-URI. */
-export function slotOfUri(source: Buffer, start: number, end: number, slots: number): number {
+/** True for a well-formed AT-URI of a did:plc in its usual form. */
+function isPlainUri(source: Buffer, start: number, end: number): boolean {
   const didStart = start + uriHead.length;
   const didEnd = didStart + plcDidLength;
-  if (end > didEnd && source[didEnd] === slash && hasBytesAt(source, start, uriHead) && isPlcAt(source, didStart)) {
-    let position = didEnd;
-    while (position < end && isPlainPath[source[position]!] === 1) position++;
-    if (position === end) return slotOfPlc(source, didStart, slots);
-  }
+  if (end <= didEnd || source[didEnd] !== slash) return false;
+  if (!hasBytesAt(source, start, uriHead) || !isPlcAt(source, didStart)) return false;
+  let position = didEnd;
+  while (position < end && isPlainPath[source[position]!] === 1) position++;
+  return position === end;
+}
+
+/** Returns the slot of an AT-URI's DID; noSlot if it names a handle, malformedKey if no AT-URI. */
+export function slotOfUri(source: Buffer, start: number, end: number, slots: number): number {
+  if (isPlainUri(source, start, end)) return slotOfPlc(source, start + uriHead.length, slots);
   return end - start > uriBytesMax ? malformedKey : slotOfUriText(source.utf8Slice(start, end), slots);
 }
 
+/** Returns the node that serves an AT-URI's DID; noSlot and malformedKey as `slotOfUri`. */
+export function nodeOfUri(
+  source: Buffer,
+  start: number,
+  end: number,
+  { map, nodeBySlot, nodeNames }: SlotNodes,
+): number {
+  if (nodeNames.length === 1 && isPlainUri(source, start, end)) return 0;
+  const slot = slotOfUri(source, start, end, map.slots);
+  return slot < 0 ? slot : nodeBySlot[slot]!;
+}
+
 /** Returns the slot of a handle in lower case, as handles are stored, or malformedKey. */
-export function slotOfHandle(source: Buffer, start: number, end: number, slots: number): number {
+function slotOfHandle(source: Buffer, start: number, end: number, slots: number): number {
   if (end - start > 253) return malformedKey;
   const handle = source.utf8Slice(start, end).toLowerCase();
   return isValidHandle(handle) ? slotOf(handle, slots) : malformedKey;
+}
+
+/** Returns the node that serves a handle, or malformedKey. */
+export function nodeOfHandle(source: Buffer, start: number, end: number, { map, nodeBySlot }: SlotNodes): number {
+  const slot = slotOfHandle(source, start, end, map.slots);
+  return slot < 0 ? slot : nodeBySlot[slot]!;
 }
 
 /** Returns the DID of an AT-URI, or undefined if it has none. */

@@ -1,5 +1,5 @@
 /** Labels by what they are about, and all labelers. */
-import { asBuffer, FieldScanner, fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
+import { asBuffer, copyBytes, FieldScanner, fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
 import { encodeLabelersPosition, type LabelersPosition, openLabelersPage } from '../../wire/labelers-page.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { askByItem, type ByItemMethod } from '../plan/by-item.ts';
@@ -22,11 +22,10 @@ const labels: ByItemMethod = {
 /** Returns the labels of all subjects, one after the other. */
 function withoutSubjects(answer: Buffer): Uint8Array {
   const scanner = new FieldScanner(answer, 'GetLabels', 0, answer.length, 'Internal');
-  const parts: Buffer[] = [];
-  while (scanner.nextOf(subjectField)) {
-    if (scanner.end > scanner.start) parts.push(answer.subarray(scanner.start, scanner.end));
-  }
-  return parts.length === 0 ? emptyAnswer : Buffer.concat(parts);
+  const labelsOnly = Buffer.allocUnsafe(answer.length);
+  let length = 0;
+  while (scanner.nextOf(subjectField)) length = copyBytes(labelsOnly, length, answer, scanner.start, scanner.end);
+  return labelsOnly.subarray(0, length);
 }
 
 /** Pages of one node, of up to `labelersPageMax` each: anyone can declare to be a labeler. */

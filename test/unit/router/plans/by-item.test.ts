@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { answerPartsMax } from '../../../../src/router/plan/partial-answers.ts';
-import { countOf, didOf, postOf } from '../../../support/fake-nodes.ts';
+import { countOf, didOf, oneNodeMap, postOf, twoNodeMap } from '../../../support/fake-nodes.ts';
 import { anyDid, anyUri, malformedUri, RouterPlans, refusal } from '../../../support/router-plans.ts';
 
 let plans: RouterPlans;
@@ -12,11 +12,13 @@ function isKnown(did: string): boolean {
 }
 
 describe.each([
-  { nodes: 'answer whole', itemsPerAnswerMax: Number.POSITIVE_INFINITY },
-  { nodes: 'answer in parts', itemsPerAnswerMax: 3 },
-])('by item, where nodes $nodes', ({ itemsPerAnswerMax }) => {
+  { nodes: 'two nodes answer whole', map: twoNodeMap(), itemsPerAnswerMax: Number.POSITIVE_INFINITY },
+  { nodes: 'two nodes answer in parts', map: twoNodeMap(), itemsPerAnswerMax: 3 },
+  { nodes: 'one node answers whole', map: oneNodeMap(), itemsPerAnswerMax: Number.POSITIVE_INFINITY },
+  { nodes: 'one node answers in parts', map: oneNodeMap(), itemsPerAnswerMax: 3 },
+])('by item, where $nodes', ({ map, itemsPerAnswerMax }) => {
   beforeEach(() => {
-    plans = new RouterPlans();
+    plans = new RouterPlans(map);
     plans.nodes.itemsPerAnswerMax = itemsPerAnswerMax;
   });
 
@@ -37,7 +39,7 @@ describe.each([
         );
       }),
     );
-    expect(new Set(plans.nodes.asked.map(({ node }) => node))).toEqual(new Set(['n0', 'n1']));
+    expect(new Set(plans.nodes.asked.map(({ node }) => node))).toEqual(new Set(map.nodes.keys()));
   });
 
   test('counts come back in the order asked, zero for malformed URIs', async () => {
@@ -130,8 +132,11 @@ describe.each([
     const few = uris.slice(0, answerPartsMax);
     expect((await plans.ask('GetPostRecords', { uris: few })).records).toHaveLength(few.length);
   });
+});
 
+describe('by item', () => {
   test('a missing node fails the whole request with the name of its shard', async () => {
+    plans = new RouterPlans();
     plans.nodes.down.add('n1');
     const refs = Array.from({ length: 20 }, (_unused, index) => ({ uri: postOf(index, 'r') }));
     const error = await refusal(plans.ask('GetInteractionCounts', { refs }));

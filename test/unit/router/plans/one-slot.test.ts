@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { decodeMessage, encodeMessage, methodByName } from '../../../../src/proto/codec.ts';
 import { slotOf } from '../../../../src/shardmap/slot-of.ts';
 import { didOf, postOf } from '../../../support/fake-nodes.ts';
-import { RouterPlans } from '../../../support/router-plans.ts';
+import { RouterPlans, refusal } from '../../../support/router-plans.ts';
 
 let plans: RouterPlans;
 beforeEach(() => {
@@ -39,6 +39,15 @@ describe('one slot', () => {
         uris: ['', ''],
       },
     );
+    expect(plans.nodes.asked).toEqual([]);
+  });
+
+  test('items of another wire type are refused, as the official plane does', async () => {
+    const owner = encodeMessage('GetLikesByActorAndSubjectsRequest', { actorDid: didOf(1) });
+    // Field 2 as a varint.
+    const request = Buffer.concat([owner, Buffer.of(0x10, 1)]);
+    const running = plans.router.handle('GetLikesByActorAndSubjects', request, { caller: '', timeoutMs: null });
+    expect(await refusal(running)).toMatchObject({ code: 'InvalidArgument' });
     expect(plans.nodes.asked).toEqual([]);
   });
 });
