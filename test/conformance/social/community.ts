@@ -75,6 +75,8 @@ export class Community {
   /** Keys of private items, by namespace, actor and subject. */
   readonly privateKeys = new Map<string, string>();
   readonly suggestions = new Map<string, Suggestion>();
+  /** Of whose age operators have said something. */
+  readonly didsWithAge = new Set<string>();
   readonly records: MadeRecord[] = [];
   readonly promised: PromisedPost[] = [];
   /** Readable lines of what was done. */
@@ -218,6 +220,13 @@ export class Community {
       ),
       chooser,
     );
+  }
+
+  /** Chooses a post to quote: half of the time one that has a gate, since few have. */
+  quotable(chooser: number): MadeRecord | undefined {
+    const gate = chooser % 2 === 1 ? this.find('app.bsky.feed.postgate', chooser) : undefined;
+    const gated = this.records.find(({ uri, exists }) => exists && uri === gate?.body['post']);
+    return gated ?? this.find('app.bsky.feed.post', chooser);
   }
 
   /** Returns the time that a record of this operation says it was made. */

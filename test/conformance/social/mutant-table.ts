@@ -120,14 +120,14 @@ export const mutants: readonly Mutant[] = [
   {
     topic: 'relationships: blocked by list',
     file: 'src/router/plans/relations.ts',
-    text: "add(index, 'blockedByList', b, listBlocks, a);",
+    text: "add(index, 'blockedByList', blocked[b], a);",
     replacement: '',
     methods: ['getRelationships', 'getBlockExistence'],
   },
   {
     topic: 'relationships: muted by list',
     file: 'src/router/plans/relations.ts',
-    text: "add(index, 'mutedByList', a, listMutes, b);",
+    text: "add(index, 'mutedByList', muted[a], b);",
     replacement: '',
     methods: ['getRelationships'],
   },

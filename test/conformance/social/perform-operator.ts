@@ -75,12 +75,16 @@ const setAge = asOperator(async (operator, community, { by, variant, id }) => {
     ...(variant % 2 === 0 ? {} : { lastInitiatedAt: new Date(community.startMs).toISOString() }),
   };
   await operator.setAge(did, age);
+  community.didsWithAge.add(did);
   return `age assurance of ${did}: ${JSON.stringify(age)}`;
 });
 
-const clearAge = asOperator(async (operator, community, { by }) => {
-  const did = community.did(by);
+/** Clears what is known of an actor's age, if there is one of whom something is known. */
+const clearAge = asOperator(async (operator, community, { by, first }) => {
+  const known = [...community.didsWithAge];
+  const did = known.length === 0 ? community.did(by) : known[first % known.length]!;
   await operator.clearAge(did);
+  community.didsWithAge.delete(did);
   return `clears the age assurance of ${did}`;
 });
 

@@ -28,7 +28,7 @@ async function contentOf(community: Community, operation: Operation, by: Name): 
   const mentioned = operation.id % 4 === 0 ? community.writer.did(by) : community.did(whom);
   const mention = { $type: 'app.bsky.richtext.facet#mention', did: mentioned };
   const facets = [{ index: { byteStart: 0, byteEnd: 4 }, features: [mention] }];
-  const quoted = community.find(variant === 5 ? collections.list : collections.post, second);
+  const quoted = variant === 5 ? community.find(collections.list, second) : community.quotable(second);
   const record = quoted === undefined ? undefined : { $type: 'app.bsky.embed.record', record: strongRef(quoted) };
   switch (variant) {
     case 0: {
