@@ -2,10 +2,12 @@
  * The node of bench/keys.ts: fills slots with posts, then serves them read-only. Arguments: folder,
  * posts, authors, seed.
  *
- * It answers the batched read under two names: with a node's default record cache, and with one
- * that holds only a small part of the requested records. Its status reports on both.
+ * It answers the batched read under three names: from compacted slots, as a node that is quiet has
+ * them, with its default record cache and with one that holds only a small part of the requested
+ * records; and with the latter from slots as they were written. Its status reports on all.
  */
 
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { ByteWriter } from '../src/base/bytes.ts';
@@ -21,20 +23,25 @@ import { SlotLookup } from '../src/read/lookup/slot-lookup.ts';
 import { slotOf } from '../src/shardmap/slot-of.ts';
 import { Slot } from '../src/slot/slot.ts';
 import { SlotState, slotTableNames } from '../src/slot/table/slot-state.ts';
+import { Compaction } from '../src/storage/compaction.ts';
 import { Environment } from '../src/storage/environment.ts';
-import { nodeCalls } from '../src/wire/node-calls.ts';
 import { postCommits } from './post-set.ts';
+import { type RecordsMethod, recordsMethods } from './records-methods.ts';
 
 const [folder, posts, authors, seed] = process.argv.slice(2) as [string, string, string, string];
 export const slots = 16;
 const mapBytes = 16 * 2 ** 30;
 const chunkItems = 2000;
-const pathOf = (slot: number): string => join(folder, String(slot));
+const writtenFolder = join(folder, 'written');
+const compactedFolder = join(folder, 'compacted');
+
+const openSlots = (within: string): Slot[] =>
+  Array.from({ length: slots }, (_unused, index) =>
+    Slot.open({ index, slots, path: join(within, String(index)), mapBytes }),
+  );
 
 async function fill(): Promise<void> {
-  const opened = Array.from({ length: slots }, (_unused, index) =>
-    Slot.open({ index, slots, path: pathOf(index), mapBytes }),
-  );
+  const opened = openSlots(writtenFolder);
   const pending: Uint8Array[][] = opened.map(() => []);
   const writer = new ByteWriter(2 ** 20);
   const apply = (slot: number): void => {
@@ -51,38 +58,55 @@ async function fill(): Promise<void> {
   for (const slot of opened) await slot[Symbol.asyncDispose]();
 }
 
+async function compact(): Promise<void> {
+  const isOver = (): boolean => false;
+  cpSync(writtenFolder, compactedFolder, { recursive: true });
+  for (const slot of openSlots(compactedFolder)) {
+    const compaction = Compaction.begin(slot.environment, () => slot.requireOnlyWriter());
+    while (!compaction.copySome(isOver));
+    await compaction.settle();
+    while (!compaction.copySome(isOver));
+    compaction.replace();
+    await slot[Symbol.asyncDispose]();
+  }
+}
+
 await fill();
-const states = Array.from({ length: slots }, (_unused, index) => {
-  return new SlotState(index, Environment.open({ path: pathOf(index), mapBytes, tables: slotTableNames }));
-});
-const stateOf = (slot: number): SlotState | undefined => states[slot];
+await compact();
+
+function finderIn(within: string): RowFinder {
+  const states = Array.from({ length: slots }, (_unused, index) => {
+    const path = join(within, String(index));
+    return new SlotState(index, Environment.open({ path, mapBytes, tables: slotTableNames }));
+  });
+  return new RowFinder(new SlotLookup(slots, (slot) => states[slot]));
+}
+
 /** About a tenth of the memory of the requested posts, which are up to a hundred thousand. */
 const smallCacheBytes = 3 * 2 ** 20;
-const caches = {
+const caches: Readonly<Record<RecordsMethod, RecordCache>> = {
   default: new RecordCache(settingTable.recordCacheMib.default * 2 ** 20),
   small: new RecordCache(smallCacheBytes),
+  written: new RecordCache(smallCacheBytes),
 };
-const handlerWith = (cache: RecordCache) =>
+const [compacted, written] = [finderIn(compactedFolder), finderIn(writtenFolder)];
+const handlerOf = (name: RecordsMethod) =>
   createRecordBatchHandler({
-    finder: new RowFinder(new SlotLookup(slots, stateOf)),
-    records: new StoredRecords(cache),
+    finder: name === 'written' ? written : compacted,
+    records: new StoredRecords(caches[name]),
   });
+const names = Object.keys(recordsMethods) as RecordsMethod[];
 const serving = await startNodeServer({
   host: '127.0.0.1',
   port: 0,
   tls: null,
   clusterToken: null,
   adminToken: null,
-  handlers: new Map([
-    [nodeCalls.records, handlerWith(caches.default)],
-    [`${nodeCalls.records}.small`, handlerWith(caches.small)],
-  ]),
+  handlers: new Map(names.map((name) => [recordsMethods[name], handlerOf(name)])),
   epoch: () => 1,
   isReady: () => true,
-  status: async () => ({
-    default: { hits: caches.default.hits, misses: caches.default.misses },
-    small: { hits: caches.small.hits, misses: caches.small.misses },
-  }),
+  status: async () =>
+    Object.fromEntries(names.map((name) => [name, { hits: caches[name].hits, misses: caches[name].misses }])),
   registry: new Registry(),
   onFault: (error) => {
     throw error;
