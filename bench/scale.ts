@@ -30,7 +30,7 @@ const methodsDefault = [
   'GetTimeline',
   'GetThread',
 ];
-const rounds = 3;
+const rounds = 7;
 /** Of each thread, before a method is measured. */
 const warmRequests = 5_000;
 const warmUpMs = 200;
