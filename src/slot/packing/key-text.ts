@@ -3,7 +3,7 @@
  * without strings, for answers of many items.
  */
 import { cidHead, cidTextLength, formatCid } from '../../atproto/cid.ts';
-import { collectionOfCode, nsid } from '../../atproto/collection.ts';
+import { collections, nsid } from '../../atproto/collection.ts';
 import { collectionTagOther, didTag, isPlcAndTid, plcFollows, rkeyTag } from '../../atproto/compact-key.ts';
 import { formatPlc, plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
 import { formatTid, tidBytes, tidLength } from '../../atproto/tid.ts';
@@ -44,36 +44,45 @@ export function appendRkey(into: MessageWriter, source: Buffer, at: number): num
   return at + tidBytes;
 }
 
-/** Renders the collection at `at`. Returns the position after it. */
-function appendCollection(into: MessageWriter, source: Buffer, at: number): number {
+const uriStart = Buffer.from('at://');
+const plcUriStart = Buffer.concat([uriStart, plcHead]);
+const slash = Buffer.from('/');
+/** A known collection between two slashes, by its code. */
+const pathByCode: Buffer[] = [];
+for (const { code, nsid: name } of Object.values(collections)) pathByCode[code] = Buffer.from(`/${name}/`);
+
+function appendPathOfCode(into: MessageWriter, code: number): void {
+  const path = pathByCode[code];
+  invariant(path !== undefined, 'a stored collection code is known');
+  into.bytes(path);
+}
+
+/** Renders the collection at `at` between slashes. Returns the position after it. */
+function appendPath(into: MessageWriter, source: Buffer, at: number): number {
   const code = source[at]!;
-  if (code === collectionTagOther) return appendTagged(into, source, at);
-  appendCollectionOfCode(into, code);
-  return at + 1;
+  if (code !== collectionTagOther) {
+    appendPathOfCode(into, code);
+    return at + 1;
+  }
+  into.bytes(slash);
+  const end = appendTagged(into, source, at);
+  into.bytes(slash);
+  return end;
 }
-
-function appendCollectionOfCode(into: MessageWriter, code: number): void {
-  const collection = collectionOfCode(code);
-  invariant(collection !== undefined, 'a stored collection code is known');
-  into.ascii(collection);
-}
-
-const slash = '/';
 
 /** Renders the AT-URI of the record reference at `at`. Returns the position after it. */
 export function appendRecordUri(into: MessageWriter, source: Buffer, at: number): number {
-  into.ascii('at://');
-  const collectionAt = appendDid(into, source, at);
-  into.ascii(slash);
   const first = source[at]!;
-  if (first >= plcFollows) {
-    appendCollectionOfCode(into, first - plcFollows);
-    into.ascii(slash);
-    return appendRkey(into, source, collectionAt);
+  if (first < plcFollows) {
+    const collectionAt = appendDid(into.bytes(uriStart), source, at);
+    return appendRkey(into, source, appendPath(into, source, collectionAt));
   }
-  const rkeyAt = appendCollection(into, source, collectionAt);
-  into.ascii(slash);
-  return appendRkey(into, source, rkeyAt);
+  into.bytes(plcUriStart);
+  into.reserve(plcDidLength);
+  const idEnd = at + 1 + plcIdBytes;
+  into.length = formatBase32(source, at + 1, idEnd, into.buffer, into.length);
+  appendPathOfCode(into, first - plcFollows);
+  return appendRkey(into, source, idEnd);
 }
 
 const postPath = `/${nsid.post}/`;
