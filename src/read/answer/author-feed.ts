@@ -4,13 +4,14 @@
  */
 
 import { collections, nsid } from '../../atproto/collection.ts';
+import { isSameBytes } from '../../base/bytes.ts';
 import { timeBytes } from '../../base/time-bytes.ts';
 import { feedType, fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { feedFlag, feedPrefix } from '../../slot/table/feed-item.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
-import { keyToken, type PageRequest, pageLimit, walkFrom, walkRows } from '../lookup/page.ts';
+import { keyToken, type PageRequest, pageLimit, walkFrom } from '../lookup/page.ts';
 import { ownerOfDid, requireWhole } from '../lookup/slot-lookup.ts';
 
 const { items, cursor } = fieldNumber.GetAuthorFeedResponse;
@@ -46,41 +47,49 @@ export function writeAuthorFeed(
 ): void {
   const limit = pageLimit(page.limit);
   const owner = ownerOfDid(state, did) ?? noOwner;
-  const walk = walkFrom(feedPrefix(owner), page.cursor, 'GetAuthorFeedRequest.cursor');
+  const { prefix, start, after } = walkFrom(feedPrefix(owner), page.cursor, 'GetAuthorFeedRequest.cursor');
   if (limit === 0) return;
-  const collectionAt = walk.prefix.length + timeBytes;
-  const postHead = `at://${did}/${nsid.post}/`;
-  const repostHead = `at://${did}/${nsid.repost}/`;
+  const collectionAt = prefix.length + timeBytes;
+  const postHead = Buffer.from(`at://${did}/${nsid.post}/`);
+  const repostHead = Buffer.from(`at://${did}/${nsid.repost}/`);
   let last: Buffer | null = null;
+  let hasMore = false;
   let count = 0;
   let scanned = 0;
-  for (const { key, value } of walkRows(state.rows, walk, rowsScannedMax)) {
+  state.rows.visit({ start, end: prefix, isReverse: true, limit: rowsScannedMax + 1 }, ({ key, keyLength, value }) => {
+    if (scanned === 0 && after?.length === keyLength && isSameBytes(key, 0, after, 0, keyLength)) return true;
     scanned++;
     const isPost = key[collectionAt] === postCode;
-    const isShown = isInFeed(type, value[0]!, isPost);
-    if (count === limit && isShown) {
-      into.textField(cursor, keyToken(last!, walk.prefix.length));
-      return;
+    if (isInFeed(type, value[0]!, isPost)) {
+      hasMore = count === limit;
+      if (hasMore) return false;
+      count++;
+      if (isPost) writePost(into, postHead, key, collectionAt + 1);
+      else writeRepost(into, value, repostHead, key, collectionAt + 1);
     }
-    last = key;
-    if (!isShown) continue;
-    count++;
-    const start = into.begin(items, 2);
-    const uri = into.begin(itemField.uri, 1);
-    if (isPost) {
-      into.ascii(postHead);
-      appendRkey(into, key, collectionAt + 1);
-      into.end(uri, 1);
-    } else {
-      appendRecordUri(into, value, 1);
-      into.end(uri, 1);
-      const repost = into.begin(itemField.repost, 1);
-      into.ascii(repostHead);
-      appendRkey(into, key, collectionAt + 1);
-      into.end(repost, 1);
-    }
-    into.end(start, 2);
-  }
-  if (last === null) requireWhole(state);
-  if (scanned >= rowsScannedMax) into.textField(cursor, keyToken(last!, walk.prefix.length));
+    hasMore = scanned === rowsScannedMax;
+    if (count === limit || hasMore) last = Buffer.from(key.subarray(0, keyLength));
+    return !hasMore;
+  });
+  if (scanned === 0) requireWhole(state);
+  if (hasMore) into.textField(cursor, keyToken(last!, prefix.length));
+}
+
+function writePost(into: MessageWriter, head: Buffer, key: Buffer, rkeyAt: number): void {
+  const item = into.begin(items, 1);
+  const uri = into.begin(itemField.uri, 1);
+  appendRkey(into.bytes(head), key, rkeyAt);
+  into.end(uri, 1);
+  into.end(item, 1);
+}
+
+function writeRepost(into: MessageWriter, value: Buffer, head: Buffer, key: Buffer, rkeyAt: number): void {
+  const item = into.begin(items, 2);
+  const uri = into.begin(itemField.uri, 1);
+  appendRecordUri(into, value, 1);
+  into.end(uri, 1);
+  const repost = into.begin(itemField.repost, 1);
+  appendRkey(into.bytes(head), key, rkeyAt);
+  into.end(repost, 1);
+  into.end(item, 2);
 }
