@@ -1,4 +1,5 @@
 /** Merges nodes' lists of feed items into a page, by copying the items' bytes. */
+import { copyBytes } from '../../proto/fields.ts';
 import { type FeedPosition, feedItemAt, feedTimeMs, type RawFeed } from '../../wire/feed-messages.ts';
 
 /** A list, of which only the first `count` items take part. */
@@ -12,7 +13,7 @@ type Head = { readonly feed: RawFeed; readonly count: number; next: number; next
 
 function setNext(head: Head, next: number): void {
   head.next = next;
-  head.nextMs = next < head.count ? feedTimeMs(head.feed, next) : Number.NEGATIVE_INFINITY;
+  head.nextMs = feedTimeMs(head.feed, next);
 }
 
 /** Decodes items to compare their URIs only if their times are equal. */
@@ -21,33 +22,35 @@ function isBefore(a: Head, b: Head): boolean {
   return feedItemAt(a.feed, a.next).itemUri > feedItemAt(b.feed, b.next).itemUri;
 }
 
-function firstOf(heads: readonly Head[]): Head | undefined {
-  let first: Head | undefined;
-  for (const head of heads) {
-    if (head.next < head.count && (first === undefined || isBefore(head, first))) first = head;
-  }
-  return first;
-}
-
 /** Merges ordered lists into their first `limit` items. */
 export function mergeFeeds(parts: readonly FeedPart[], limit: number): FeedPage {
-  const heads: Head[] = parts.map(({ feed, count }) => {
-    const head = { feed, count, next: 0, nextMs: 0 };
-    setNext(head, 0);
-    return head;
-  });
+  const heads: Head[] = [];
   let bytesMax = 0;
-  for (const { feed, count } of parts) bytesMax += feed.fieldStarts[count]! - feed.fieldStarts[0]!;
+  for (const { feed, count } of parts) {
+    if (count === 0) continue;
+    heads.push({ feed, count, next: 0, nextMs: feedTimeMs(feed, 0) });
+    bytesMax += feed.fieldStarts[count]! - feed.fieldStarts[0]!;
+  }
   const fields = Buffer.allocUnsafe(bytesMax);
   let bytes = 0;
   let last: { feed: RawFeed; index: number } | null = null;
-  for (let merged = 0; merged < limit; merged++) {
-    const head = firstOf(heads);
-    if (head === undefined) break;
-    const { feed, next: index } = head;
-    bytes += feed.buffer.copy(fields, bytes, feed.fieldStarts[index], feed.fieldStarts[index + 1]);
-    last = { feed, index };
-    setNext(head, index + 1);
+  for (let merged = 0; merged < limit && heads.length > 0; ) {
+    const at = firstOf(heads);
+    const { feed, count, next: index } = heads[at]!;
+    // The last list is copied at once.
+    const copied = heads.length === 1 ? Math.min(limit - merged, count - index) : 1;
+    const end = index + copied;
+    bytes = copyBytes(fields, bytes, feed.buffer, feed.fieldStarts[index]!, feed.fieldStarts[end]!);
+    merged += copied;
+    last = { feed, index: end - 1 };
+    if (end === count) heads.splice(at, 1);
+    else setNext(heads[at]!, end);
   }
   return { fields: fields.subarray(0, bytes), last: last === null ? null : feedItemAt(last.feed, last.index) };
+}
+
+function firstOf(heads: readonly Head[]): number {
+  let first = 0;
+  for (let at = 1; at < heads.length; at++) if (isBefore(heads[at]!, heads[first]!)) first = at;
+  return first;
 }
