@@ -19,7 +19,7 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { decodeOpThreadsAnswer, encodeThread } from '../../src/wire/thread-messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { RowCounter } from '../support/row-counter.ts';
-import { encodeNewestByAuthors, keyBytesOf, rawLists } from '../support/wire-messages.ts';
+import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors, keyBytesOf, rawLists } from '../support/wire-messages.ts';
 import { didOf, numberedDid, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob, mallory] = [didOf('alice'), didOf('bob'), didOf('mallory')];
@@ -130,6 +130,26 @@ describe('a read that lasts longer than its turn', () => {
     expect(quick).toBeInstanceOf(Uint8Array);
     expect(await Promise.all(running)).toEqual(expected);
   });
+});
+
+it('merges feeds that other pages read on meanwhile in their order', async () => {
+  const authors = [alice, bob, mallory];
+  const uris: string[] = [];
+  for (let index = 0; index < 360; index++) uris.unshift(network.post(authors[index % 3]!, 'post').uri);
+  network.settle();
+  clock.isHasty = true;
+  const limits = [400, 90, 200, 150, 10];
+  let yieldCount = 0;
+  const answers = limits.map((limit) => {
+    const answer = network.callNow(nodeCalls.newestByAuthors, encodeNewestByAuthors({ before: null, limit, authors }));
+    if (!(answer instanceof Uint8Array)) yieldCount++;
+    return answer instanceof Uint8Array ? Buffer.from(answer) : answer;
+  });
+  expect(yieldCount).toBeGreaterThan(1);
+  for (const [index, answer] of (await Promise.all(answers)).entries()) {
+    const items = decodeNewestByAuthorsAnswer(answer);
+    expect(items.map(({ itemUri }) => itemUri)).toEqual(uris.slice(0, limits[index]));
+  }
 });
 
 describe('a turn reads some hundred rows at most', () => {

@@ -25,6 +25,9 @@ export type LocalDidList = {
   /** Valid in `generation` of the FeedCache; -1 where unknown. */
   readonly indexes: Int32Array;
   generation: number;
+  /** The limit of the latest first page of these DIDs' items, and when it ended. Units: ms. */
+  pageLimit: number;
+  pageEndMs: number;
 };
 
 /**
@@ -63,7 +66,8 @@ export function localDidListOf(parts: readonly Buffer[]): LocalDidList {
     starts[index] = reader.lengthDelimitedRange();
     ends[index] = reader.position;
   }
-  return { texts, starts, ends, indexes: new Int32Array(parts.length).fill(-1), generation: -1 };
+  const indexes = new Int32Array(parts.length).fill(-1);
+  return { texts, starts, ends, indexes, generation: -1, pageLimit: 0, pageEndMs: Number.NEGATIVE_INFINITY };
 }
 
 /** Splits a page of length-delimited DIDs, without `except`, who may follow itself. */

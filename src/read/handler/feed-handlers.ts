@@ -75,7 +75,7 @@ function* writeTimeline(into: MessageWriter, context: ReadContext, request: Buff
   const { did, ...range } = decodeTimeline(request);
   const followed = follows.get(did) ?? noDids;
   into.varint(messageVersion);
-  writeFeedItems(into, newestByAuthor(feeds, did, range));
+  writeFeedItems(into, yield* newestByAuthor(feeds, did, range, turn));
   writeFeedItems(into, yield* newestByList(feeds, followed.local, range, turn));
   const rest = new ByteWriter(4096);
   writeTimelineFollows(rest, { ...followed, followCount: followed.didCount });
