@@ -76,7 +76,7 @@ export class SlotDids {
     for (let failures = 1; ; failures++) {
       try {
         const call = caller.call({ node, method, payload, timeoutMs: callTimeoutMs });
-        const answer = await orAborted(call, signal);
+        const answer = await orAborted(Promise.resolve(call), signal);
         if (answer !== undefined) return answer;
       } catch (thrown) {
         const failure = operatingFailure(thrown);

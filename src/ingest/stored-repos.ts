@@ -29,7 +29,7 @@ export class StoredRepos {
     return slotOf(key, this.#cluster.map().slots);
   }
 
-  #ask(key: string, method: string, payload: Uint8Array): Promise<Uint8Array> {
+  async #ask(key: string, method: string, payload: Uint8Array): Promise<Uint8Array> {
     const { caller, map } = this.#cluster;
     const node = map().primaryBySlot[this.slotOf(key)];
     if (node === undefined) throw new DataPlaneError('WrongEpoch', `the map has no slot ${this.slotOf(key)}`);

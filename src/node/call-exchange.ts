@@ -65,7 +65,7 @@ export function exchangeEnds(threads: number): ExchangeEnds[] {
 export type CallExchangeOptions = {
   readonly ends: ExchangeEnds;
   /** Answers a call on this thread. */
-  readonly answer: (head: RpcHead, body: Buffer) => Promise<RpcReply>;
+  readonly answer: (head: RpcHead, body: Buffer) => Promise<RpcReply> | RpcReply;
   /** Returns how long the answer may take. Units: ms. */
   readonly timeoutMsOf: (head: RpcHead) => number;
   readonly random: SeededRandom;
@@ -120,7 +120,7 @@ export class CallExchange implements CallSharing {
     this.#publishBusy(100);
   }
 
-  answer(head: RpcHead, body: Buffer): Promise<RpcReply> {
+  answer(head: RpcHead, body: Buffer): Promise<RpcReply> | RpcReply {
     const { answer, timeoutMsOf, clock } = this.#options;
     const port = this.#lessBusyPort();
     if (port === null) return answer(head, body);

@@ -11,7 +11,7 @@ import type { ServiceRouter } from './plan/service-router.ts';
 const askTimeoutMs = 30_000;
 
 /** Asks the node of a key's slot. */
-export function askSlotOf(
+export async function askSlotOf(
   { fanOut }: ServiceRouter,
   clock: Clock,
   key: string,

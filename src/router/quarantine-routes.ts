@@ -42,7 +42,7 @@ export function quarantineRoutes(
   clock: Clock,
   slotsWithAny: () => Promise<readonly number[]>,
 ): JsonRoute[] {
-  const ask = (slot: number, method: string, payload: Uint8Array): Promise<Uint8Array> =>
+  const ask = async (slot: number, method: string, payload: Uint8Array): Promise<Uint8Array> =>
     router.fanOut.ask(nodeOfSlot(router, slot), method, payload, clock.monotonicMs() + askTimeoutMs);
   return [
     getRoute('/v1/quarantine', async () => {

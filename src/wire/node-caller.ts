@@ -12,12 +12,13 @@ export type NodeCall = {
 
 export interface NodeCaller {
   /**
-   * Returns the answer's payload, which the caller owns.
+   * Returns the answer's payload, which the caller owns: at once if it is there, as from a node of
+   * this process. Errors come as a rejection, never at once.
    *
    * Errors: DataPlaneError as the node raised it; `Unavailable` if the node cannot be reached;
    * `DeadlineExceeded` after `timeoutMs`; `ResourceExhausted` if too much is in flight.
    */
-  call(request: NodeCall): Promise<Uint8Array>;
+  call(request: NodeCall): Promise<Uint8Array> | Uint8Array;
 }
 
 /**

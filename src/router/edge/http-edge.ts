@@ -51,7 +51,9 @@ function attachService({ app, pages }: Listener, { router, limits }: HttpEdgeOpt
     if (refusal !== null) return sendReply(exchange, failedReply(head, refusal), true);
     const done = (body: Buffer | BodyBound): void => {
       if (typeof body === 'string') return sendReply(exchange, boundReply(head, body), true);
-      void replyTo(router, head, body).then((reply) => sendReply(exchange, reply));
+      const reply = replyTo(router, head, body);
+      if (reply instanceof Promise) void reply.then((later) => sendReply(exchange, later));
+      else sendReply(exchange, reply);
     };
     exchange.readBody(limits, done, limits.callers.of(head.caller));
   });

@@ -160,10 +160,12 @@ function serveStream(
     } else {
       const { sharing, router } = options;
       const replied = sharing === undefined ? replyTo(router, head, body) : sharing.answer(head, body);
-      void replied.then((reply) => {
+      const send = (reply: RpcReply): void => {
         connection.answers(stream, reply.body.length);
         sendReply(stream, reply);
-      });
+      };
+      if (replied instanceof Promise) void replied.then(send);
+      else send(replied);
     }
   });
 }

@@ -50,29 +50,41 @@ export function readHead(method: string, header: HeaderReader): RpcHead | undefi
 /** Other threads of the process that answer calls of this one's sessions. */
 export type CallSharing = Disposable & {
   /** Answers a call on whichever thread is least busy. */
-  answer(head: RpcHead, body: Buffer): Promise<RpcReply>;
+  answer(head: RpcHead, body: Buffer): Promise<RpcReply> | RpcReply;
   /** Calls that other threads have not answered yet. */
   readonly waiting: number;
   /** Gives no more calls and takes none, except those that others are giving at this moment. */
   stop(): void;
 };
 
-/** Answers a call; every error becomes a reply, and a broken invariant is reported too. */
-export async function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer): Promise<RpcReply> {
+/**
+ * Answers a call, at once if the router does; every error becomes a reply, and a broken invariant
+ * is reported too.
+ */
+export function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer): Promise<RpcReply> | RpcReply {
   const { protocol, method } = head;
   try {
     if (head.isCompressed)
       throw new DataPlaneError('Unimplemented', 'compressed bodies are not supported; send identity');
     const timeoutMs = timeoutMsOf(protocol, head.timeoutHeader);
-    const answer = await router.handle(method, requestBytes(protocol, method, body), {
-      caller: head.caller,
-      timeoutMs,
-    });
-    return answerReply(protocol, method, answer);
+    const answer = router.handle(method, requestBytes(protocol, method, body), { caller: head.caller, timeoutMs });
+    return answer instanceof Promise ? laterReply(router, head, answer) : answerReply(protocol, method, answer);
   } catch (thrown) {
-    if (thrown instanceof InvariantError) router.reportFault(thrown, method);
-    return errorReply(protocol, toDataPlaneError(thrown));
+    return thrownReply(router, head, thrown);
   }
+}
+
+async function laterReply(router: ServiceRouter, head: RpcHead, answer: Promise<Uint8Array>): Promise<RpcReply> {
+  try {
+    return answerReply(head.protocol, head.method, await answer);
+  } catch (thrown) {
+    return thrownReply(router, head, thrown);
+  }
+}
+
+function thrownReply(router: ServiceRouter, { protocol, method }: RpcHead, thrown: unknown): RpcReply {
+  if (thrown instanceof InvariantError) router.reportFault(thrown, method);
+  return errorReply(protocol, toDataPlaneError(thrown));
 }
 
 /** Returns the reply to a call that is refused before it runs. */

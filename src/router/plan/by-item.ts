@@ -3,6 +3,7 @@
 import { asBuffer } from '../../proto/fields.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { answeredOf } from '../../wire/partial-answer.ts';
+import { whenThere } from './at-once.ts';
 import type { SubRequest } from './fan-out.ts';
 import { type AnswerField, mergeItems } from './item-merge.ts';
 import { type ItemField, type ItemSplit, splitItems } from './item-split.ts';
@@ -17,21 +18,37 @@ export type ByItemMethod = {
   readonly answers: readonly AnswerField[];
 };
 
-/** Asks the nodes for a request's items and merges their answers. */
-export async function askByItem(request: Buffer, method: ByItemMethod, context: PlanContext): Promise<Uint8Array> {
+/** Asks the nodes for a request's items and merges their answers, at once if these are there. */
+export function askByItem(
+  request: Buffer,
+  method: ByItemMethod,
+  context: PlanContext,
+): Promise<Uint8Array> | Uint8Array {
   const split = splitItems(request, method.items, context.fanOut);
   const itemCount = split.subRequestOf.length;
   if (itemCount === 0) return emptyAnswer;
   context.admit(itemCount);
   const call = method.call ?? `bsky.${method.method}`;
   const asked = keptAcrossAwait(request, split);
-  const answers = asked.length === 0 ? [] : await context.fanOut.askAll(call, asked, context.deadlineMs);
-  if (answers.some((answer) => answeredOf(asBuffer(answer)) !== null)) {
-    const whole = await completeAnswers(call, method.items, { ...split, subRequests: asked }, answers, context);
-    return mergeItems(whole.split, whole.answers, method.answers, method.method);
-  }
-  if (answers.length === 1 && split.missingCount === 0) return answers[0]!;
-  return mergeItems(split, answers, method.answers, method.method);
+  const running = asked.length === 0 ? [] : context.fanOut.askAll(call, asked, context.deadlineMs);
+  return whenThere(running, (answers) => {
+    if (answers.some((answer) => answeredOf(asBuffer(answer)) !== null))
+      return mergedWhole(method, call, { ...split, subRequests: asked }, answers, context);
+    if (answers.length === 1 && split.missingCount === 0) return answers[0]!;
+    return mergeItems(split, answers, method.answers, method.method);
+  });
+}
+
+/** Asks for the rest of answers in part, and merges all. */
+async function mergedWhole(
+  method: ByItemMethod,
+  call: string,
+  asked: ItemSplit,
+  answers: readonly Uint8Array[],
+  context: PlanContext,
+): Promise<Uint8Array> {
+  const whole = await completeAnswers(call, method.items, asked, answers, context);
+  return mergeItems(whole.split, whole.answers, method.answers, method.method);
 }
 
 /** Copies a request that is its only sub-request: an answer in part needs it again. */

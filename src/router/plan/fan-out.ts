@@ -33,56 +33,77 @@ export class FanOut {
   }
 
   /**
-   * Asks one node.
+   * Asks one node. Returns its answer at once if it is there; errors come as a rejection.
    *
    * Units: `deadlineMs` is monotonic. Errors: DataPlaneError as the node raised it; for a missing
    * node it names the shards.
    */
-  async ask(node: number, method: string, payload: Uint8Array, deadlineMs: number): Promise<Uint8Array> {
+  ask(node: number, method: string, payload: Uint8Array, deadlineMs: number): Promise<Uint8Array> | Uint8Array {
     const name = this.nodeNames[node]!;
     const timeoutMs = deadlineMs - this.#clock.monotonicMs();
-    if (timeoutMs <= 0)
-      throw new DataPlaneError('DeadlineExceeded', `${method}: the deadline passed before ${name} was asked`);
+    if (timeoutMs <= 0) {
+      const message = `${method}: the deadline passed before ${name} was asked`;
+      return Promise.reject(new DataPlaneError('DeadlineExceeded', message));
+    }
+    const answer = this.#caller.call({ node: name, method, payload, timeoutMs });
+    return answer instanceof Promise ? this.#later(name, answer) : answer;
+  }
+
+  async #later(name: string, answer: Promise<Uint8Array>): Promise<Uint8Array> {
     try {
-      return await this.#caller.call({ node: name, method, payload, timeoutMs });
+      return await answer;
     } catch (thrown) {
       throw this.#named(name, operatingFailure(thrown));
     }
   }
 
-  /** Asks several nodes at once and waits for all. Returns answers in the order of sub-requests. */
-  askAll(method: string, subRequests: readonly SubRequest[], deadlineMs: number): Promise<Uint8Array[]> {
+  /**
+   * Asks several nodes at once. Returns answers in the order of sub-requests: at once if all are
+   * there; errors come as a rejection.
+   */
+  askAll(method: string, subRequests: readonly SubRequest[], deadlineMs: number): Promise<Uint8Array[]> | Uint8Array[] {
     const timeoutMs = deadlineMs - this.#clock.monotonicMs();
     if (timeoutMs <= 0) {
-      return Promise.reject(
-        new DataPlaneError('DeadlineExceeded', `${method}: the deadline passed before nodes were asked`),
-      );
+      const message = `${method}: the deadline passed before nodes were asked`;
+      return Promise.reject(new DataPlaneError('DeadlineExceeded', message));
     }
-    const answers = new Array<Uint8Array>(subRequests.length);
+    const running = new Array<Promise<Uint8Array> | Uint8Array>(subRequests.length);
+    let isLater = false;
+    for (let index = 0; index < subRequests.length; index++) {
+      const { node, payload } = subRequests[index]!;
+      const answer = this.#caller.call({ node: this.nodeNames[node]!, method, payload, timeoutMs });
+      if (answer instanceof Promise) isLater = true;
+      running[index] = answer;
+    }
+    return isLater ? this.#allLater(subRequests, running) : (running as Uint8Array[]);
+  }
+
+  /** Hot: no Promise.allSettled and its result objects. */
+  #allLater(
+    subRequests: readonly SubRequest[],
+    running: readonly (Promise<Uint8Array> | Uint8Array)[],
+  ): Promise<Uint8Array[]> {
+    const answers = new Array<Uint8Array>(running.length);
     const failures: DataPlaneError[] = [];
-    let left = subRequests.length;
-    if (left === 0) return Promise.resolve(answers);
-    // Hot: one promise for each sub-request, without Promise.allSettled and its result objects.
+    let left = running.length;
     return new Promise((resolve, reject) => {
       const end = (): void => {
         if (--left > 0) return;
         if (failures.length === 0) resolve(answers);
         else reject(worstOf(failures));
       };
-      for (let index = 0; index < subRequests.length; index++) {
-        const { node, payload } = subRequests[index]!;
-        const name = this.nodeNames[node]!;
-        this.#caller.call({ node: name, method, payload, timeoutMs }).then(
-          (answer) => {
-            answers[index] = answer;
-            end();
-          },
-          (thrown: unknown) => {
-            if (thrown instanceof InvariantError) return reject(thrown);
-            failures.push(this.#named(name, toDataPlaneError(thrown)));
-            end();
-          },
-        );
+      const take = (index: number, answer: Uint8Array): void => {
+        answers[index] = answer;
+        end();
+      };
+      const fail = (index: number, thrown: unknown): void => {
+        if (thrown instanceof InvariantError) return reject(thrown);
+        failures.push(this.#named(this.nodeNames[subRequests[index]!.node]!, toDataPlaneError(thrown)));
+        end();
+      };
+      for (const [index, answer] of running.entries()) {
+        if (!(answer instanceof Promise)) take(index, answer);
+        else answer.then(take.bind(null, index), fail.bind(null, index));
       }
     });
   }

@@ -86,13 +86,25 @@ export class ServiceRouter {
     this.#fanOut = new FanOut(map, this.#options.caller, this.#options.clock);
   }
 
-  /** Answers a request with bytes that may be shared, so are read-only. Errors: DataPlaneError. */
-  async handle(method: string, request: Buffer, context: RequestContext): Promise<Uint8Array> {
+  /**
+   * Answers a request with bytes that may be shared, so are read-only: at once if all that it needs
+   * is in this process. Errors come as a rejection.
+   *
+   * Errors: DataPlaneError.
+   */
+  handle(method: string, request: Buffer, context: RequestContext): Promise<Uint8Array> | Uint8Array {
     const startMs = this.#options.clock.monotonicMs();
+    const plan = this.#options.plans.get(method);
+    const answer =
+      plan === undefined ? Promise.reject(unknownMethod(method)) : this.#answer(plan, request, context, startMs);
+    if (answer instanceof Promise) return this.#later(method, answer, startMs);
+    this.#options.observe?.(method, this.#options.clock.monotonicMs() - startMs, null);
+    return answer;
+  }
+
+  async #later(method: string, running: Promise<Uint8Array>, startMs: number): Promise<Uint8Array> {
     try {
-      const plan = this.#options.plans.get(method);
-      if (plan === undefined) throw unknownMethod(method);
-      const answer = await this.#answer(plan, request, context, startMs);
+      const answer = await running;
       this.#options.observe?.(method, this.#options.clock.monotonicMs() - startMs, null);
       return answer;
     } catch (thrown) {
@@ -121,14 +133,16 @@ export class ServiceRouter {
     this.#options.onFault(error, labelOf(method));
   }
 
-  #answer(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> {
+  #answer(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> | Uint8Array {
     const isShareable = plan.isShared && context.timeoutMs === null && request.length <= sharedRequestBytesMax;
     if (!isShareable) return this.#run(plan, request, context, startMs);
     this.#dropAnswersBeforeWrites();
-    const key = `${plan.method} ${request.latin1Slice()}`;
-    const inFlight = this.#shared.get(key);
+    const inFlight = this.#shared.size === 0 ? undefined : this.#shared.get(keyOf(plan, request));
     if (inFlight !== undefined) return inFlight;
     const running = this.#run(plan, request, context, startMs);
+    // An answer that is there is in flight no more.
+    if (!(running instanceof Promise)) return running;
+    const key = keyOf(plan, request);
     this.#shared.set(key, running);
     const end = (): void => {
       if (this.#shared.get(key) === running) this.#shared.delete(key);
@@ -137,7 +151,12 @@ export class ServiceRouter {
     return running;
   }
 
-  async #run(plan: Plan, request: Buffer, { caller, timeoutMs }: RequestContext, startMs: number): Promise<Uint8Array> {
+  #run(
+    plan: Plan,
+    request: Buffer,
+    { caller, timeoutMs }: RequestContext,
+    startMs: number,
+  ): Promise<Uint8Array> | Uint8Array {
     const deadlineMs = startMs + this.timeoutMsOf(plan.method, timeoutMs);
     let items = 0;
     const admit = (more: number): void => {
@@ -153,18 +172,33 @@ export class ServiceRouter {
       admit,
       wrote: () => this.wrote(),
     });
+    const release = (): void => this.#admission.release(caller, items);
+    const { epoch } = this.#fanOut.map;
+    let answer: Promise<Uint8Array> | Uint8Array;
     try {
       admit(weightOf(plan.method));
-      const { epoch } = this.#fanOut.map;
-      try {
-        return await plan.run(request, planContext());
-      } catch (thrown) {
-        if (operatingFailure(thrown).code !== 'WrongEpoch' || this.#options.reloadMap === undefined) throw thrown;
-        await this.#reload(epoch, this.#options.reloadMap);
-        return await plan.run(request, planContext());
-      }
-    } finally {
-      this.#admission.release(caller, items);
+      answer = plan.run(request, planContext());
+    } catch (thrown) {
+      answer = Promise.reject(thrown);
+    }
+    if (answer instanceof Promise)
+      return this.#orAgain(answer, epoch, () => plan.run(request, planContext())).finally(release);
+    release();
+    return answer;
+  }
+
+  /** Returns the answer or, if a node refuses the map of `epoch`, that of a second run. */
+  async #orAgain(
+    answer: Promise<Uint8Array>,
+    epoch: number,
+    runAgain: () => Promise<Uint8Array> | Uint8Array,
+  ): Promise<Uint8Array> {
+    try {
+      return await answer;
+    } catch (thrown) {
+      if (operatingFailure(thrown).code !== 'WrongEpoch' || this.#options.reloadMap === undefined) throw thrown;
+      await this.#reload(epoch, this.#options.reloadMap);
+      return await runAgain();
     }
   }
 
@@ -180,6 +214,10 @@ export class ServiceRouter {
     })();
     return this.#reloading;
   }
+}
+
+function keyOf(plan: Plan, request: Buffer): string {
+  return `${plan.method} ${request.latin1Slice()}`;
 }
 
 function labelOf(method: string): string {

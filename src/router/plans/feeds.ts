@@ -4,6 +4,7 @@ import { fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { encodeThread } from '../../wire/thread-messages.ts';
+import { whenThere } from '../plan/at-once.ts';
 import { byItem } from '../plan/by-item.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
@@ -24,16 +25,17 @@ function threadDepth(asked: number): number {
  *
  * An anchor that does not exist counts as its own root, since replies to it may exist.
  */
-async function threadOf(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+function threadOf(request: Buffer, context: PlanContext): Promise<Uint8Array> | Uint8Array {
   const { postUri, above, below } = decodeMessage('GetThreadRequest', request);
   if (didOfUri(postUri) === undefined) return emptyAnswer;
   context.admit(weightOfLevels(threadDepth(above), threadDepth(below)));
-  const [claimed] = await claimedRoots([postUri], context);
-  const root = claimed !== undefined && didOfUri(claimed) !== undefined ? claimed : postUri;
-  const { fanOut, deadlineMs } = context;
-  const slot = slotOfDidText(didOfUri(root)!, fanOut.map.slots);
-  const payload = encodeThread({ root, anchor: postUri, above: threadDepth(above), below: threadDepth(below) });
-  return fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.thread, payload, deadlineMs);
+  return whenThere(claimedRoots([postUri], context), ([claimed]) => {
+    const root = claimed !== undefined && didOfUri(claimed) !== undefined ? claimed : postUri;
+    const { fanOut, deadlineMs } = context;
+    const slot = slotOfDidText(didOfUri(root)!, fanOut.map.slots);
+    const payload = encodeThread({ root, anchor: postUri, above: threadDepth(above), below: threadDepth(below) });
+    return fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.thread, payload, deadlineMs);
+  });
 }
 
 const { status } = fieldNumber.GetFeedGeneratorStatusResponse;

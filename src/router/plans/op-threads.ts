@@ -2,16 +2,21 @@
 import { decodeTexts, encodeTexts } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { decodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
+import { whenThere } from '../plan/at-once.ts';
 import { groupByOwner, ungroup } from '../plan/owner-groups.ts';
 import type { PlanContext } from '../plan/plan.ts';
 import { didOfUri } from '../plan/slot-finder.ts';
 
 /** Returns the root that each post claims: itself if it is no reply, '' if it does not exist. */
-export async function claimedRoots(uris: readonly string[], { fanOut, deadlineMs }: PlanContext): Promise<string[]> {
+export function claimedRoots(
+  uris: readonly string[],
+  { fanOut, deadlineMs }: PlanContext,
+): Promise<string[]> | string[] {
   const groups = groupByOwner(uris, didOfUri, fanOut);
   const subRequests = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
-  const answers = await fanOut.askAll(nodeCalls.postRoots, subRequests, deadlineMs);
-  return ungroup(uris.length, groups, answers.map(decodeTexts), '', nodeCalls.postRoots);
+  return whenThere(fanOut.askAll(nodeCalls.postRoots, subRequests, deadlineMs), (answers) =>
+    ungroup(uris.length, groups, answers.map(decodeTexts), '', nodeCalls.postRoots),
+  );
 }
 
 /** `uris` begins with the root. */

@@ -52,7 +52,7 @@ type Asked = { readonly reply: Promise<RpcReply>; readonly isGiven: boolean };
 function ask(method: ChildMethod): Asked {
   const before = exchange.waiting;
   const head = { protocol: 'grpc', method, timeoutHeader: '', caller: '', isCompressed: false } as const;
-  const reply = exchange.answer(head, Buffer.from('request'));
+  const reply = Promise.resolve(exchange.answer(head, Buffer.from('request')));
   return { reply, isGiven: exchange.waiting > before };
 }
 

@@ -124,7 +124,7 @@ describe('requests in flight', () => {
     const open = Promise.withResolvers<void>();
     nodes.gate = open.promise;
     const router = routerOf({ admission: { itemsInFlightMax: 50, itemsInFlightOfCallerMax: 25 } });
-    const ask = (caller: string, timeoutMs: number): Promise<Uint8Array> =>
+    const ask = async (caller: string, timeoutMs: number): Promise<Uint8Array> =>
       router.handle('GetInteractionCounts', counts, { caller, timeoutMs });
     const first = ask('a', 10_000);
     expect(router.itemsInFlight).toBe(21);
@@ -144,10 +144,10 @@ describe('requests in flight', () => {
     nodes.gate = new Promise(() => {});
     const thread = encodeMessage('GetThreadRequest', { postUri: postOf(1, 'r'), above: 80, below: 6 });
     const plain = routerOf();
-    void plain.handle('GetThread', thread, { caller: 'a', timeoutMs: 10_000 }).catch(() => {});
+    void plain.handle('GetThread', thread, { caller: 'a', timeoutMs: 10_000 });
     expect(plain.itemsInFlight).toBe(114);
     const unread = encodeMessage('GetUnreadNotificationCountRequest', { actorDid: didOf(1) });
-    void plain.handle('GetUnreadNotificationCount', unread, { caller: 'a', timeoutMs: 10_000 }).catch(() => {});
+    void plain.handle('GetUnreadNotificationCount', unread, { caller: 'a', timeoutMs: 10_000 });
     expect(plain.itemsInFlight).toBe(115);
     nodes.gate = Promise.resolve();
     nodes.down.add('n0').add('n1');

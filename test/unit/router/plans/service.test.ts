@@ -11,17 +11,19 @@ beforeEach(() => {
   plans = new RouterPlans();
 });
 
+async function handle(method: string, request: Buffer): Promise<Uint8Array> {
+  return plans.router.handle(method, request, { caller: '', timeoutMs: null });
+}
+
 describe('every method', () => {
   test('is answered, or Unimplemented', async () => {
     for (const [method, { request }] of methodByName) {
-      const running = plans.router.handle(method, encodeMessage(request, {}), { caller: '', timeoutMs: null });
+      const running = handle(method, encodeMessage(request, {}));
       if (planByMethod.has(method))
         await running.catch((error) => expect(['InvalidArgument', 'NotFound']).toContain(error.code));
       else expect((await refusal(running)).code).toBe('Unimplemented');
     }
-    expect(
-      (await refusal(plans.router.handle('Nonsense', Buffer.alloc(0), { caller: '', timeoutMs: null }))).code,
-    ).toBe('Unimplemented');
+    expect((await refusal(handle('Nonsense', Buffer.alloc(0)))).code).toBe('Unimplemented');
   });
 
   test('answers random bytes or refuses them', async () => {
@@ -30,7 +32,7 @@ describe('every method', () => {
         fc.constantFrom(...planByMethod.keys()),
         fc.uint8Array({ maxLength: 120 }),
         async (method, bytes) => {
-          await plans.router.handle(method, Buffer.from(bytes), { caller: '', timeoutMs: null }).catch((error) => {
+          await handle(method, Buffer.from(bytes)).catch((error) => {
             expect(error).toBeInstanceOf(DataPlaneError);
             expect(['InvalidArgument', 'NotFound', 'ResourceExhausted']).toContain(error.code);
           });
@@ -42,7 +44,7 @@ describe('every method', () => {
 
   test('refuses malformed bytes by the name of the request', async () => {
     for (const method of ['GetFollows', 'GetPostRecords', 'GetTimeline', 'GetBlockExistence'] as const) {
-      const error = await refusal(plans.router.handle(method, Buffer.from([10, 200]), { caller: '', timeoutMs: null }));
+      const error = await refusal(handle(method, Buffer.from([10, 200])));
       expect(error).toMatchObject({ code: 'InvalidArgument', message: expect.stringContaining(`${method}Request`) });
     }
   });
