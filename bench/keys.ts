@@ -9,10 +9,10 @@
  * server CPU.
  *
  * Our node is asked with its default record cache, which most requests hit (`hit_share`), and with
- * a cache a tenth the size of the records (`beyond_cache`), which most requests miss: they read rows
- * from pages that are in memory, of slots that are compacted, and of slots as they were written
- * (`beyond_cache_uncompacted`). What is asked for is drawn evenly, so that no cache helps much.
- * `npm run bench -- cold` reads from the disk.
+ * a cache a tenth the size of the records (`beyond_cache`), which most requests miss: they read
+ * rows from pages that are in memory, of slots that are compacted, and of slots as they were
+ * written (`beyond_cache_uncompacted`). What is asked for is drawn evenly, so that no cache helps
+ * much. `npm run bench -- cold` reads from the disk.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
