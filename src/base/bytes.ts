@@ -286,6 +286,15 @@ export class ByteReader {
 
   /** Reads a whole number below 2^53. */
   varint(): number {
+    const { buffer, position } = this;
+    // Numbers of one byte, which nearly all are, are read here: a call each costs as much again.
+    const first = position < buffer.length ? buffer[position]! : 0x80;
+    if (first >= 0x80) return this.#longVarint();
+    this.position = position + 1;
+    return first;
+  }
+
+  #longVarint(): number {
     const value = readVarint(this.buffer, this.position, this.buffer.length);
     if (value < 0 || value > Number.MAX_SAFE_INTEGER)
       this.fail(value === varintFault.cut ? 'the bytes end early' : 'a varint is too long');

@@ -1,8 +1,13 @@
 /** Actors of many lists stay in the cache of edges, also where it has room for only a part. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { probeBit } from '../../src/atproto/edge-kind.ts';
+import { ByteWriter } from '../../src/base/bytes.ts';
 import { type CachedActor, EdgeCache } from '../../src/read/cache/edge-cache.ts';
+import { DidList } from '../../src/read/lookup/did-list.ts';
 import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
 import { type SlicedRead, Turn } from '../../src/read/lookup/turn.ts';
+import { privateBit } from '../../src/wire/edge-messages.ts';
+import { peerReader } from '../../src/wire/peer-bytes.ts';
 import { ListRecords } from '../support/list-records.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { didOf, ReadsNetwork } from './reads-network.ts';
@@ -78,4 +83,37 @@ it('an actor on too many lists for the cache is looked up in each, and stays', (
   expect(cache.listed(actor)).toBe(null);
   expect(cached(cache)).toBe(actor);
   expect(cache.subjectsOf(actor, 'follow')?.size).toBe(1);
+});
+
+it('a probe is known to find nothing only while its actor is cached and of a complete slot', () => {
+  network.block(alice, bob);
+  const cache = open(capacityFor(10_000));
+  const message = new ByteWriter().varint(3);
+  for (const did of [alice, bob, carol]) message.text(did);
+  const dids = new DidList().read(peerReader(message.finish(), 'dids'));
+  const known = (subject: number, kinds: number): boolean => cache.isKnownLack(dids, dids.indexes[0]!, kinds, subject);
+  const putKnown = (isComplete: boolean): CachedActor => {
+    const actor = askOften(cache);
+    for (const kind of ['follow', 'block', 'mute'] as const) cache.subjectsOf(actor, kind);
+    actor.state.isKnownComplete = isComplete;
+    cache.beginLocating(dids);
+    cache.putKnown(cache.locate(dids, 0), actor);
+    return actor;
+  };
+  putKnown(false);
+  expect([known(2, privateBit.mute), known(2, probeBit.block)]).toEqual([false, false]);
+  const actor = putKnown(true);
+  // Alice mutes nobody, blocks bob alone and follows somebody.
+  expect([known(1, privateBit.mute), known(2, privateBit.mute)]).toEqual([true, true]);
+  expect([known(1, probeBit.block), known(2, probeBit.block)]).toEqual([false, true]);
+  expect([known(1, probeBit.follow), known(2, probeBit.follow | privateBit.mute)]).toEqual([false, false]);
+  cache.clearKnown();
+  expect([known(2, privateBit.mute), known(2, probeBit.block)]).toEqual([false, false]);
+  putKnown(true);
+  expect(known(2, privateBit.mute)).toBe(true);
+  cache.cache.invalidate(actor.state.index, [actor.owner]);
+  expect([known(2, privateBit.mute), known(2, probeBit.block)]).toEqual([false, false]);
+  // A read of several turns still has the actor of before.
+  cache.putKnown(dids.indexes[0]!, actor);
+  expect([known(2, privateBit.mute), known(2, probeBit.block)]).toEqual([false, false]);
 });

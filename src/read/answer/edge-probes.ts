@@ -1,7 +1,14 @@
 /** Single edges: whether an actor points at a subject, and who among many actors does. */
 
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
-import { type EdgeKind, type EdgeSubject, edgeByKind, probedEdges } from '../../atproto/edge-kind.ts';
+import {
+  type EdgeKind,
+  type EdgeSubject,
+  edgeByKind,
+  type ProbedEdgeKind,
+  probedEdges,
+} from '../../atproto/edge-kind.ts';
+import { tidBytes } from '../../atproto/tid.ts';
 import type { ByteReader } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
@@ -20,7 +27,7 @@ import {
   writeSubscriptions,
 } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
-import type { CachedActor, EdgeCache, ProbedKind } from '../cache/edge-cache.ts';
+import type { CachedActor, EdgeCache } from '../cache/edge-cache.ts';
 import { DidList } from '../lookup/did-list.ts';
 import { ownerOfDid, requireWhole } from '../lookup/slot-lookup.ts';
 import { microsPerLook, type SlicedRead, type Turn } from '../lookup/turn.ts';
@@ -39,18 +46,6 @@ const micros = { lack: 1, row: 2, set: 5_000 } as const;
 /** Looks into sets of subjects that take a microsecond. */
 const setLooksPerMicro = 8;
 
-/** Returns the volatile row of one edge or mute; undefined where there is none. */
-function rowOfProbe(
-  cache: EdgeCache,
-  dids: DidList,
-  actor: CachedActor,
-  kind: ProbedKind,
-  subject: number,
-): Buffer | undefined {
-  if (cache.subjectsOf(actor, kind)?.has(dids, subject) === false) return undefined;
-  return cache.rowOf(actor, kind, dids, subject);
-}
-
 const subscriptionKind = { [privateBit.listBlocks]: 'blockedLists', [privateBit.listMutes]: 'mutedLists' } as const;
 type SubscriptionBit = keyof typeof subscriptionKind;
 const subscriptionBits = [privateBit.listBlocks, privateBit.listMutes] as const;
@@ -68,6 +63,8 @@ type Probing = {
   /** Actors that may subscribe to lists, with their indexes in `dids`, by bit of the probe. */
   subscribers: Map<SubscriptionBit, Map<CachedActor, Set<number>>> | null;
   readonly count: number;
+  /** Of the cache while the DIDs are located. */
+  generation: number;
   /** The index of the reader's probe, and of the last one that found something. */
   next: number;
   lastFound: number;
@@ -77,18 +74,30 @@ type Probing = {
 
 /** Answers probes until the turn is over. Returns true at the end. Hot: no generator. */
 function probeSome(probing: Probing, turn: Turn): boolean {
-  const { cache, reader, dids, actors, count, probe } = probing;
-  const { source, starts, ends } = dids;
+  const { cache, reader, dids, count, probe } = probing;
   for (; probing.next < count; ) {
+    if (probing.generation !== cache.cache.generation) probing.generation = cache.beginLocating(dids);
     readProbe(reader, dids.count, probe);
-    const { owner } = probe;
-    if (actors[owner] === null) actors[owner] = cache.get(source, starts[owner]!, ends[owner]!);
-    const actor = actors[owner];
-    const took = actor === undefined ? micros.row : answerProbe(probing, actor);
+    const index = cache.locate(dids, probe.owner);
+    const isLack = index >= 0 && cache.isKnownLack(dids, index, probe.kinds, probe.subject);
+    if (isLack) cache.cache.hits++;
+    const took = isLack ? micros.lack : probeActor(probing, index);
     probing.next++;
     if (turn.isOver(took)) return false;
   }
   return true;
+}
+
+/** Answers a probe by the actor, which may be located. Returns about what that took. Units: µs. */
+function probeActor(probing: Probing, index: number): number {
+  const { cache, dids, actors, probe } = probing;
+  const { owner } = probe;
+  if (actors[owner] === null) actors[owner] = cache.get(dids.source, dids.starts[owner]!, dids.ends[owner]!);
+  const actor = actors[owner];
+  if (actor === undefined) return micros.row;
+  const took = answerProbe(probing, actor);
+  if (index >= 0) cache.putKnown(index, actor);
+  return took;
 }
 
 /** Answers a probe of a known actor. Returns about what that took. Units: µs. */
@@ -106,7 +115,7 @@ function answerProbe(probing: Probing, actor: CachedActor): number {
 
 /** Writes the values of a probe that finds any. Returns the bits of what it found. */
 function writeValues(probing: Probing, actor: CachedActor, asked: number): number {
-  const { into, cache, dids, next, probe } = probing;
+  const { into, next } = probing;
   const start = into.length;
   into.varint(next - probing.lastFound);
   const foundAt = into.length;
@@ -114,12 +123,7 @@ function writeValues(probing: Probing, actor: CachedActor, asked: number): numbe
   let found = 0;
   for (const { kind, probeBit } of probedEdges) {
     if ((asked & probeBit) === 0) continue;
-    const row = rowOfProbe(cache, dids, actor, kind, probe.subject);
-    if (row === undefined) continue;
-    const valueStart = into.beginLengthDelimited();
-    appendRkey(into, row, 0);
-    into.end(valueStart, 1);
-    found |= probeBit;
+    if (writeRkey(probing, actor, kind)) found |= probeBit;
   }
   if ((asked & privateBit.mute) !== 0 && writeMute(probing, actor)) found |= privateBit.mute;
   if (found === 0) {
@@ -131,9 +135,26 @@ function writeValues(probing: Probing, actor: CachedActor, asked: number): numbe
   return found;
 }
 
+/** Writes the rkey of the edge of a probe, whose kind is given. Returns false without one. */
+function writeRkey({ into, cache, dids, probe }: Probing, actor: CachedActor, kind: ProbedEdgeKind): boolean {
+  const { subject } = probe;
+  const subjects = cache.subjectsOf(actor, kind);
+  const index = subjects !== null && dids.isPlc(subject) ? subjects.indexOf(dids, subject) : -1;
+  if (subjects !== null && index < 0 && !subjects.has(dids, subject)) return false;
+  const rkeys = index < 0 ? null : subjects!.rkeyOf(index);
+  const row = rkeys ?? cache.rowOf(actor, kind, dids, subject);
+  if (row === undefined) return false;
+  if (index >= 0 && rkeys === null) subjects!.setRkey(index, row);
+  const start = into.beginLengthDelimited();
+  appendRkey(into, row, rkeys === null ? 0 : index * tidBytes);
+  into.end(start, 1);
+  return true;
+}
+
 /** Writes how the owner of a probe mutes its subject. Returns false where it does not. */
 function writeMute({ into, cache, dids, probe }: Probing, actor: CachedActor): boolean {
-  const row = rowOfProbe(cache, dids, actor, 'mute', probe.subject);
+  if (cache.subjectsOf(actor, 'mute')?.has(dids, probe.subject) === false) return false;
+  const row = cache.rowOf(actor, 'mute', dids, probe.subject);
   const scope = row === undefined ? undefined : scopeOfMute(actor.state, actor.owner, row);
   if (scope === undefined) return false;
   const { onlyReposts, onlyQuoteposts } = scope;
@@ -173,6 +194,7 @@ export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: Byte
     lacking: null,
     subscribers: null,
     count: reader.count(),
+    generation: cache.beginLocating(dids),
     next: 0,
     lastFound: -1,
     probe: { owner: 0, kinds: 0, subject: 0 },

@@ -1,13 +1,14 @@
 /**
- * An immutable set of DIDs, in the compact form of keys.
+ * An immutable set of the DIDs at which an actor's edges point, in the compact form of keys.
  *
- * A did:plc takes about 27 bytes: its id, and its share of a hash table with open addressing.
- * Other DIDs are few and kept as strings.
+ * A did:plc takes about 36 bytes: its id, its share of a hash table with open addressing, and the
+ * rkey of the edge, once that was asked for. Other DIDs are few and kept as strings.
  */
-import { didTag, readDid } from '../../atproto/compact-key.ts';
+import { didTag, readDid, rkeyTag } from '../../atproto/compact-key.ts';
 import { plcIdBytes } from '../../atproto/did-plc.ts';
+import { tidBytes } from '../../atproto/tid.ts';
 import { ByteReader } from '../../base/bytes.ts';
-import { type DidList, hashOfPlcId } from '../lookup/did-list.ts';
+import { classOfPlcId, type DidList, hashOfPlcId, plcIdSpan, plcIdWords } from '../lookup/did-list.ts';
 
 const hashBits = 32;
 /** A bucket holds the index of an id + 1, above that a part of its hash that tells most others. */
@@ -19,72 +20,121 @@ const othersMax = 256;
 /** A set without its DIDs. */
 const setBytes = 640;
 const otherBytes = 384;
+const rkeyWords = tidBytes / 4;
+/** See `writeClasses`. */
+export const classWords = 2;
 const noTexts: ReadonlySet<string> = new Set();
-
-function isSameId(a: Buffer, aAt: number, b: Buffer, bAt: number): boolean {
-  for (let index = 0; index < plcIdBytes; index++) if (a[aAt + index] !== b[bAt + index]) return false;
-  return true;
-}
+const noWords = new Int32Array(0);
 
 export class DidSet {
   readonly size: number;
-  readonly #ids: Buffer;
-  /** 0 in an empty bucket. At most half of them are used. */
-  readonly #buckets: Int32Array;
+  readonly #plcCount: number;
+  /** Of each did:plc the words of its id; after all of them the hash table. */
+  readonly #words: Int32Array;
+  /** A bucket is 0 when empty. At most half of them are used. */
+  readonly #bucketsAt: number;
+  readonly #mask: number;
   readonly #shift: number;
   readonly #others: ReadonlySet<string>;
+  /** `tidBytes` for each did:plc, and the same as words, which are 0 where the rkey is unknown. */
+  #rkeys: Buffer | null = null;
+  #rkeyWords: Int32Array = noWords;
 
   /** For `didSetOf` only. */
-  constructor(ids: Buffer, buckets: Int32Array, others: ReadonlySet<string>) {
-    this.size = ids.length / plcIdBytes + others.size;
-    this.#ids = ids;
-    this.#buckets = buckets;
-    this.#shift = hashBits - Math.log2(buckets.length);
+  constructor(plcCount: number, words: Int32Array, others: ReadonlySet<string>) {
+    this.size = plcCount + others.size;
+    this.#plcCount = plcCount;
+    this.#words = words;
+    this.#bucketsAt = plcCount * plcIdWords;
+    const buckets = words.length - this.#bucketsAt;
+    this.#mask = buckets - 1;
+    this.#shift = hashBits - Math.log2(buckets);
     this.#others = others;
   }
 
-  /** The memory that the set takes; 0 for the shared empty one. */
+  /** The memory that the set takes, all rkeys included; 0 for the shared empty one. */
   get bytes(): number {
     if (this.size === 0) return 0;
-    return setBytes + this.#ids.length + this.#buckets.byteLength + this.#others.size * otherBytes;
+    return setBytes + this.#words.byteLength + this.#plcCount * tidBytes + this.#others.size * otherBytes;
   }
 
   /** True when the set contains the list's DID with this index. */
   has(dids: DidList, index: number): boolean {
     if (this.size === 0) return false;
-    if (!dids.isPlc(index)) return this.#others.has(dids.text(index));
-    const buckets = this.#buckets;
-    const mask = buckets.length - 1;
+    return dids.isPlc(index) ? this.indexOf(dids, index) >= 0 : this.#others.has(dids.text(index));
+  }
+
+  /** Returns the index here of the list's did:plc with this index, or -1. */
+  indexOf(dids: DidList, index: number): number {
+    if (this.size === 0) return -1;
+    const words = this.#words;
+    const bucketsAt = this.#bucketsAt;
+    const mask = this.#mask;
     const hash = dids.hashes[index]!;
     const part = hash << indexBits;
     for (let bucket = hash >>> this.#shift; ; bucket = (bucket + 1) & mask) {
-      const entry = buckets[bucket]!;
-      if (entry === 0) return false;
+      const entry = words[bucketsAt + bucket]!;
+      if (entry === 0) return -1;
       if (((entry ^ part) & ~indexMask) !== 0) continue;
-      if (isSameId(this.#ids, ((entry & indexMask) - 1) * plcIdBytes, dids.ids, index * plcIdBytes)) return true;
+      const found = (entry & indexMask) - 1;
+      if (isSameId(words, found * plcIdWords, dids.idWords, index * plcIdWords)) return found;
     }
+  }
+
+  /** Sets the bits of the classes of all DIDs in 64 bits; all bits when not all are did:plc. */
+  writeClasses(into: Int32Array, at: number): void {
+    into.fill(this.#others.size > 0 ? -1 : 0, at, at + classWords);
+    const ids = Buffer.from(this.#words.buffer);
+    for (let index = 0; index < this.#plcCount; index++) {
+      const each = classOfPlcId(ids, index * plcIdSpan);
+      into[at + (each >>> 5)]! |= 1 << (each & 31);
+    }
+  }
+
+  /** Returns memory that has the packed rkey of an edge at `index * tidBytes`; null if unknown. */
+  rkeyOf(index: number): Buffer | null {
+    const words = this.#rkeyWords;
+    return words.length > 0 && (words[index * rkeyWords]! | words[index * rkeyWords + 1]!) !== 0 ? this.#rkeys : null;
+  }
+
+  /** Caches the rkey that a row of an edge begins with, if it is of the common form. */
+  setRkey(index: number, row: Buffer): void {
+    if (row[0]! >= rkeyTag.self) return;
+    if (this.#rkeys === null) {
+      this.#rkeyWords = new Int32Array(this.#plcCount * rkeyWords);
+      this.#rkeys = Buffer.from(this.#rkeyWords.buffer);
+    }
+    row.copy(this.#rkeys, index * tidBytes, 0, tidBytes);
   }
 }
 
-/** Returns a hash table of the ids; null when a probe sequence would get too long. */
-function bucketsOf(ids: Buffer): Int32Array | null {
-  const count = ids.length / plcIdBytes;
+function isSameId(a: Int32Array, aAt: number, b: Int32Array, bAt: number): boolean {
+  return a[aAt] === b[bAt] && a[aAt + 1] === b[bAt + 1] && a[aAt + 2] === b[bAt + 2] && a[aAt + 3] === b[bAt + 3];
+}
+
+/** Returns ids and a hash table of them; null when a probe sequence would get too long. */
+function wordsOf(plcKeys: readonly Buffer[], at: number): Int32Array | null {
+  const count = plcKeys.length;
   const bits = Math.max(1, Math.ceil(Math.log2(count * 2)));
-  const buckets = new Int32Array(2 ** bits);
+  const mask = 2 ** bits - 1;
+  const bucketsAt = count * plcIdWords;
+  const words = new Int32Array(bucketsAt + 2 ** bits);
+  const ids = Buffer.from(words.buffer);
   for (let index = 0; index < count; index++) {
-    const hash = hashOfPlcId(ids, index * plcIdBytes);
+    plcKeys[index]!.copy(ids, index * plcIdSpan, at + 1, at + 1 + plcIdBytes);
+    const hash = hashOfPlcId(ids, index * plcIdSpan);
     let bucket = hash >>> (hashBits - bits);
-    for (let steps = 0; buckets[bucket] !== 0; steps++) {
+    for (let steps = 0; words[bucketsAt + bucket] !== 0; steps++) {
       if (steps === stepsMax) return null;
-      bucket = (bucket + 1) & (buckets.length - 1);
+      bucket = (bucket + 1) & mask;
     }
-    buckets[bucket] = (hash << indexBits) | (index + 1);
+    words[bucketsAt + bucket] = (hash << indexBits) | (index + 1);
   }
-  return buckets;
+  return words;
 }
 
 /** Shared, since most actors block nobody. */
-const noDids = new DidSet(Buffer.alloc(0), new Int32Array(2), noTexts);
+const noDids = new DidSet(0, new Int32Array(2), noTexts);
 
 /**
  * Returns the set of the DIDs that `writeDid` wrote at offset `at` of each key.
@@ -101,8 +151,6 @@ export function didSetOf(keys: readonly Buffer[], at: number): DidSet | null {
     otherCount === 0
       ? noTexts
       : new Set(keys.filter((key) => key[at] !== didTag.plc).map((key) => readDid(new ByteReader(key, at))));
-  const ids = Buffer.allocUnsafeSlow(plcKeys.length * plcIdBytes);
-  for (const [index, key] of plcKeys.entries()) key.copy(ids, index * plcIdBytes, at + 1, at + 1 + plcIdBytes);
-  const buckets = bucketsOf(ids);
-  return buckets === null ? null : new DidSet(ids, buckets, others);
+  const words = wordsOf(plcKeys, at);
+  return words === null ? null : new DidSet(plcKeys.length, words, others);
 }

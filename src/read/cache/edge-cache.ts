@@ -16,12 +16,12 @@ import { mutePrefix } from '../../slot/table/mute.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { privateBit, type RawLists } from '../../wire/edge-messages.ts';
-import type { DidList } from '../lookup/did-list.ts';
+import { type DidList, plcIdSpan } from '../lookup/did-list.ts';
 import { blockedListsOf, mutedListsOf } from '../lookup/list-subscriptions.ts';
 import { scanSteps } from '../lookup/page.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
-import { type DidSet, didSetOf } from './did-set.ts';
+import { classWords, type DidSet, didSetOf } from './did-set.ts';
 import { GenerationalCache } from './generational-cache.ts';
 import { allKeyClasses, type KeySet, keySetOf } from './key-set.ts';
 
@@ -44,6 +44,10 @@ const listsBytes = 192;
 export type ProbedKind = ProbedEdgeKind | 'mute';
 
 const bitOfKind = { ...probeBit, mute: privateBit.mute } as const;
+
+const unlocated = -2;
+/** Of no probe: marks what is kept of an actor. */
+const knownBit = 128;
 
 /** Whether an actor blocks or mutes the members of the lists to which it subscribes. */
 export type SubscriptionKind = 'blockedLists' | 'mutedLists';
@@ -93,11 +97,74 @@ export class EdgeCache {
   static readonly capacityBytes = 96 * 2 ** 20;
   readonly #lookup: SlotLookup;
   readonly cache: GenerationalCache<CachedActor>;
+  /**
+   * By index, see `locate`: what an actor of a complete slot `lacks`, or less. Most
+   * probes find nothing, and are answered by these bytes without a look at the actor.
+   */
+  readonly #lacksAt: Uint8Array;
+  /** The same for blocks of few: the classes of the blocked DIDs, or more. */
+  readonly #blockedAt: Int32Array;
+  #knownGeneration = 0;
   #key: Buffer = Buffer.alloc(0);
 
   constructor(lookup: SlotLookup, capacityBytes: number) {
     this.#lookup = lookup;
-    this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: actorBytes });
+    const clear = (index: number): void => this.#clearKnown(index);
+    this.cache = new GenerationalCache({
+      capacityBytes,
+      valueBytesMin: actorBytes,
+      onSet: clear,
+      onInvalidate: clear,
+    });
+    this.#lacksAt = new Uint8Array(this.cache.entriesMax);
+    this.#blockedAt = new Int32Array(this.cache.entriesMax * classWords);
+  }
+
+  #clearKnown(index: number): void {
+    this.#lacksAt[index] = 0;
+    this.#blockedAt.fill(-1, index * classWords, (index + 1) * classWords);
+  }
+
+  /** Begins to locate a message's DIDs. Returns the generation that the indexes are valid in. */
+  beginLocating({ indexes, count }: DidList): number {
+    const { generation } = this.cache;
+    indexes.fill(unlocated, 0, count);
+    if (this.#knownGeneration !== generation) this.clearKnown();
+    this.#knownGeneration = generation;
+    return generation;
+  }
+
+  /** Returns the index of a message's DID, or -1 for other than hot ones. */
+  locate({ source, starts, ends, indexes }: DidList, did: number): number {
+    const known = indexes[did]!;
+    if (known !== unlocated) return known;
+    const index = this.cache.hotIndexOf(source, starts[did]!, ends[did]!);
+    indexes[did] = index;
+    return index;
+  }
+
+  /** True if it is known without the actor that a probe from a located DID finds nothing. */
+  isKnownLack(dids: DidList, index: number, kinds: number, subject: number): boolean {
+    const asked = kinds & ~this.#lacksAt[index]!;
+    if (asked !== probeBit.block) return asked === 0;
+    if (!dids.isPlcLong(subject)) return false;
+    const wanted = dids.classOf(subject);
+    return (this.#blockedAt[index * classWords + (wanted >>> 5)]! & (1 << (wanted & 31))) === 0;
+  }
+
+  /** Keeps what `isKnownLack` needs of an actor that was located at an index of this generation. */
+  putKnown(index: number, actor: CachedActor): void {
+    const isThere = this.#knownGeneration === this.cache.generation && this.cache.valueAt(index) === actor;
+    const known = actor.lacks | knownBit;
+    if (!isThere || !actor.state.isKnownComplete || this.#lacksAt[index] === known) return;
+    this.#lacksAt[index] = known;
+    actor.subjects.block?.writeClasses(this.#blockedAt, index * classWords);
+  }
+
+  /** Call it when a slot is no longer complete. */
+  clearKnown(): void {
+    this.#lacksAt.fill(0);
+    this.#blockedAt.fill(-1);
   }
 
   /**
@@ -178,7 +245,7 @@ export class EdgeCache {
     if (this.#key.length !== at + plcIdBytes) this.#key = Buffer.alloc(at + plcIdBytes, didTag.plc);
     const key = this.#key;
     key.set(prefix);
-    for (let byte = 0; byte < plcIdBytes; byte++) key[at + byte] = dids.ids[index * plcIdBytes + byte]!;
+    for (let byte = 0; byte < plcIdBytes; byte++) key[at + byte] = dids.ids[index * plcIdSpan + byte]!;
     return state.rows.getVolatile(key);
   }
 

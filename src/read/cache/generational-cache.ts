@@ -26,7 +26,7 @@ export type GenerationalCacheOptions<Value> = {
   readonly entryBytesMax?: number;
   /** Called when a value is set in the hot generation, for clients with arrays by index. */
   readonly onSet?: (index: number, value: Value) => void;
-  /** Called when the value at an index in the hot generation is invalidated. */
+  /** Called when the value at an index in the hot generation is removed. */
   readonly onInvalidate?: (index: number) => void;
 };
 
@@ -86,6 +86,15 @@ export class GenerationalCache<Value> implements CacheStats {
     return index;
   }
 
+  /**
+   * Returns the index of the DID at `source[start..end)` if the hot generation has a value of it,
+   * else -1. Moves nothing, and counts neither as a hit nor as a miss.
+   */
+  hotIndexOf(source: Buffer, start: number, end: number): number {
+    const index = this.#hot.indexOf(source, start, end);
+    return index >= 0 && this.#hot.valueAt(index) !== undefined ? index : -1;
+  }
+
   /** Returns the value at an index of this generation; undefined for one that was invalidated. */
   valueAt(index: number): Value | undefined {
     return this.#hot.valueAt(index);
@@ -131,9 +140,12 @@ export class GenerationalCache<Value> implements CacheStats {
   set({ did, slot, owner }: DidOwner, value: Value, valueBytes: number): number {
     const source = Buffer.from(did, 'latin1');
     const known = this.#hot.indexOf(source, 0, source.length);
-    this.#hot.remove(known);
+    const wasSet = this.#hot.remove(known) !== undefined;
     this.#cold.remove(this.#cold.indexOf(source, 0, source.length));
-    if (!this.admits(valueBytes)) return -1;
+    if (!this.admits(valueBytes)) {
+      if (wasSet) this.#onInvalidate?.(known);
+      return -1;
+    }
     const bytes = indexBytes + valueBytes;
     this.#makeRoom(known < 0, bytes);
     const index = this.#hot.add(source, 0, source.length);

@@ -114,7 +114,10 @@ export function createReadHandlers(options: ReadOptions): Reads {
       options.refreshReads(slot);
       for (const cache of Object.values(didCaches)) cache.invalidate(slot, changes.owners);
       records.cache.invalidate(slot, changes.records);
-      if (changes.becameIncomplete) lookup.stateOfSlot(slot).isKnownComplete = false;
+      if (changes.becameIncomplete) {
+        lookup.stateOfSlot(slot).isKnownComplete = false;
+        edges.clearKnown();
+      }
     },
   };
 }

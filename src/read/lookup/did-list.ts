@@ -1,13 +1,26 @@
 /** The DIDs of one message: where their bytes are, and the compact form of those compared. */
 
-import { plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
-import { parseBase32 } from '../../base/base32.ts';
+import { plcDidLength, plcHead } from '../../atproto/did-plc.ts';
+import { base32Values, parseBase32 } from '../../base/base32.ts';
 import { type ByteReader, hasBytesAt } from '../../base/bytes.ts';
+
+/** The id of a did:plc and a byte of 0, so that ids are compared as words. */
+export const plcIdWords = 4;
+export const plcIdSpan = 4 * plcIdWords;
 
 /** Returns a hash whose top bits choose the bucket of an id. */
 export function hashOfPlcId(ids: Buffer, at: number): number {
   const word = ids[at]! | (ids[at + 1]! << 8) | (ids[at + 2]! << 16) | (ids[at + 3]! << 24);
   return Math.imul(word, 0x9e3779b1);
+}
+
+/** Returns a number from 0 to 63 for an id, which its first letters tell as well. */
+export function classOfPlcId(ids: Buffer, at: number): number {
+  return classOfBits((ids[at]! << 12) | (ids[at + 1]! << 4) | (ids[at + 2]! >>> 4));
+}
+
+function classOfBits(bits: number): number {
+  return Math.imul(bits, 0x9e3779b1) >>> 26;
 }
 
 /** Whether a DID was parsed, and what it is. */
@@ -19,9 +32,12 @@ export class DidList {
   source: Buffer = plcHead;
   starts = new Int32Array(64);
   ends = new Int32Array(64);
+  /** Where a cache has the DID, for its use. */
+  indexes = new Int32Array(64);
   #parsed = new Uint8Array(64);
-  /** `plcIdBytes` for each did:plc, and its hash, once `isPlc` was asked. */
-  ids: Buffer = Buffer.alloc(64 * plcIdBytes);
+  /** Once `isPlc` was asked, `plcIdSpan` bytes for each did:plc, the same as words, and its hash. */
+  ids: Buffer = Buffer.alloc(64 * plcIdSpan);
+  idWords = new Int32Array(this.ids.buffer, this.ids.byteOffset, 64 * plcIdWords);
   hashes = new Int32Array(64);
 
   /** Reads a count and as many length-delimited DIDs, which alias the reader's buffer. */
@@ -44,9 +60,22 @@ export class DidList {
     return known === parsed.plc || (known === parsed.not && this.#parse(index));
   }
 
+  /** Returns the class of a did:plc; of another DID of that length, any. */
+  classOf(index: number): number {
+    const { source } = this;
+    const at = this.starts[index]! + plcHead.length;
+    const high = (base32Values[source[at]!]! << 15) | (base32Values[source[at + 1]!]! << 10);
+    return classOfBits(high | (base32Values[source[at + 2]!]! << 5) | base32Values[source[at + 3]!]!);
+  }
+
+  /** True for the length of a did:plc. */
+  isPlcLong(index: number): boolean {
+    return this.ends[index]! - this.starts[index]! === plcDidLength;
+  }
+
   #parse(index: number): boolean {
     const { source } = this;
-    const [start, end, at] = [this.starts[index]!, this.ends[index]!, index * plcIdBytes];
+    const [start, end, at] = [this.starts[index]!, this.ends[index]!, index * plcIdSpan];
     const isPlc =
       end - start === plcDidLength &&
       hasBytesAt(source, start, plcHead) &&
@@ -59,8 +88,10 @@ export class DidList {
   #grow(size: number): void {
     this.starts = new Int32Array(size);
     this.ends = new Int32Array(size);
+    this.indexes = new Int32Array(size);
     this.#parsed = new Uint8Array(size);
-    this.ids = Buffer.alloc(size * plcIdBytes);
+    this.ids = Buffer.alloc(size * plcIdSpan);
+    this.idWords = new Int32Array(this.ids.buffer, this.ids.byteOffset, size * plcIdWords);
     this.hashes = new Int32Array(size);
   }
 

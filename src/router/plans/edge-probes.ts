@@ -4,8 +4,8 @@
  * "Does A block B" is asked in A's slot, "does B block A" in B's. DIDs stay bytes of the request.
  */
 import { probedEdges } from '../../atproto/edge-kind.ts';
-import type { ByteReader } from '../../base/bytes.ts';
-import { varintBytes, writeVarint } from '../../base/varint.ts';
+import type { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { readVarint, varintEnd } from '../../base/varint.ts';
 import { copyBytes } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import {
@@ -27,9 +27,6 @@ const pathByKind: { readonly [bit: number]: Buffer } = Object.fromEntries(
   probedEdges.map((edge) => [edge.probeBit, Buffer.from(`/${edge.collection}/`)]),
 );
 const uriHead = Buffer.from('at://');
-/** Entries for the values of a probe; a kind's is at its bit, so some stay empty. */
-const entriesPerFound = valueBits + 1;
-const noEntries: readonly number[] = new Array<number>(entriesPerFound).fill(0);
 
 /** The message to one node. */
 type NodeProbes = {
@@ -58,14 +55,14 @@ export class EdgeProbes {
   /** By id of a DID; -1 for a malformed one. */
   readonly #nodes: number[] = [];
   readonly #batchByNode: (NodeProbes | undefined)[] = [];
-  /** By probe: the id of a DID. */
+  /** By probe: the id of a DID, the kinds asked for, those found, where their values are. */
   readonly #owners: number[] = [];
-  /** By probe: where its values begin in the next three; the first ones there are of none. */
-  #entriesOf = new Int32Array(0);
-  /** Above that by the bit of a kind: the range of its value in an answer, empty without one. */
-  readonly #valueStarts: number[] = [...noEntries];
-  readonly #valueEnds: number[] = [...noEntries];
-  readonly #answers: Buffer[] = [];
+  readonly #asked: number[] = [];
+  readonly #found: number[] = [];
+  readonly #valuesAt: number[] = [];
+  readonly #answerByNode: Buffer[] = [];
+  /** The end of the value that `#valueStart` found. */
+  #valueEnd = 0;
   /** Of the owners of probes that ask for lists; those without any are left out. */
   readonly subscriptions: ListSubscriptions[] = [];
 
@@ -90,6 +87,9 @@ export class EdgeProbes {
   /** Adds a probe and returns its id. A malformed DID has no edges, as on the official plane. */
   add(owner: number, kinds: number, subject: number): number {
     const probe = this.#owners.push(owner) - 1;
+    this.#asked.push(kinds);
+    this.#found.push(0);
+    this.#valuesAt.push(0);
     const node = this.#nodes[owner]!;
     if (kinds === 0 || node < 0 || this.#nodes[subject]! < 0) return probe;
     let batch = this.#batchByNode[node];
@@ -116,21 +116,24 @@ export class EdgeProbes {
       payload: encodeProbes(dids, listed, probes),
     }));
     const answers = await this.#fanOut.askAll(nodeCalls.probeEdges, subRequests, deadlineMs);
-    this.#entriesOf = new Int32Array(this.#owners.length);
     for (let index = 0; index < batches.length; index++) this.#takeAnswer(batches[index]!, answers[index]!);
   }
 
   /** Errors: DataPlaneError `Internal` if the node answered what was not asked. */
   #takeAnswer(batch: NodeProbes, answer: Uint8Array): void {
-    const { probes, probeIds } = batch;
+    const { node, probeIds } = batch;
     const reader = openProbesAnswer(answer);
+    this.#answerByNode[node] = reader.buffer;
     let index = -1;
     for (let step = reader.varint(); step > 0; step = reader.varint()) {
       index += step;
       const kinds = reader.u8();
-      if (index >= probes.length || (kinds & ~probes[index]!.kinds) !== 0)
-        reader.fail('a value that was not asked for');
-      this.#takeValues(probeIds[index]!, kinds, reader);
+      const probe = probeIds[index];
+      if (probe === undefined || (kinds & ~(this.#asked[probe]! & valueBits)) !== 0)
+        return reader.fail('a value that was not asked for');
+      this.#found[probe] = kinds;
+      this.#valuesAt[probe] = reader.position;
+      for (let left = kinds; left > 0; left &= left - 1) reader.lengthDelimitedRange();
     }
     for (const { owners, bit, lists } of readSubscriptions(reader)) {
       for (const owner of owners) this.subscriptions.push({ did: idOf(batch, owner, reader), bit, lists });
@@ -138,58 +141,59 @@ export class EdgeProbes {
     reader.end();
   }
 
-  #takeValues(probe: number, kinds: number, reader: ByteReader): void {
-    const entries = this.#valueStarts.length;
-    this.#entriesOf[probe] = entries;
-    this.#valueStarts.push(...noEntries);
-    this.#valueEnds.push(...noEntries);
-    this.#answers[entries] = reader.buffer;
-    for (let kind = 1; kind <= valueBits; kind *= 2) {
-      if ((kinds & kind) === 0) continue;
-      this.#valueStarts[entries + kind] = reader.lengthDelimitedRange();
-      this.#valueEnds[entries + kind] = reader.position;
-    }
+  /** Returns the id of the DID that owns a probe's edges. */
+  ownerOf(probe: number): number {
+    return this.#owners[probe]!;
   }
 
-  /** True when a probe found an edge or a mute. */
-  hasFound(probe: number): boolean {
-    return this.#entriesOf[probe] !== 0;
+  /** Returns the bits of the edges and the mute that a probe found. */
+  foundBy(probe: number): number {
+    return this.#found[probe]!;
+  }
+
+  #answerOf(probe: number): Buffer {
+    return this.#answerByNode[this.#nodes[this.#owners[probe]!]!]!;
+  }
+
+  /** Returns where the value of a kind that was found begins, and sets `#valueEnd`. */
+  #valueStart(probe: number, kind: number): number {
+    const answer = this.#answerOf(probe);
+    let start = this.#valuesAt[probe]!;
+    // The values of lower bits come first.
+    for (let left = this.#found[probe]! & (2 * kind - 1); ; left &= left - 1) {
+      const bytes = readVarint(answer, start, answer.length);
+      start = varintEnd();
+      this.#valueEnd = start + bytes;
+      if ((left & (left - 1)) === 0) return start;
+      start = this.#valueEnd;
+    }
   }
 
   /** Returns the flags of a mute, 0 without one. */
   muteFlags(probe: number): number {
-    const entries = this.#entriesOf[probe]!;
-    const start = this.#valueStarts[entries + privateBit.mute]!;
-    return this.#valueEnds[entries + privateBit.mute] === start ? 0 : this.#answers[entries]![start]!;
+    if ((this.#found[probe]! & privateBit.mute) === 0) return 0;
+    const start = this.#valueStart(probe, privateBit.mute);
+    return this.#valueEnd === start ? 0 : this.#answerOf(probe)[start]!;
   }
 
-  /** Returns the length of the URI of an edge's record, or 0 without an edge. `kind` is one bit. */
-  uriBytes(probe: number, kind: number): number {
-    const at = this.#entriesOf[probe]! + kind;
-    const rkeyBytes = this.#valueEnds[at]! - this.#valueStarts[at]!;
-    if (rkeyBytes === 0) return 0;
+  /**
+   * Writes the URI of the record of an edge, if it was found, as a field whose number is below 16.
+   * `kind` is one bit.
+   */
+  writeUriField(into: ByteWriter, number: number, probe: number, kind: number): void {
+    if ((this.#found[probe]! & kind) === 0) return;
+    const rkeyStart = this.#valueStart(probe, kind);
+    const rkeyEnd = this.#valueEnd;
     const owner = this.#owners[probe]!;
-    return uriHead.length + this.#ends[owner]! - this.#starts[owner]! + pathByKind[kind]!.length + rkeyBytes;
-  }
-
-  /** Returns the length of the field that `writeUriField` writes. */
-  uriFieldBytes(probe: number, kind: number): number {
-    const bytes = this.uriBytes(probe, kind);
-    return bytes === 0 ? 0 : 1 + varintBytes(bytes) + bytes;
-  }
-
-  /** Writes the URI, if any, as a field whose number is below 16. Returns the position after it. */
-  writeUriField(into: Buffer, position: number, number: number, probe: number, kind: number): number {
-    const bytes = this.uriBytes(probe, kind);
-    if (bytes === 0) return position;
-    const owner = this.#owners[probe]!;
-    const entries = this.#entriesOf[probe]!;
-    let at = writeVarint(into, position, number * 8 + wireType.lengthDelimited);
-    at = writeVarint(into, at, bytes);
-    at += uriHead.copy(into, at);
-    at = copyBytes(into, at, this.#source, this.#starts[owner]!, this.#ends[owner]!);
-    at += pathByKind[kind]!.copy(into, at);
-    const [start, end] = [this.#valueStarts[entries + kind]!, this.#valueEnds[entries + kind]!];
-    return copyBytes(into, at, this.#answers[entries]!, start, end);
+    const [start, end] = [this.#starts[owner]!, this.#ends[owner]!];
+    const path = pathByKind[kind]!;
+    const bytes = uriHead.length + end - start + path.length + rkeyEnd - rkeyStart;
+    into.varint(number * 8 + wireType.lengthDelimited).varint(bytes);
+    into.reserve(bytes);
+    const { buffer } = into;
+    let at = copyBytes(buffer, into.length, uriHead, 0, uriHead.length);
+    at = copyBytes(buffer, at, this.#source, start, end);
+    at = copyBytes(buffer, at, path, 0, path.length);
+    into.length = copyBytes(buffer, at, this.#answerOf(probe), rkeyStart, rkeyEnd);
   }
 }

@@ -65,7 +65,7 @@ async function knownLikers(request: Buffer, context: PlanContext): Promise<Uint8
   await probes.ask(context.deadlineMs);
   const results = subjectUris.map((subjectUri, index) => {
     const ranges = likers[index]!;
-    const known = ranges.filter((_range, at) => probes.uriBytes(probesOf[index]![at]!, follow) > 0);
+    const known = ranges.filter((_range, at) => probes.foundBy(probesOf[index]![at]!) !== 0);
     const dids = known.slice(0, limit).map(({ start, end }) => bytes.latin1Slice(start, end));
     return { subjectUri, count: known.length, dids };
   });

@@ -6,11 +6,11 @@
  * its purpose is.
  */
 import { probeBit } from '../../atproto/edge-kind.ts';
-import { varintBytes, writeVarint } from '../../base/varint.ts';
 import { encodeMessage } from '../../proto/codec.ts';
-import { FieldScanner, lengthDelimitedField } from '../../proto/fields.ts';
+import { FieldScanner } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import { muteFlag, privateBit, type RawLists } from '../../wire/edge-messages.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults, requireItemsMax } from '../plan/plan.ts';
 import { type Ranges, requireLengthDelimited, scanActors } from './actor-ranges.ts';
@@ -20,26 +20,40 @@ import { ListProbes } from './list-probes.ts';
 const { follow, block } = probeBit;
 const { mute, listBlocks, listMutes } = privateBit;
 
-/** The ids of two actors, and of the probes from one to the other and in reverse. */
-type Pair = { readonly a: number; readonly b: number; readonly forward: number; readonly reverse: number };
+/** Probes from one actor to another and in reverse: two ids for each pair, from `first` up. */
+type Pairs = { readonly first: number; readonly count: number };
 
 type Kinds = { readonly forward: number; readonly reverse: number };
 
-function addPair(probes: EdgeProbes, a: number, b: number, kinds: Kinds): Pair {
-  return { a, b, forward: probes.add(a, kinds.forward, b), reverse: probes.add(b, kinds.reverse, a) };
+/** Returns the id of the probe from the first actor of a pair to the other. */
+function forwardOf({ first }: Pairs, index: number): number {
+  return first + 2 * index;
+}
+
+function reverseOf(pairs: Pairs, index: number): number {
+  return forwardOf(pairs, index) + 1;
+}
+
+/** Adds the probes of a pair. Returns the first one's id. */
+function addPair(probes: EdgeProbes, a: number, b: number, kinds: Kinds): number {
+  const forward = probes.add(a, kinds.forward, b);
+  probes.add(b, kinds.reverse, a);
+  return forward;
 }
 
 /** The URIs of lists between two actors, '' where there is none. */
 type PairLists = { blockingByList: string; blockedByList: string; mutedByList: string };
 
-/** Returns the lists of pairs that are on lists of each other; undefined for the others. */
+const noLists: readonly undefined[] = [];
+
+/** Returns by pair the lists of each other on which its actors are; undefined without any. */
 async function listsBetween(
   probes: EdgeProbes,
-  pairs: readonly Pair[],
+  pairs: Pairs,
   context: PlanContext,
-): Promise<(PairLists | undefined)[]> {
-  const found = new Array<PairLists | undefined>(pairs.length).fill(undefined);
-  if (probes.subscriptions.length === 0) return found;
+): Promise<readonly (PairLists | undefined)[]> {
+  if (probes.subscriptions.length === 0) return noLists;
+  const found: (PairLists | undefined)[] = [];
   const listsOf = new Map<number, (RawLists | undefined)[]>();
   for (const bit of [listBlocks, listMutes]) listsOf.set(bit, new Array(probes.dids.nodes.length).fill(undefined));
   for (const { did, bit, lists } of probes.subscriptions) listsOf.get(bit)![did] = lists;
@@ -50,8 +64,8 @@ async function listsBetween(
   const add = (pair: number, field: keyof PairLists, lists: RawLists | undefined, subject: number): void => {
     if (lists !== undefined) asked[listProbes.add(subject, lists)] = { pair, field };
   };
-  for (let index = 0; index < pairs.length; index++) {
-    const { a, b } = pairs[index]!;
+  for (let index = 0; index < pairs.count; index++) {
+    const [a, b] = [probes.ownerOf(forwardOf(pairs, index)), probes.ownerOf(reverseOf(pairs, index))];
     add(index, 'blockingByList', blocked[a], b);
     add(index, 'blockedByList', blocked[b], a);
     add(index, 'mutedByList', muted[a], b);
@@ -65,7 +79,9 @@ async function listsBetween(
   return found;
 }
 
-const noFields: Uint8Array = Buffer.alloc(0);
+/** Of one answer after another, each written without an await. */
+const answer = new MessageWriter();
+const relationshipFields = fieldNumber.Relationships;
 
 function muteFields(flags: number): { muted: boolean; mutedOnlyReposts: boolean; mutedOnlyQuoteposts: boolean } {
   const [reposts, quotes] = [(flags & muteFlag.onlyReposts) !== 0, (flags & muteFlag.onlyQuoteposts) !== 0];
@@ -83,55 +99,24 @@ async function relationships(request: Buffer, context: PlanContext): Promise<Uin
   for (let at = 0; at < targets.length; at += 2) probes.did(targets[at]!, targets[at + 1]!);
   const kinds = { forward: follow | block | mute, reverse: follow | block | listBlocks };
   probes.add(actorId, listBlocks | listMutes, actorId);
-  const pairs = Array.from({ length: count }, (_unused, index) => addPair(probes, actorId, actorId + 1 + index, kinds));
+  for (let index = 0; index < count; index++) addPair(probes, actorId, actorId + 1 + index, kinds);
+  const pairs = { first: actorId + 1, count };
   await probes.ask(context.deadlineMs);
   const lists = await listsBetween(probes, pairs, context);
-  const more = pairs.map(({ forward }, index) => {
+  answer.clear();
+  for (let index = 0; index < count; index++) {
+    const [forward, reverse] = [forwardOf(pairs, index), reverseOf(pairs, index)];
     const flags = probes.muteFlags(forward);
-    if (flags === 0 && lists[index] === undefined) return noFields;
-    return encodeMessage('Relationships', { ...lists[index], ...muteFields(flags) });
-  });
-  const fields = fieldNumber.Relationships;
-  const head = { number: fieldNumber.GetRelationshipsResponse.relationships, bytes: Buffer.alloc(0) };
-  return writeMessages(probes, pairs, more, head, [
-    { number: fields.blockedBy, direction: 'reverse', kind: block },
-    { number: fields.blocking, direction: 'forward', kind: block },
-    { number: fields.following, direction: 'forward', kind: follow },
-    { number: fields.followedBy, direction: 'reverse', kind: follow },
-  ]);
-}
-
-/** A field of a pair's message: the URI of one kind of edge in one direction. */
-type PairField = { readonly number: number; readonly direction: 'forward' | 'reverse'; readonly kind: number };
-
-/** Returns `head.bytes`, then a message in field `head.number` for each pair, ended by `more`. */
-function writeMessages(
-  probes: EdgeProbes,
-  pairs: readonly Pair[],
-  more: readonly Uint8Array[],
-  head: { readonly number: number; readonly bytes: Buffer },
-  fields: readonly PairField[],
-): Buffer {
-  const messageBytes = pairs.map((pair, index) => {
-    let bytes = more[index]!.length;
-    if (!probes.hasFound(pair.forward) && !probes.hasFound(pair.reverse)) return bytes;
-    for (const { direction, kind } of fields) bytes += probes.uriFieldBytes(pair[direction], kind);
-    return bytes;
-  });
-  let bytes = head.bytes.length;
-  for (const each of messageBytes) bytes += 1 + varintBytes(each) + each;
-  const into = Buffer.allocUnsafe(bytes);
-  let at = head.bytes.copy(into);
-  for (let index = 0; index < pairs.length; index++) {
-    at = writeVarint(into, at, head.number * 8 + wireType.lengthDelimited);
-    at = writeVarint(into, at, messageBytes[index]!);
-    if (messageBytes[index] === 0) continue;
-    const pair = pairs[index]!;
-    for (const field of fields) at = probes.writeUriField(into, at, field.number, pair[field.direction], field.kind);
-    into.set(more[index]!, at);
-    at += more[index]!.length;
+    const start = answer.begin(fieldNumber.GetRelationshipsResponse.relationships, 1);
+    probes.writeUriField(answer, relationshipFields.blockedBy, reverse, block);
+    probes.writeUriField(answer, relationshipFields.blocking, forward, block);
+    probes.writeUriField(answer, relationshipFields.following, forward, follow);
+    probes.writeUriField(answer, relationshipFields.followedBy, reverse, follow);
+    if (flags !== 0 || lists[index] !== undefined)
+      answer.bytes(encodeMessage('Relationships', { ...lists[index], ...muteFields(flags) }));
+    answer.end(start, 1);
   }
-  return into;
+  return answer.finish();
 }
 
 /** Returns the ranges of the two DIDs of each pair. */
@@ -168,21 +153,26 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
   context.admit(count);
   const probes = new EdgeProbes(context.fanOut, request);
   for (let at = 0; at < ranges.length; at += 2) probes.did(ranges[at]!, ranges[at + 1]!);
-  const pairs = Array.from({ length: count }, (_unused, index) => addPair(probes, 2 * index, 2 * index + 1, blocks));
+  const pairs = { first: 0, count };
+  for (let index = 0; index < count; index++) addPair(probes, 2 * index, 2 * index + 1, blocks);
   await probes.ask(context.deadlineMs);
   const lists = await listsBetween(probes, pairs, context);
-  const more = lists.map((found) => (found === undefined ? noFields : encodeMessage('BlockExistence', found)));
-  const exists = Buffer.from(
-    pairs.map(({ forward, reverse }, index) =>
-      lists[index] !== undefined || probes.uriBytes(forward, block) + probes.uriBytes(reverse, block) > 0 ? 1 : 0,
-    ),
-  );
-  const fields = fieldNumber.GetBlockExistenceResponse;
-  const head = { number: fields.blocks, bytes: lengthDelimitedField(fields.exists, exists) };
-  return writeMessages(probes, pairs, more, head, [
-    { number: fieldNumber.BlockExistence.blockedBy, direction: 'reverse', kind: block },
-    { number: fieldNumber.BlockExistence.blocking, direction: 'forward', kind: block },
-  ]);
+  const { exists, blocks: blocksField } = fieldNumber.GetBlockExistenceResponse;
+  const { blockedBy, blocking } = fieldNumber.BlockExistence;
+  answer.clear();
+  answer.varint(exists * 8 + wireType.lengthDelimited).varint(count);
+  for (let index = 0; index < count; index++) {
+    const found = probes.foundBy(forwardOf(pairs, index)) | probes.foundBy(reverseOf(pairs, index));
+    answer.u8(found !== 0 || lists[index] !== undefined ? 1 : 0);
+  }
+  for (let index = 0; index < count; index++) {
+    const start = answer.begin(blocksField, 1);
+    probes.writeUriField(answer, blockedBy, reverseOf(pairs, index), block);
+    probes.writeUriField(answer, blocking, forwardOf(pairs, index), block);
+    if (lists[index] !== undefined) answer.bytes(encodeMessage('BlockExistence', lists[index]!));
+    answer.end(start, 1);
+  }
+  return answer.finish();
 }
 
 /** Probes the actor of a request and its last target, in both directions. */
@@ -191,11 +181,11 @@ async function probePair(
   message: Parameters<typeof scanActors>[1],
   kinds: Kinds,
   context: PlanContext,
-): Promise<{ readonly probes: EdgeProbes; readonly pair: Pair }> {
+): Promise<{ readonly probes: EdgeProbes; readonly pair: Pairs }> {
   const [actor, target] = scanActors(request, message);
   const probes = new EdgeProbes(context.fanOut, request);
   const [a, b] = [probes.did(actor[0]!, actor[1]!), probes.did(target.at(-2) ?? 0, target.at(-1) ?? 0)];
-  const pair = addPair(probes, a, b, kinds);
+  const pair = { first: addPair(probes, a, b, kinds), count: 1 };
   await probes.ask(context.deadlineMs);
   return { probes, pair };
 }
@@ -203,16 +193,16 @@ async function probePair(
 async function bidirectionalBlock(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const kinds = { forward: block, reverse: block };
   const { probes, pair } = await probePair(request, 'GetBidirectionalBlockRequest', kinds, context);
-  const probe = probes.uriBytes(pair.forward, block) > 0 ? pair.forward : pair.reverse;
-  const into = Buffer.allocUnsafe(probes.uriFieldBytes(probe, block));
-  probes.writeUriField(into, 0, fieldNumber.GetBidirectionalBlockResponse.blockUri, probe, block);
-  return into;
+  const probe = (probes.foundBy(pair.first) & block) === 0 ? pair.first + 1 : pair.first;
+  answer.clear();
+  probes.writeUriField(answer, fieldNumber.GetBidirectionalBlockResponse.blockUri, probe, block);
+  return answer.finish();
 }
 
 async function bidirectionalBlockViaList(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const kinds = { forward: listBlocks, reverse: listBlocks };
   const { probes, pair } = await probePair(request, 'GetBidirectionalBlockViaListRequest', kinds, context);
-  const [lists] = await listsBetween(probes, [pair], context);
+  const [lists] = await listsBetween(probes, pair, context);
   const listUri = lists?.blockingByList || (lists?.blockedByList ?? '');
   return encodeMessage('GetBidirectionalBlockViaListResponse', { listUri });
 }
@@ -220,7 +210,7 @@ async function bidirectionalBlockViaList(request: Buffer, context: PlanContext):
 async function mutesViaList(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const kinds = { forward: listMutes, reverse: 0 };
   const { probes, pair } = await probePair(request, 'GetActorMutesActorViaListRequest', kinds, context);
-  const [lists] = await listsBetween(probes, [pair], context);
+  const [lists] = await listsBetween(probes, pair, context);
   return encodeMessage('GetActorMutesActorViaListResponse', { listUri: lists?.mutedByList ?? '' });
 }
 

@@ -97,3 +97,18 @@ it('keeps hot entries while far more are requested than it holds', () => {
   }
   expect(hotHits).toBeGreaterThan(1_900);
 });
+
+it('finds each of many DIDs by its index, and no others', () => {
+  const cache = new GenerationalCache<number>({ capacityBytes: 2 ** 22, valueBytesMin: 0 });
+  const didOfNumber = (number: number): Buffer => Buffer.from(didOf(number));
+  const indexes = Array.from({ length: 6_000 }, (_unused, number) =>
+    cache.set({ did: didOf(number), slot: 0, owner: number }, number, 0),
+  );
+  expect(cache.evictions).toBe(0);
+  for (const [number, index] of indexes.entries()) {
+    const did = didOfNumber(number);
+    expect([cache.hotIndexOf(did, 0, did.length), cache.valueAt(index)]).toEqual([index, number]);
+  }
+  const other = didOfNumber(indexes.length + 1);
+  expect(cache.hotIndexOf(other, 0, other.length)).toBe(-1);
+});

@@ -1,9 +1,10 @@
 /** A DidSet answers exactly for the DIDs that it was built from. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { writeDid } from '../../../src/atproto/compact-key.ts';
+import { writeDid, writeRkey } from '../../../src/atproto/compact-key.ts';
+import { tidBytes } from '../../../src/atproto/tid.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
-import { type DidSet, didSetOf } from '../../../src/read/cache/did-set.ts';
+import { classWords, type DidSet, didSetOf } from '../../../src/read/cache/did-set.ts';
 import { DidList } from '../../../src/read/lookup/did-list.ts';
 import { peerReader } from '../../../src/wire/peer-bytes.ts';
 
@@ -54,6 +55,47 @@ describe('a set of DIDs', () => {
         expect(set.size).toBe(members.length);
       }),
     );
+  });
+
+  it('tells by their classes which DIDs it does not have', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(did, { maxLength: 20 }), fc.array(did, { maxLength: 100 }), (members, others) => {
+        const set = setOf(members)!;
+        const classes = new Int32Array(2 + classWords);
+        set.writeClasses(classes, 1);
+        const list = listOf([...members, ...others]);
+        for (let index = 0; index < list.count; index++) {
+          if (!list.isPlcLong(index)) continue;
+          const each = list.classOf(index);
+          const isMaybeThere = (classes[1 + (each >>> 5)]! & (1 << (each & 31))) !== 0;
+          if (set.has(list, index)) expect(isMaybeThere, list.text(index)).toBe(true);
+        }
+        expect([classes[0], classes[1 + classWords]]).toEqual([0, 0]);
+      }),
+    );
+    const classes = new Int32Array(classWords);
+    setOf([])!.writeClasses(classes, 0);
+    expect([...classes]).toEqual([0, 0]);
+  });
+
+  it('has the rkeys that were set, of the common form alone', () => {
+    const members = numbered(3, (text) => text.padEnd(24, 'a'));
+    const set = setOf(members)!;
+    const list = listOf(members);
+    const rowOf = (rkey: string): Buffer => {
+      const row = new ByteWriter();
+      writeRkey(row, rkey);
+      return row.finish();
+    };
+    const indexes = members.map((_text, index) => (list.isPlc(index) ? set.indexOf(list, index) : -1));
+    for (const [at, rkey] of ['3jui7kd54zh2y', 'self', 'other'].entries()) set.setRkey(indexes[at]!, rowOf(rkey));
+    expect(
+      set
+        .rkeyOf(indexes[0]!)
+        ?.subarray(indexes[0]! * tidBytes)
+        .compare(rowOf('3jui7kd54zh2y'), 0, tidBytes, 0, tidBytes),
+    ).toBe(0);
+    expect(indexes.slice(1).map((index) => set.rkeyOf(index))).toEqual([null, null]);
   });
 
   /** Returns DIDs that differ only in a number, which `idOf` puts first or last in the id. */
