@@ -26,6 +26,7 @@ const rankByFolder: Readonly<Record<string, number>> = {
   storage: 2,
   identity: 2,
   log: 3,
+  mapchange: 3,
   slot: 4,
   read: 5,
   router: 5,

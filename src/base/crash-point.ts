@@ -50,6 +50,11 @@ export const ingestCrashPoints = [
   'identity-before-store',
 ] as const;
 
+export const mapCrashPoints = [
+  /** More than half of the nodes have promised to take the map; it comes with the next push. */
+  'map-before-commit',
+] as const;
+
 export const fileCrashPoints = [
   /** The new map or run file is next to the old one, which is still the one that is read. */
   'file-before-replace',
@@ -59,6 +64,7 @@ export type CrashPoint = (
   | typeof nodeCrashPoints
   | typeof compactionCrashPoints
   | typeof ingestCrashPoints
+  | typeof mapCrashPoints
   | typeof fileCrashPoints
 )[number];
 

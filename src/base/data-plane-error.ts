@@ -112,7 +112,7 @@ export const errorTable = {
     grpc: grpcStatus.aborted,
     isRetryable: true,
     meaning: 'The node does not serve this slot at the epoch that the message carries.',
-    hint: 'Give routers and nodes the same shard map; `skyshard map validate` prints its epoch.',
+    hint: 'It asks for the newer map by itself; `skyshard map show --json` says who has which.',
   },
   StorageFull: {
     grpc: grpcStatus.resourceExhausted,

@@ -88,6 +88,9 @@ const commandTable: Record<CommandName, CommandRow> = {
   'verifier trust': { operands: ['<did>'], summary: 'show the verifications that an actor issues' },
   'verifier distrust': { operands: ['<did>'], summary: 'show them no more' },
   'map validate': { summary: 'check the shard map' },
+  'map show': { summary: 'print the shard map in force, or with --json also who has which' },
+  'map diff': { operands: ['<file>'], summary: 'show what a map would change of the one in force' },
+  'map push': { operands: ['<file>'], summary: 'put a changed map in force everywhere, without a restart' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
 

@@ -78,6 +78,9 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'verifier trust': async () => (await import('./command/actor-facts.ts')).runVerifierTrust,
   'verifier distrust': async () => (await import('./command/actor-facts.ts')).runVerifierDistrust,
   'map validate': async () => (await import('./command/map-validate.ts')).runMapValidate,
+  'map show': async () => (await import('./command/map.ts')).runMapShow,
+  'map diff': async () => (await import('./command/map.ts')).runMapDiff,
+  'map push': async () => (await import('./command/map.ts')).runMapPush,
   config: async () => (await import('./command/config.ts')).runConfig,
 };
 

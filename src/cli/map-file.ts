@@ -7,7 +7,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { parseShardMap, type ShardMap, unservedPartOf } from '../shardmap/shard-map.ts';
 
 /** `raw` is the JSON of the file, with absolute paths. */
-export type MapFile = { readonly raw: Record<string, unknown>; readonly map: ShardMap };
+export type MapFile = { readonly raw: Readonly<Record<string, unknown>>; readonly map: ShardMap };
 
 /** Resolves file names against the map's folder, so that a copy of the map elsewhere finds them. */
 function withAbsoluteFiles(raw: Record<string, unknown>, folder: string): Record<string, unknown> {

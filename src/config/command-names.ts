@@ -32,6 +32,9 @@ const sourceAndHostCommands = [
   'host list',
 ] as const;
 
+/** Commands about the shard map of a running cluster. */
+export const mapCommands = ['map show', 'map diff', 'map push'] as const;
+
 export const commandNames = [
   'up',
   'node',
@@ -62,6 +65,7 @@ export const commandNames = [
   'import postgres',
   ...operatorCommands,
   'map validate',
+  ...mapCommands,
   'config',
 ] as const;
 
@@ -105,4 +109,5 @@ export const clientCommands = [
   'import postgres',
   ...operatorCommands,
   ...recordCommands,
+  ...mapCommands,
 ] as const satisfies readonly CommandName[];

@@ -1,6 +1,7 @@
 /** Rows of the table of settings: whom commands ask, and what single ones take. */
 import {
   ingestCommands,
+  mapCommands,
   operatorCommands,
   quarantineCommands,
   quarantineDecisions,
@@ -26,6 +27,7 @@ export const commandSettings = {
       'import postgres',
       ...operatorCommands,
       ...recordCommands,
+      ...mapCommands,
     ],
     help: 'router to ask; absent = the one that run.json in the data folder names',
   },
@@ -53,6 +55,12 @@ export const commandSettings = {
     max: 1_000_000,
     commands: ['host limit'],
     help: 'most requests for repos sent to a host; 0 = that of all hosts',
+  },
+  leaseHolder: {
+    kind: 'text',
+    default: null,
+    commands: ['map push'],
+    help: 'in whose name the map is changed: while the map has a lease, its holder alone may',
   },
   undo: { kind: 'switch', default: false, commands: ['repo takedown'], help: 'end the takedown' },
   kind: {
@@ -158,6 +166,7 @@ export const commandSettings = {
     kind: 'switch',
     default: false,
     commands: [
+      'map push',
       'repo purge',
       ...quarantineDecisions,
       'repair slot',

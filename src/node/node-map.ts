@@ -1,16 +1,21 @@
 /** The shard map of a node, which cannot change its slots or its address while it runs. */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { MapFollower } from '../shardmap/map-follower.ts';
-import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import { storeMaps } from '../mapchange/map-store.ts';
+import { type HeldMap, MapFollower, type MapJson, type StoredMaps } from '../shardmap/map-follower.ts';
+import { rangesText, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import { isSlotThere } from './slot-folders.ts';
 
 export type NodeMapOptions = {
   readonly name: string;
-  readonly map: ShardMap;
+  readonly mapJson: MapJson;
+  /** What was stored of maps before. */
+  readonly storedMaps?: StoredMaps | undefined;
+  readonly dataDir: string;
   /** Reads the JSON of the map again. */
   readonly readMap: () => unknown;
-  /** Gives a newer map, under which the node serves the same slots, to its apply threads. */
-  readonly useMap: (mapJson: unknown, map: ShardMap) => void;
+  /** Gives a newer map, under which the node serves the same slots, to its threads. */
+  readonly useMap: (newest: HeldMap) => void;
   /** Ends the node, which its supervisor starts again with the newer map. */
   readonly fail: (error: Error) => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -19,30 +24,40 @@ export type NodeMapOptions = {
 
 /** What a node must start again for. */
 function dutiesOf(map: ShardMap, name: string): string {
-  return JSON.stringify([map.nodes.get(name), slotsOfNode(map, name)]);
+  const { host, port } = map.nodes.get(name) ?? { host: '', port: 0 };
+  return JSON.stringify([host, port, slotsOfNode(map, name)]);
+}
+
+/** Throws for a map that gives the node slots which it does not have: they would begin empty. */
+function requireSlotsThere(map: ShardMap, { name, dataDir }: NodeMapOptions): void {
+  const missing = slotsOfNode(map, name).filter((slot) => !isSlotThere(dataDir, slot));
+  if (missing.length === 0) return;
+  const problem = `it would be given slots ${rangesText(missing)}, of which it has no data`;
+  const hint = 'Leave them where their data is; a slot without its data would begin empty.';
+  throw new DataPlaneError('ConfigInvalid', problem, { hint });
 }
 
 /** Follows the map. Until it has the newest one, the node refuses calls to its slots. */
 export function followNodeMap(options: NodeMapOptions): MapFollower {
-  const { name, map, readMap, useMap, fail, note, clock } = options;
-  const duties = dutiesOf(map, name);
-  let newestJson: unknown;
-  return new MapFollower({
-    map,
-    read: () => {
-      newestJson = readMap();
-      return parseShardMap(newestJson);
-    },
+  const { name, mapJson, storedMaps, dataDir, readMap, useMap, fail, note, clock } = options;
+  const maps: MapFollower = new MapFollower({
+    mapJson,
+    ...(storedMaps === undefined ? {} : { stored: storedMaps }),
+    store: (stored) => storeMaps(dataDir, stored),
+    read: readMap,
+    check: (next) => requireSlotsThere(next, options),
     adopt: (newest) => {
-      if (dutiesOf(newest, name) === duties) {
-        useMap(newestJson, newest);
+      if (dutiesOf(newest.map, name) === dutiesOf(maps.map, name)) {
+        useMap(newest);
         return null;
       }
-      const problem = `the shard map of epoch ${newest.epoch} gives node ${name} other slots or another address`;
+      const { epoch } = newest.map;
+      const problem = `the shard map of epoch ${epoch} gives node ${name} other slots or another address`;
       fail(new DataPlaneError('WrongEpoch', problem, { hint: 'Start the node again.' }));
       return problem;
     },
     note,
     clock,
   });
+  return maps;
 }

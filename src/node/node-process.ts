@@ -9,15 +9,15 @@ import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { mapHandlers } from '../mapchange/map-handlers.ts';
 import { LabelledCounter } from '../metrics/metric.ts';
 import { type LookUps, startLookUps } from '../router/looking-up-router.ts';
 import type { AskingIngest } from '../router/router-server.ts';
-import type { MapFollower } from '../shardmap/map-follower.ts';
+import type { MapJson, StoredMaps } from '../shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import { didsOfSlotAnswer, didsOfSlotRequest } from '../wire/dids-of-slot.ts';
-import type { CallHandler } from '../wire/node-caller.ts';
+import type { CallHandler, NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
-import { NodeClient } from '../wire/node-client.ts';
 import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
 import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resync.ts';
 import { comparePositionsRequest, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
@@ -26,6 +26,7 @@ import type { ChangeOutlets } from './change-feed.ts';
 import { lockDataFolder } from './data-folder.ts';
 import { didsOfSlot } from './dids-of-slot.ts';
 import { followNodeMap } from './node-map.ts';
+import { NodePeers } from './node-peers.ts';
 import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
 import type { EdgeSettings, ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
 import { feedsBetween, ServePool } from './serve-pool.ts';
@@ -41,6 +42,8 @@ export type NodeOptions = {
   readonly name: string;
   /** The parsed JSON of the shard map. */
   readonly mapJson: unknown;
+  /** What an earlier process of this node stored of maps. */
+  readonly storedMaps?: StoredMaps;
   /** Reads the map again, after a peer's frame carried a newer epoch. Errors: DataPlaneError. */
   readonly readMap?: () => unknown;
   readonly dataDir: string;
@@ -171,11 +174,8 @@ function handlersOf({ readers, status, writes, comparison, slots }: Parts): Map<
 
 type ComparisonParts = Pick<PositionComparisonOptions, 'map' | 'readers' | 'append' | 'fail'>;
 
-function comparisonOf(options: NodeOptions, parts: ComparisonParts): PositionComparison {
-  const { name, beginAgain = [], clusterToken, note = () => {}, clock = systemClock } = options;
-  const map = parts.map();
-  const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
-  const caller = new NodeClient({ map, clusterToken, trustedCertificates, clock });
+function comparisonOf(options: NodeOptions, caller: NodeCaller, parts: ComparisonParts): PositionComparison {
+  const { name, beginAgain = [], note = () => {}, clock = systemClock } = options;
   return new PositionComparison({ ...parts, name, caller, beginAgain, note, clock });
 }
 
@@ -203,6 +203,39 @@ function serveSettings(
   };
 }
 
+type MapParts = {
+  readonly threads: ServePool;
+  readonly links: () => readonly ApplyLink[];
+  readonly fail: (error: Error) => void;
+};
+
+/** Makes what follows the map, which begins once there are threads to give a newer one to. */
+function mapParts(options: NodeOptions, { threads, links, fail }: MapParts): Pick<ControlParts, 'peers' | 'saw'> {
+  const { name, dataDir, mapJson, clusterToken, note = () => {}, clock = systemClock } = options;
+  const maps = followNodeMap({
+    name,
+    mapJson: mapJson as MapJson,
+    storedMaps: options.storedMaps,
+    dataDir,
+    readMap: options.readMap ?? (() => mapJson),
+    useMap: (newest) => {
+      for (const link of links()) link.useMap(newest.json);
+      threads.useMap(newest.json, newest.map);
+      peers.useMap(newest.map);
+    },
+    fail,
+    note,
+    clock,
+  });
+  const peers = new NodePeers({ name, maps, clusterToken, note, clock });
+  const saw = (epoch: number): Promise<void> | null => {
+    const wait = peers.process.saw(epoch);
+    if (maps.isOutdated) threads.saw(epoch);
+    return wait;
+  };
+  return { peers, saw };
+}
+
 /**
  * Opens the node's slots and serves them.
  *
@@ -214,22 +247,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const map = parseShardMap(options.mapJson);
   if (!map.nodes.has(name)) throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}"`);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const { note = () => {}, clock = systemClock, readMap = () => options.mapJson } = options;
+  const { note = () => {}, clock = systemClock } = options;
   const lock = await lockDataFolder(dataDir, note);
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
   const threads = new ServePool();
   let links: readonly ApplyLink[] = [];
   let readers: ReadonlyMap<number, SlotReader> = new Map();
-  const useMap = (mapJson: unknown, newest: ShardMap): void => {
-    for (const link of links) link.useMap(mapJson);
-    threads.useMap(mapJson, newest);
-  };
-  const maps = followNodeMap({ name, map, readMap, useMap, fail: failure.reject, note, clock });
-  const saw = (epoch: number): void => {
-    maps.saw(epoch);
-    if (maps.isOutdated) threads.saw(epoch);
-  };
+  const { peers, saw } = mapParts(options, { threads, links: () => links, fail: failure.reject });
   const slotsOfThreads = distribute(slotsOfNode(map, name), options.applyThreads);
   const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
   links = await startApplyThreads(options, map, slotsOfThreads, feeds.outlets, {
@@ -243,6 +268,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     // It comes again with the next frame, once all threads can be given a map.
     onNewerEpoch: (epoch) => void (links.length > 0 && saw(epoch)),
   }).catch(async (thrown: unknown) => {
+    await peers[Symbol.asyncDispose]();
     await lock?.[Symbol.asyncDispose]();
     throw thrown;
   });
@@ -250,16 +276,17 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { control, comparison, lookUps } = controlOf(options, {
     links,
     readers,
-    maps,
+    peers,
     saw,
     threads,
     fail: failure.reject,
   });
   const closeAll = async (): Promise<void> => {
     comparison.stop();
+    await peers.process.stop();
     await threads[Symbol.asyncDispose]();
     lookUps?.[Symbol.dispose]();
-    await comparison[Symbol.asyncDispose]();
+    await peers[Symbol.asyncDispose]();
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
     await lock?.[Symbol.asyncDispose]();
@@ -269,7 +296,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     closing ??= closeAll();
     return closing;
   };
-  // Apply threads are whole and flush; uWebSockets is freed in each thread before that ends.
+  // Apply threads are whole and flush; each thread frees uWebSockets before it ends.
   const stopAfter = (error: Error): void => {
     note('a serving thread failed, and the node stops', { because: error.message });
     const stop = new AbortController();
@@ -288,6 +315,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       throw thrown;
     });
   for (const link of links) link.readersAreOpen();
+  peers.process.start();
   comparison.start().catch(failure.reject);
   return { port, routerPort, http2Port, failed: failure.promise, close, [Symbol.asyncDispose]: close };
 }
@@ -295,8 +323,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 type ControlParts = {
   readonly links: readonly ApplyLink[];
   readonly readers: ReadonlyMap<number, SlotReader>;
-  readonly maps: MapFollower;
-  readonly saw: (epoch: number) => void;
+  readonly peers: NodePeers;
+  readonly saw: (epoch: number) => Promise<void> | null;
   readonly threads: ServePool;
   readonly fail: (error: Error) => void;
 };
@@ -304,14 +332,15 @@ type ControlParts = {
 /** Makes what the main thread does for all serving threads. */
 function controlOf(
   options: NodeOptions,
-  { links, readers, maps, saw, threads, fail }: ControlParts,
+  { links, readers, peers, saw, threads, fail }: ControlParts,
 ): { readonly control: NodeControl; readonly comparison: PositionComparison; readonly lookUps: LookUps | null } {
   const { name, registry } = options;
+  const { maps } = peers.process;
   const { slots } = maps.map;
   const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links);
   registerSlotMetrics(registry, links);
   const writes = new SlotWrites(links, readers, slots);
-  const comparison = comparisonOf(options, {
+  const comparison = comparisonOf(options, peers.caller, {
     map: () => maps.map,
     readers,
     append: (slot, entry) => writes.appendLifecycle(slot, entry),
@@ -319,11 +348,15 @@ function controlOf(
   });
   const lookUps = options.edge === undefined ? null : startLookUps(options.edge, options.clock);
   const control: NodeControl = {
-    handlers: handlersOf({ readers, slots, status, writes, comparison }),
+    handlers: new Map([
+      ...handlersOf({ readers, slots, status, writes, comparison }),
+      ...mapHandlers(maps, options.clock ?? systemClock),
+    ]),
     map: () => maps.map,
     saw,
     refusal: () => maps.refusal(),
-    reload: async () => maps.reload(),
+    reload: () => peers.process.reload(),
+    mapAdmin: peers.process,
     status,
     metricsText: () => threads.metricsText(registry),
     askingIngest: options.askingIngest ?? {},

@@ -14,6 +14,7 @@ import type { PageRules } from '../http/page-guard.ts';
 import { DurationSummary, registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import { LocalCaller } from '../wire/local-caller.ts';
+import type { MapGate } from '../wire/map-gate.ts';
 import type { CallHandler, NodeCaller } from '../wire/node-caller.ts';
 import { unixOfferOf } from '../wire/unix-offer.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
@@ -33,8 +34,7 @@ export type NodeServerOptions = PageRules & {
   readonly handlers: ReadonlyMap<string, CallHandler>;
   readonly epoch: () => number;
   /** See WireServerOptions. */
-  readonly onNewerEpoch?: (epoch: number) => void;
-  readonly epochRefusal?: () => string | null;
+  readonly gate?: MapGate;
   readonly isReady: () => boolean;
   /** The body of `GET /v1/status`. */
   readonly status: () => Promise<object>;
@@ -74,8 +74,7 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
   const wire = new WireServer({
     handlers: options.handlers,
     epoch: options.epoch,
-    ...(options.onNewerEpoch === undefined ? {} : { onNewerEpoch: options.onNewerEpoch }),
-    ...(options.epochRefusal === undefined ? {} : { epochRefusal: options.epochRefusal }),
+    ...(options.gate === undefined ? {} : { gate: options.gate }),
     clusterToken: options.clusterToken,
     clock,
     observe,
@@ -113,12 +112,12 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
     })();
     return closing;
   };
-  const { handlers, epoch, epochRefusal = () => null } = options;
+  const { handlers, epoch, gate = null } = options;
   return {
     port: server.port,
     isOnUnixSocket: server.isOnUnixSocket,
     wire: () => wire.snapshot,
-    callerOf: (node, elsewhere) => new LocalCaller({ node, handlers, elsewhere, epoch, epochRefusal, observe, clock }),
+    callerOf: (node, elsewhere) => new LocalCaller({ node, handlers, elsewhere, epoch, gate, observe, clock }),
     close,
     [Symbol.asyncDispose]: () => close(),
   };

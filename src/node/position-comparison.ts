@@ -16,16 +16,15 @@ import { positionOf } from '../slot/effect-sources.ts';
 import { readSlotMeta, type SlotMeta } from '../slot/slot-meta.ts';
 import { deliveredMark } from '../slot/table/outbox.ts';
 import type { SlotState } from '../slot/table/slot-state.ts';
+import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
-import type { NodeClient } from '../wire/node-client.ts';
 import { comparePositionsRequest, pairsPerCallMax, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
 import { freshState, type SlotReader } from './slot-reader.ts';
 
 export type PositionComparisonOptions = {
   readonly name: string;
   readonly map: () => ShardMap;
-  /** Closed with the comparison. */
-  readonly caller: NodeClient;
+  readonly caller: NodeCaller;
   readonly readers: ReadonlyMap<number, SlotReader>;
   /** Slots that the operator lets begin again. */
   readonly beginAgain: readonly number[];
@@ -63,7 +62,7 @@ export function positionsOf(readers: Readers, slots: readonly number[]): Positio
 type Before = { readonly meta: SlotMeta; readonly deliveredByTarget: ReadonlyMap<number, number> };
 
 /** The comparisons of one node. */
-export class PositionComparison implements AsyncDisposable {
+export class PositionComparison {
   readonly #options: PositionComparisonOptions;
   readonly #comparing = new Map<string, Promise<void>>();
   /** True once a slot was refused, after which the node ends. */
@@ -77,14 +76,9 @@ export class PositionComparison implements AsyncDisposable {
     this.#random = seededRandom(options.clock.nowMs());
   }
 
-  /** Ends all attempts. */
+  /** Ends all attempts; a call that is under way ends with its caller. */
   stop(): void {
     this.#stop.abort();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.stop();
-    await this.#options.caller[Symbol.asyncDispose]();
   }
 
   /** Compares with all nodes, this one too, and has them compare with this one. */
@@ -133,8 +127,7 @@ export class PositionComparison implements AsyncDisposable {
   }
 
   async #compareOnce(node: string): Promise<void> {
-    const { map, readers, caller } = this.#options;
-    caller.setMap(map());
+    const { map, readers } = this.#options;
     const theirs = slotsOfNode(map(), node);
     const slotsPerCall = Math.max(1, Math.floor(pairsPerCallMax / Math.max(1, theirs.length)));
     const own = [...readers.keys()];

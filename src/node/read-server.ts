@@ -13,10 +13,12 @@ import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
 import { type CallSharing, replyTo } from '../router/edge/rpc-endpoint.ts';
 import type { LookUpSettings } from '../router/looking-up-router.ts';
+import type { MapAdmin } from '../router/map-routes.ts';
 import type { IdentitySource } from '../router/plan/identity-source.ts';
 import type { ServiceRouter, WriteCount } from '../router/plan/service-router.ts';
 import { type AskingIngest, type RunningRouter, startRouter } from '../router/router-server.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import { MapGate } from '../wire/map-gate.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { NodeClient } from '../wire/node-client.ts';
@@ -63,12 +65,14 @@ export type NodeControl = {
   /** Handlers of calls that are no reads, by method name. */
   readonly handlers: ReadonlyMap<string, CallHandler>;
   readonly map: () => ShardMap;
-  /** Takes the epoch of a peer's frame. */
-  readonly saw: (epoch: number) => void;
+  /** Takes the epoch of a peer's frame. Returns what to wait for if it is newer, or null. */
+  readonly saw: (epoch: number) => Promise<void> | null;
   /** Returns why calls to slots are refused with `WrongEpoch`, or null. */
   readonly refusal: () => string | null;
-  /** Reads the map's file again. */
+  /** Asks the other nodes for a newer map. */
   readonly reload: () => Promise<ShardMap>;
+  /** Shows and changes the map. */
+  readonly mapAdmin: MapAdmin;
   /** The body of `GET /v1/status`. */
   readonly status: () => Promise<object>;
   /** The metrics of all threads. */
@@ -131,7 +135,7 @@ async function startEdge(
     map,
     clusterToken,
     trustedCertificates: map.tls === null ? null : readFileSync(map.tls.certFile),
-    onOtherEpoch: (_node, epoch) => control.saw(epoch),
+    onOtherEpoch: (_node, epoch) => void control.saw(epoch),
     onProblem: (node, problem) => note(`node ${node} is lost: ${problem}`, {}),
     clock,
   });
@@ -151,6 +155,7 @@ async function startEdge(
     ...(exchange === null ? {} : { shareCalls: sharingOver(exchange, clock) }),
     adminToken,
     reloadMap: control.reload,
+    mapAdmin: control.mapAdmin,
     ...control.askingIngest,
     identity: control.identity!,
     onFault,
@@ -177,6 +182,7 @@ export class ReadServer implements ListeningPorts {
   readonly reads: Reads;
   readonly #settings: ReadServerSettings;
   readonly #parts: ReadServerParts;
+  readonly #gate: MapGate;
   #server: RunningNodeServer | null = null;
   #edge: Edge | null = null;
 
@@ -195,6 +201,13 @@ export class ReadServer implements ListeningPorts {
       clock,
     });
     registerCacheMetrics(registry, this.reads.cacheByName);
+    this.#gate = new MapGate({
+      epoch: () => control.map().epoch,
+      saw: control.saw,
+      check: () => control.reload(),
+      refusal: control.refusal,
+      clock,
+    });
   }
 
   /** Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startNodeServer`. */
@@ -215,8 +228,7 @@ export class ReadServer implements ListeningPorts {
       adminToken,
       handlers: new Map([...control.handlers, ...(beforeRead === undefined ? own : withHook(beforeRead, own))]),
       epoch: () => control.map().epoch,
-      onNewerEpoch: control.saw,
-      epochRefusal: control.refusal,
+      gate: this.#gate,
       isReady: () => control.refusal() === null,
       status: control.status,
       metricsText: control.metricsText,
@@ -257,5 +269,6 @@ export class ReadServer implements ListeningPorts {
     await this.#edge?.router.close();
     await this.#edge?.others[Symbol.asyncDispose]();
     await this.#server?.close();
+    this.#gate[Symbol.dispose]();
   }
 }

@@ -9,6 +9,7 @@ import { systemClock } from '../base/clock.ts';
 import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError, invariant } from '../base/invariant.ts';
 import type { SettleBody } from '../http/settle-body.ts';
+import type { PushBody } from '../mapchange/map-push.ts';
 import type { ResolvedIdentity } from '../router/plan/identity-source.ts';
 import type { EraseAtIngest } from '../router/private-routes.ts';
 import type { NodeControl } from './read-server.ts';
@@ -97,7 +98,7 @@ export class ServeLink implements AsyncDisposable {
       case 'request':
         return void this.#answer(message.id, () => this.#replyTo(message.request, message.body));
       case 'epoch':
-        this.#control.saw(message.epoch);
+        void this.#control.saw(message.epoch);
         // The thread may have begun with an older map than is in force here.
         return this.useMap(this.#mapJson());
       case 'metrics':
@@ -128,11 +129,13 @@ export class ServeLink implements AsyncDisposable {
   }
 
   async #replyTo(request: ControlRequest, body: unknown): Promise<unknown> {
-    const { status, metricsText, reload, askingIngest } = this.#control;
+    const { status, metricsText, reload, askingIngest, mapAdmin } = this.#control;
     if (request === 'status') return await status();
     if (request === 'metrics') return await metricsText();
     if (request === 'settle-ingest') return await askingIngest.settleIngest?.(body as SettleBody);
     if (request === 'erase-at-ingest') return await askingIngest.eraseAtIngest?.(body as Parameters<EraseAtIngest>[0]);
+    if (request === 'show-map') return await mapAdmin.show();
+    if (request === 'push-map') return await mapAdmin.push(body as PushBody);
     if (request === 'identity') return await this.#lookUp(body as IdentityQuestion);
     await reload();
     return null;

@@ -22,7 +22,15 @@ export type ServeThreadOptions = {
 export type ThreadMetrics = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 /** What a serving thread asks of the main thread, besides calls. */
-export type ControlRequest = 'status' | 'metrics' | 'reload' | 'settle-ingest' | 'erase-at-ingest' | 'identity';
+export type ControlRequest =
+  | 'status'
+  | 'metrics'
+  | 'reload'
+  | 'settle-ingest'
+  | 'erase-at-ingest'
+  | 'identity'
+  | 'show-map'
+  | 'push-map';
 
 /** The body of an `identity` request; see IdentitySource. */
 export type IdentityQuestion =

@@ -37,6 +37,7 @@ class MainThread {
   #nextId = 1;
   map;
   #seenEpoch;
+  #reloading: Promise<void> | null = null;
 
   constructor(mapJson: unknown) {
     this.map = parseShardMap(mapJson);
@@ -72,10 +73,23 @@ class MainThread {
     else waiting?.reject(errorFromPeer('the main thread', message.code, message.message, message.hint));
   }
 
-  saw(epoch: number, isOwn: boolean): void {
-    if (epoch <= this.#seenEpoch) return;
-    this.#seenEpoch = epoch;
-    if (isOwn) post({ type: 'epoch', epoch });
+  /** Returns what to wait for if a call of this thread carried a newer epoch, or null. */
+  saw(epoch: number, isOwn: boolean): Promise<void> | null {
+    if (epoch > this.#seenEpoch) {
+      this.#seenEpoch = epoch;
+      if (isOwn) post({ type: 'epoch', epoch });
+    }
+    return isOwn && epoch > this.map.epoch ? this.#reload() : null;
+  }
+
+  /** Resolves after the main thread has asked for a newer map, of which it tells first. */
+  #reload(): Promise<void> {
+    this.#reloading ??= this.request('reload')
+      .then(() => {})
+      .finally(() => {
+        this.#reloading = null;
+      });
+    return this.#reloading;
   }
 
   refusal(): string | null {
@@ -121,6 +135,10 @@ function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOp
         }
       : {},
     identity: identityOf(main),
+    mapAdmin: {
+      show: async () => (await main.request('show-map')) as object,
+      push: async (body) => (await main.request('push-map', body)) as object,
+    },
   };
 }
 
@@ -162,7 +180,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
         main.map = parseShardMap(message.mapJson);
         return serving.useMap(main.map);
       case 'epoch':
-        return main.saw(message.epoch, false);
+        return void main.saw(message.epoch, false);
       case 'metrics':
         return void registry
           .getMetricsAsJSON()

@@ -32,7 +32,8 @@ function slotsMade(dataDir: string): readonly number[] | undefined {
   return readDurable(listPath(dataDir), shape)?.slots;
 }
 
-function isThere(dataDir: string, slot: number): boolean {
+/** Returns whether the folder has the data of a slot. */
+export function isSlotThere(dataDir: string, slot: number): boolean {
   return existsSync(join(slotPath(dataDir, slot), 'data.mdb'));
 }
 
@@ -49,7 +50,7 @@ export function requireNoneElsewhere(dataDir: string, slots: readonly number[], 
   if (!existsSync(beside)) return;
   const others = readdirSync(beside).filter((name) => name.startsWith('node-') && name !== basename(dataDir));
   for (const other of others) {
-    const held = slots.filter((slot) => !isThere(dataDir, slot) && isThere(join(beside, other), slot));
+    const held = slots.filter((slot) => !isSlotThere(dataDir, slot) && isSlotThere(join(beside, other), slot));
     if (held.length === 0) continue;
     const problem = `${dataDir} lacks slots that are in ${join(beside, other)}: ${held.join(',')}`;
     throw new DataPlaneError('ConfigInvalid', problem, { hint });
@@ -64,7 +65,7 @@ export function requireNoneElsewhere(dataDir: string, slots: readonly number[], 
 export function conditionsOfMissing(options: SlotFoldersOptions): Record<number, SlotCondition> {
   const { dataDir, slots, isOnlyNode, beginAgain } = options;
   const made = slotsMade(dataDir);
-  const missing = slots.filter((slot) => !isThere(dataDir, slot));
+  const missing = slots.filter((slot) => !isSlotThere(dataDir, slot));
   const lost = missing.filter((slot) => made?.includes(slot) === true && !beginAgain.includes(slot));
   if (lost.length > 0) {
     const names = lost.join(',');

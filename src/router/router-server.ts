@@ -27,6 +27,7 @@ import type { Http2Limits } from './edge/http2-connection.ts';
 import { type ListeningHttp2, startHttp2Edge } from './edge/http2-edge.ts';
 import type { CallSharing } from './edge/rpc-endpoint.ts';
 import { labelRoutes } from './label-routes.ts';
+import { type MapAdmin, mapRoutes } from './map-routes.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
 import type { IdentitySource } from './plan/identity-source.ts';
 import { ServiceRouter, type WriteCount } from './plan/service-router.ts';
@@ -90,6 +91,7 @@ export type RouterOptions = {
   /** Waits until received events, or those up to the cursors, are logged. Absent without ingest. */
   readonly settleIngest?: (body: SettleBody) => Promise<object>;
   readonly eraseAtIngest?: EraseAtIngest;
+  readonly mapAdmin?: MapAdmin;
   readonly routes?: readonly JsonRoute[];
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
@@ -245,6 +247,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         ...suggestionRoutes(router, clock),
         ...labelRoutes(router, clock),
         ...actorRoutes(router, clock),
+        ...(options.mapAdmin === undefined ? [] : mapRoutes(options.mapAdmin)),
         ...(options.routes ?? []),
       ],
     });

@@ -1,19 +1,56 @@
 /**
- * The shard map of one process, read again when a peer's frames carry a newer epoch.
+ * The shard map of one process: the one in force, and the one that it has promised to take.
  *
- * Owns: which map is in force, and whether it is known to be out of date. Refuses: a map of another
- * number of slots, since no process can change that while it runs.
+ * Owns: which map is in force, whether it is known to be out of date, and what of both is durable.
+ * Refuses: a second map of an epoch, and what `checkMapChange` refuses. Until a map was pushed, the
+ * file is read again when a peer has a newer epoch; from then on files say only where tokens and
+ * certificates are.
  */
 import type { Clock } from '../base/clock.ts';
-import { operatingFailure } from '../base/data-plane-error.ts';
-import type { ShardMap } from './shard-map.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import { checkMapChange } from './map-change.ts';
+import { digestOf } from './map-digest.ts';
+import { parseShardMap, type ShardMap } from './shard-map.ts';
+
+/** The parsed JSON of a map. */
+export type MapJson = Readonly<Record<string, unknown>>;
+
+export type HeldMap = { readonly json: MapJson; readonly map: ShardMap; readonly digest: string };
+
+/** What a process has stored; `committed` is null until a map was pushed. */
+export type StoredMaps = { readonly committed: MapJson | null; readonly prepared: MapJson | null };
+
+/** Keys of a map that are each machine's own. */
+const ownKeys = ['adminTokenFile', 'clusterTokenFile', 'tls'] as const;
+
+/** Returns the JSON of a map without what is a machine's own. */
+export function sharedPartOf(json: MapJson): MapJson {
+  return Object.fromEntries(
+    Object.entries(json).filter(([key]) => key !== '$schema' && !(ownKeys as readonly string[]).includes(key)),
+  );
+}
+
+/** Returns a map that came from elsewhere, with what is this machine's own from `ownJson`. */
+export function heldMapOf(json: MapJson, ownJson: MapJson): HeldMap {
+  const own = Object.fromEntries(ownKeys.flatMap((key) => (ownJson[key] == null ? [] : [[key, ownJson[key]]])));
+  const whole = { ...sharedPartOf(json), ...own };
+  const map = parseShardMap(whole);
+  return { json: whole, map, digest: digestOf(map) };
+}
 
 export type MapFollowerOptions = {
-  readonly map: ShardMap;
-  /** Reads the file again. Errors: DataPlaneError. */
-  readonly read: () => ShardMap;
-  /** Puts a newer map in force. Returns why this process cannot, or null. */
-  readonly adopt: (map: ShardMap) => string | null;
+  /** The JSON of the map that the process starts with. */
+  readonly mapJson: MapJson;
+  /** What was stored before; absent: nothing. */
+  readonly stored?: StoredMaps;
+  /** Returns when both are on disk. */
+  readonly store: (maps: StoredMaps) => void;
+  /** Reads the JSON of the file again. Errors: DataPlaneError. */
+  readonly read: () => unknown;
+  /** Throws a DataPlaneError for a map that this process cannot take. */
+  readonly check?: (map: ShardMap) => void;
+  /** Puts a newer map in force. Returns why this process must start again for that, or null. */
+  readonly adopt: (newest: HeldMap) => string | null;
   /** Called once for each epoch that this process cannot have. */
   readonly note: (message: string, fields: Record<string, unknown>) => void;
   readonly clock: Clock;
@@ -30,71 +67,161 @@ export function epochRefusal(ownEpoch: number, seenEpoch: number): string | null
 
 export class MapFollower {
   readonly #options: MapFollowerOptions;
-  #map: ShardMap;
+  #held: HeldMap;
+  #prepared: HeldMap | null = null;
+  /** The push by which the promise was made last. */
+  #preparedBy = '';
+  #isPushed: boolean;
   /** The highest that a peer had. */
   #seenEpoch: number;
   #notedEpoch = 0;
   #readMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: MapFollowerOptions) {
+    const { mapJson, stored } = options;
     this.#options = options;
-    this.#map = options.map;
-    this.#seenEpoch = options.map.epoch;
+    const map = parseShardMap(mapJson);
+    this.#held = { json: mapJson, map, digest: digestOf(map) };
+    this.#isPushed = (stored?.committed ?? null) !== null;
+    const prepared = stored?.prepared ?? null;
+    if (prepared !== null) {
+      const held = heldMapOf(prepared, mapJson);
+      if (held.map.epoch > map.epoch) this.#prepared = held;
+    }
+    this.#seenEpoch = map.epoch;
   }
 
   get map(): ShardMap {
-    return this.#map;
+    return this.#held.map;
+  }
+
+  get held(): HeldMap {
+    return this.#held;
+  }
+
+  get prepared(): HeldMap | null {
+    return this.#prepared;
   }
 
   /** True while a peer has a newer map than this process could adopt. */
   get isOutdated(): boolean {
-    return this.#seenEpoch > this.#map.epoch;
+    return this.#seenEpoch > this.map.epoch;
   }
 
   /** Returns why this process may not answer for slots, any of which it may have lost, or null. */
   refusal(): string | null {
-    return epochRefusal(this.#map.epoch, this.#seenEpoch);
+    return epochRefusal(this.map.epoch, this.#seenEpoch);
   }
 
   /** Takes the epoch of a peer's frame. */
   saw(epoch: number): void {
-    if (epoch <= this.#map.epoch) return;
+    if (epoch <= this.map.epoch) return;
     this.#seenEpoch = Math.max(this.#seenEpoch, epoch);
     const nowMs = this.#options.clock.monotonicMs();
-    if (nowMs - this.#readMs < readPauseMs) return;
+    if (this.#isPushed || nowMs - this.#readMs < readPauseMs) return;
     this.#readMs = nowMs;
-    const problem = this.#follow();
+    this.#noteProblem(this.#readFile());
+  }
+
+  /** Says once for each epoch why a newer map is not in force. */
+  #noteProblem(problem: string | null): void {
     if (!this.isOutdated || this.#notedEpoch === this.#seenEpoch) return;
     this.#notedEpoch = this.#seenEpoch;
-    const { epoch: own } = this.#map;
-    const why = problem ?? 'give this process the same map file';
+    const [epoch, own] = [this.#seenEpoch, this.map.epoch];
+    const why = problem ?? 'it is asked for; if no node has it, give this process the same map file';
     this.#options.note(`a peer has the shard map of epoch ${epoch}, this process that of ${own}: ${why}`, {
       epoch,
       own,
     });
   }
 
-  /** Reads the file now, and returns the map in force. Errors: DataPlaneError. */
-  reload(): ShardMap {
-    this.#adopt(this.#options.read());
-    return this.#map;
-  }
-
   /** Returns why the file's map is not in force, or null if it is or is not newer. */
-  #follow(): string | null {
+  #readFile(): string | null {
     try {
-      return this.#adopt(this.#options.read());
+      const json = this.#options.read() as MapJson;
+      const map = parseShardMap(json);
+      if (map.epoch <= this.map.epoch) return null;
+      if (map.slots !== this.map.slots) return `its file has ${map.slots} slots instead of ${this.map.slots}`;
+      return this.#adopt({ json, map, digest: digestOf(map) });
     } catch (thrown) {
       return operatingFailure(thrown).message;
     }
   }
 
-  #adopt(map: ShardMap): string | null {
-    if (map.epoch <= this.#map.epoch) return null;
-    if (map.slots !== this.#map.slots) return `its file has ${map.slots} slots instead of ${this.#map.slots}`;
-    const problem = this.#options.adopt(map);
-    if (problem === null) this.#map = map;
-    else this.#seenEpoch = Math.max(this.#seenEpoch, map.epoch);
+  /**
+   * Promises to take a map, durably unless `isDry`, and no other of its epoch.
+   *
+   * `push` names who asks, so that only the last one can take its promise back.
+   * Errors: DataPlaneError `ConfigInvalid` for a map that cannot be taken; nothing is changed then.
+   */
+  prepare(json: MapJson, holder: string | null, push: string, isDry: boolean): void {
+    const next = heldMapOf(json, this.#held.json);
+    const nowMs = this.#options.clock.nowMs();
+    const isNew = checkMapChange(this.map, next.map, { nowMs, holder });
+    if (!isNew) return;
+    this.#requirePromisable(next);
+    this.#options.check?.(next.map);
+    if (isDry) return;
+    this.#preparedBy = push;
+    if (this.#prepared?.digest === next.digest) return;
+    this.#prepared = next;
+    this.#store();
+  }
+
+  #requirePromisable({ map: { epoch }, digest }: HeldMap): void {
+    const prepared = this.#prepared;
+    if (prepared === null || epoch > prepared.map.epoch || digest === prepared.digest) return;
+    const hint = `Push that map again, or another one with epoch ${prepared.map.epoch + 1}.`;
+    const what = `a map of epoch ${prepared.map.epoch} with other contents is prepared and may be in force elsewhere`;
+    throw new DataPlaneError('ConfigInvalid', `shard map: ${what}`, { hint });
+  }
+
+  /** Takes the promise of a push back that committed nowhere. */
+  abandon(digest: string, push: string): void {
+    if (this.#prepared?.digest !== digest || this.#preparedBy !== push) return;
+    this.#prepared = null;
+    this.#store();
+  }
+
+  /** Holds a map ready that nodes have promised to take, of which this process has no say. */
+  expect(json: MapJson): void {
+    const next = heldMapOf(json, this.#held.json);
+    if (next.map.epoch > this.map.epoch) this.#prepared = next;
+  }
+
+  /**
+   * Puts a map in force that a majority of the nodes has promised to take.
+   *
+   * Errors: DataPlaneError `ConfigInvalid` for an older one or another of the same epoch;
+   * `WrongEpoch` when this process must start again for it, which comes back with that map.
+   */
+  commit(json: MapJson): void {
+    const next = heldMapOf(json, this.#held.json);
+    // A lease binds who prepares; what is committed elsewhere is past that.
+    const holder = this.map.lease?.holder ?? null;
+    if (!checkMapChange(this.map, next.map, { nowMs: this.#options.clock.nowMs(), holder })) return;
+    this.#isPushed = true;
+    this.#options.store({ committed: next.json, prepared: null });
+    this.#prepared = null;
+    const problem = this.#adopt(next);
+    if (problem !== null) throw new DataPlaneError('WrongEpoch', problem);
+  }
+
+  /** Says that a newer map of a peer could not be had. */
+  missed(problem: string | null): void {
+    this.#noteProblem(problem);
+  }
+
+  #store(): void {
+    const committed = this.#isPushed ? this.#held.json : null;
+    this.#options.store({ committed, prepared: this.#prepared?.json ?? null });
+  }
+
+  #adopt(next: HeldMap): string | null {
+    const problem = this.#options.adopt(next);
+    if (problem === null) this.#held = next;
+    else this.#seenEpoch = Math.max(this.#seenEpoch, next.map.epoch);
+    if (this.#prepared !== null && this.#prepared.map.epoch <= next.map.epoch) this.#prepared = null;
     return problem;
   }
 }

@@ -8,8 +8,8 @@
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import { payloadBytesMax } from './frame.ts';
+import type { MapGate } from './map-gate.ts';
 import type { CallHandler, NodeCall, NodeCaller } from './node-caller.ts';
-import { nodeCalls } from './node-calls.ts';
 
 export type LocalCallerOptions = {
   /** The name of the node in this process. */
@@ -18,8 +18,8 @@ export type LocalCallerOptions = {
   readonly handlers: ReadonlyMap<string, CallHandler>;
   readonly elsewhere: NodeCaller;
   readonly epoch: () => number;
-  /** Returns why calls to slots are refused with `WrongEpoch`, or null. */
-  readonly epochRefusal: () => string | null;
+  /** Null: all calls run. */
+  readonly gate: MapGate | null;
   /** Called after each call to this node, so it must be cheap. */
   readonly observe: (method: string, durationMs: number, code: ErrorCode | null) => void;
   readonly clock: Clock;
@@ -35,6 +35,11 @@ export class LocalCaller implements NodeCaller {
   call(request: NodeCall): Promise<Uint8Array> | Uint8Array {
     if (request.node !== this.#options.node) return this.#options.elsewhere.call(request);
     const startMs = this.#options.clock.monotonicMs();
+    const wait = this.#options.gate?.waitOf(request.method, 0, startMs) ?? null;
+    if (wait !== null) {
+      const copied = { ...request, payload: Buffer.copyBytesFrom(request.payload) };
+      return wait.then(() => this.call(copied));
+    }
     try {
       const answer = this.#run(request, startMs);
       if (!(answer instanceof Uint8Array)) return this.#whenDone(request, startMs, answer);
@@ -46,10 +51,10 @@ export class LocalCaller implements NodeCaller {
   }
 
   #run({ node, method, payload, timeoutMs }: NodeCall, startMs: number): Promise<Uint8Array> | Uint8Array {
-    const { handlers, epochRefusal, epoch } = this.#options;
+    const { handlers, epoch, gate } = this.#options;
     const handler = handlers.get(method);
     if (handler === undefined) throw new DataPlaneError('Unimplemented', `no method "${method}" on node ${node}`);
-    const wrongEpoch = method === nodeCalls.status ? null : epochRefusal();
+    const wrongEpoch = gate?.refusalOf(method) ?? null;
     if (wrongEpoch !== null) throw new DataPlaneError('WrongEpoch', wrongEpoch);
     return handler(payload, { method, epoch: epoch(), deadlineMs: startMs + timeoutMs });
   }

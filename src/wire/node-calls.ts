@@ -19,6 +19,10 @@ export const nodeCalls = {
   quarantineDecide: 'slot.quarantineDecide',
   /** No bytes → the status of the node and of its slots, see node-status.ts. */
   status: 'node.status',
+  /** Maps of the caller → those of the node, and of who asked it, see map-messages.ts. */
+  map: 'node.map',
+  /** A step of a change of the shard map → no bytes, see map-messages.ts. */
+  changeMap: 'node.changeMap',
   /** A position → a page of DIDs of the node whose repos need a resync, see repos-to-resync.ts. */
   reposToResync: 'slot.reposToResync',
   /** Slots of the caller → positions in their effects and ours, see slot-positions.ts. */
@@ -85,3 +89,6 @@ export const nodeCalls = {
   /** ThreadRequest, to the node of the root's DID → protobuf GetThreadResponse. */
   thread: 'slot.thread',
 } as const;
+
+/** What a node answers whatever its map: operators must see it, and it must get a newer map. */
+export const callsOfAnyMap: ReadonlySet<string> = new Set([nodeCalls.status, nodeCalls.map, nodeCalls.changeMap]);

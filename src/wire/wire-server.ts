@@ -8,7 +8,7 @@
  */
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js';
 import type { Clock } from '../base/clock.ts';
-import { type DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import { carriesToken } from '../config/access-token.ts';
 import {
@@ -19,8 +19,8 @@ import {
   payloadBytesMax,
   wireSubprotocol,
 } from './frame.ts';
+import type { MapGate } from './map-gate.ts';
 import type { CallContext, CallHandler } from './node-caller.ts';
-import { nodeCalls } from './node-calls.ts';
 import { ServerConnection, type ServerLimits, type SocketState, serverLimitDefaults } from './server-connection.ts';
 import { unixOfferHeader } from './unix-offer.ts';
 
@@ -28,10 +28,8 @@ export type WireServerOptions = {
   readonly handlers: ReadonlyMap<string, CallHandler>;
   /** The epoch of the node's map, which every answer carries. */
   readonly epoch: () => number;
-  /** Called for a call with a newer epoch, before it runs. */
-  readonly onNewerEpoch?: (epoch: number) => void;
-  /** Returns why calls to slots are refused with `WrongEpoch`, or null. */
-  readonly epochRefusal?: () => string | null;
+  /** Absent: all calls run, whatever their epoch. */
+  readonly gate?: MapGate;
   /** Required in every handshake; null if only loopback can reach the node. */
   readonly clusterToken: string | null;
   readonly clock: Clock;
@@ -216,7 +214,7 @@ export class WireServer {
     const { id, name: method } = frame;
     const deadlineMs = receivedMs + frame.timeoutMs;
     this.#counts.call++;
-    if (frame.epoch > this.#options.epoch()) this.#options.onNewerEpoch?.(frame.epoch);
+    const wait = this.#options.gate?.waitOf(method, frame.epoch, nowMs) ?? null;
     const handler = this.#options.handlers.get(method);
     if (handler === undefined) {
       this.#fail(connection, id, 'Unimplemented', `no method "${method}" on this node`);
@@ -232,6 +230,12 @@ export class WireServer {
       return;
     }
     const context: CallContext = { method, epoch: frame.epoch, deadlineMs };
+    if (wait !== null) {
+      const payload = Buffer.copyBytesFrom(frame.payload);
+      const late = wait.then(() => this.#runAfterWait(connection, handler, payload, context));
+      this.#runAsync(connection, id, context, nowMs, late);
+      return;
+    }
     try {
       const answer = handler(frame.payload, context);
       if (answer instanceof Uint8Array) this.#answer(connection, id, context, nowMs, answer);
@@ -249,9 +253,22 @@ export class WireServer {
     if (this.#callsRunning >= this.#limits.callsRunningMax) {
       return ['ResourceExhausted', 'too many calls run (callsRunningMax)'];
     }
-    const wrongEpoch = this.#options.epochRefusal?.() ?? null;
-    // Operators must see the state of such a node.
-    return wrongEpoch === null || method === nodeCalls.status ? null : ['WrongEpoch', wrongEpoch];
+    const wrongEpoch = this.#options.gate?.refusalOf(method) ?? null;
+    return wrongEpoch === null ? null : ['WrongEpoch', wrongEpoch];
+  }
+
+  /** Runs a call that has waited for the map, as any other. */
+  async #runAfterWait(
+    connection: ServerConnection,
+    handler: CallHandler,
+    payload: Buffer,
+    context: CallContext,
+  ): Promise<Uint8Array> {
+    const refusal = this.#refusalOf(connection, context.method);
+    if (refusal !== null) throw new DataPlaneError(refusal[0], refusal[1]);
+    const answer = handler(payload, context);
+    // A synchronous answer may be in memory of the next one.
+    return answer instanceof Uint8Array ? Buffer.copyBytesFrom(answer) : await answer;
   }
 
   #runAsync(

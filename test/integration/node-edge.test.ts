@@ -20,6 +20,7 @@ import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { payloadBytesMax } from '../../src/wire/frame.ts';
 import { LocalCaller, type LocalCallerOptions } from '../../src/wire/local-caller.ts';
 import type { CallHandler, NodeCaller } from '../../src/wire/node-caller.ts';
+import { MapGate } from '../../src/wire/map-gate.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { edgeSettings } from '../support/edge-settings.ts';
@@ -203,7 +204,7 @@ describe('calls to the node of the process', () => {
       ]),
       elsewhere,
       epoch: () => 1,
-      epochRefusal: () => null,
+      gate: null,
       observe: (method, _durationMs, code) => observed.push(`${method} ${code}`),
       clock,
       ...more,
@@ -227,7 +228,9 @@ describe('calls to the node of the process', () => {
   });
 
   it('are refused while a peer has a newer map, but for the status', async () => {
-    const caller = callerOf(() => Buffer.alloc(0), { epochRefusal: () => 'a peer has a newer map' });
+    const refusal = (): string => 'a peer has a newer map';
+    using gate = new MapGate({ epoch: () => 1, saw: () => null, check: () => null, refusal, clock });
+    const caller = callerOf(() => Buffer.alloc(0), { gate });
     await expect(caller.call(read)).rejects.toMatchObject({ code: 'WrongEpoch' });
     expect(await caller.call({ ...read, method: nodeCalls.status })).toHaveLength(0);
   });

@@ -13,6 +13,7 @@ import type { CrashPoint } from '../../src/base/crash-point.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
+import type { MapJson } from '../../src/shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
@@ -54,12 +55,12 @@ export class CrashCluster implements AsyncDisposable {
   readonly retries: string[] = [];
   slotMapBytes = 2 ** 28;
   serveThreads = 1;
-  readonly mapJson: unknown;
+  readonly mapJson: MapJson;
   readonly #dataDir: string;
   readonly #ports: ReadonlyMap<string, number>;
   readonly #childByName = new Map<string, RunningChild>();
 
-  private constructor(mapJson: unknown, ports: ReadonlyMap<string, number>, dataDir: string) {
+  private constructor(mapJson: MapJson, ports: ReadonlyMap<string, number>, dataDir: string) {
     this.mapJson = mapJson;
     this.#ports = ports;
     this.#dataDir = dataDir;

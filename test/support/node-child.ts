@@ -1,6 +1,8 @@
 /** A node in its own process, for tests to kill; its settings are JSON in argv. */
 import { Registry } from 'prom-client';
+import { mapAtStart } from '../../src/mapchange/map-store.ts';
 import { type NodeOptions, startNode } from '../../src/node/node-process.ts';
+import type { MapJson } from '../../src/shardmap/map-follower.ts';
 
 export type NodeChildSettings = Pick<
   NodeOptions,
@@ -10,8 +12,11 @@ export type NodeChildSettings = Pick<
 };
 
 const settings = JSON.parse(process.argv[2]!) as NodeChildSettings;
+const start = mapAtStart(settings.mapJson as MapJson, settings.dataDir);
 const node = await startNode({
   ...settings,
+  mapJson: start.json,
+  storedMaps: start.stored,
   host: '127.0.0.1',
   lingerMs: 2,
   applyThreads: 1,

@@ -81,11 +81,14 @@ type Cluster = { readonly appender: RemoteLog; readonly slots: number };
 
 async function withCluster(context: CommandContext, use: (cluster: Cluster) => Promise<void>): Promise<void> {
   const { settings, clock, log } = context;
-  const { map } = readMapFile(mapPathOf(context));
+  const { raw, map } = readMapFile(mapPathOf(context));
   // `up` makes a token where none is configured.
   const made = join(settings.dataDir, 'cluster-token');
   const clusterTokenFile = settings.clusterTokenFile ?? map.clusterTokenFile ?? (existsSync(made) ? made : null);
-  const { maps, caller } = clusterClient(context, map, readTokenFile(clusterTokenFile, 'cluster token file'));
+  const start = { json: raw, stored: { committed: null, prepared: null }, note: null };
+  const clusterToken = readTokenFile(clusterTokenFile, 'cluster token file');
+  const cluster = clusterClient(context, { role: 'import', start, folder: null }, clusterToken);
+  const { maps, caller } = cluster;
   const appender = new RemoteLog({
     caller,
     map: () => maps.map,
@@ -98,7 +101,7 @@ async function withCluster(context: CommandContext, use: (cluster: Cluster) => P
     await use({ appender, slots: map.slots });
   } finally {
     await appender[Symbol.asyncDispose]();
-    await caller[Symbol.asyncDispose]();
+    await cluster[Symbol.asyncDispose]();
   }
 }
 

@@ -8,9 +8,10 @@ import { requireOwnFolder, requireSameCluster } from '../../ingest/lost-folder.t
 import { pollResyncs } from '../../ingest/resync-poll.ts';
 import { SlotsSeen } from '../../ingest/slots-seen.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
+import { mapAtStart } from '../../mapchange/map-store.ts';
 import { LabelledCounter } from '../../metrics/metric.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
-import type { ShardMap } from '../../shardmap/shard-map.ts';
+import { parseShardMap, type ShardMap } from '../../shardmap/shard-map.ts';
 import type { NodeClient } from '../../wire/node-client.ts';
 import { readAccessTokens, readBsyncAccess } from '../access-files.ts';
 import type { Command, CommandContext } from '../command.ts';
@@ -57,14 +58,16 @@ function appenderOf(
 export const runIngest: Command = (context) => {
   const { settings, clock, log } = context;
   return serve(context, 'ingest', async (folder) => {
-    const { map } = readMapFile(settings.map);
+    const start = mapAtStart(readMapFile(settings.map).raw, folder);
+    const map = parseShardMap(start.json);
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
     const bsync = readBsyncAccess(settings);
     const registry = new Registry();
     registerProcessMetrics(registry);
-    const { maps, caller } = clusterClient(context, map, clusterToken, {
+    const cluster = clusterClient(context, { role: 'ingest', start, folder }, clusterToken, {
       onLost: (node) => slotsSeen.noteLost(node),
     });
+    const { maps, caller } = cluster;
     const slotsSeen = new SlotsSeen({ folder, map: () => maps.map, caller, clock });
     const appender = appenderOf(context, registry, caller, () => maps.map, slotsSeen);
     const sources = sourcesOf(settings);
@@ -76,7 +79,7 @@ export const runIngest: Command = (context) => {
       requireSameCluster(folder, map.cluster);
     } catch (thrown) {
       await appender[Symbol.asyncDispose]();
-      await caller[Symbol.asyncDispose]();
+      await cluster[Symbol.asyncDispose]();
       throw thrown;
     }
     const ingest = await startIngest({
@@ -121,7 +124,7 @@ export const runIngest: Command = (context) => {
         await ingest.close();
         await slotsSeen.compareAll();
         await appender[Symbol.asyncDispose]();
-        await caller[Symbol.asyncDispose]();
+        await cluster[Symbol.asyncDispose]();
       },
     };
   });

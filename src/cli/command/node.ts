@@ -1,8 +1,11 @@
 /** `skyshard node`: one node of the map, with a router in its process if asked for. */
+import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { mapAtStart } from '../../mapchange/map-store.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
 import { startNode } from '../../node/node-process.ts';
+import { parseShardMap } from '../../shardmap/shard-map.ts';
 import { readAccessTokens } from '../access-files.ts';
 import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
@@ -23,7 +26,9 @@ function slotsOf(names: readonly string[]): number[] {
 export const runNode: Command = (context) => {
   const { settings, clock, log, operands } = context;
   const name = operands[0]!;
-  const { raw, map } = readMapFile(settings.map);
+  const start = mapAtStart(readMapFile(settings.map).raw, join(settings.dataDir, `node-${name}`));
+  const map = parseShardMap(start.json);
+  if (start.note !== null) log('warn', start.note);
   const address = map.nodes.get(name);
   if (address === undefined) {
     const known = [...map.nodes.keys()].join(', ');
@@ -37,7 +42,8 @@ export const runNode: Command = (context) => {
     const edge = { host, routerPort, http2Port, plcUrl, handleResolver, allowPrivateHosts };
     const node = await startNode({
       name,
-      mapJson: raw,
+      mapJson: start.json,
+      storedMaps: start.stored,
       readMap: () => readMapFile(settings.map).raw,
       dataDir,
       host: address.host,

@@ -1,8 +1,10 @@
 /** `skyshard router`: one router process. */
 import { Registry } from 'prom-client';
+import { mapAtStart } from '../../mapchange/map-store.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
 import { startLookingUpRouter } from '../../router/looking-up-router.ts';
 import type { RunningRouter } from '../../router/router-server.ts';
+import { parseShardMap } from '../../shardmap/shard-map.ts';
 import { readAccessTokens } from '../access-files.ts';
 import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
@@ -12,15 +14,17 @@ import { failureSwitch, serve } from '../process/server-process.ts';
 
 export const runRouter: Command = (context) => {
   const { settings, clock } = context;
-  return serve(context, 'router', async () => {
-    const { map } = readMapFile(settings.map);
+  return serve(context, 'router', async (folder) => {
+    const start = mapAtStart(readMapFile(settings.map).raw, folder);
+    const map = parseShardMap(start.json);
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
     let running: RunningRouter | null = null;
     const registry = new Registry();
     registerProcessMetrics(registry);
-    const { maps, caller } = clusterClient(context, map, clusterToken, {
+    const cluster = clusterClient(context, { role: 'router', start, folder }, clusterToken, {
       onNewMap: (newest) => running?.router.useMap(newest),
     });
+    const { caller, process } = cluster;
     const { failed, fail } = failureSwitch();
     const router = await startLookingUpRouter(
       {
@@ -33,7 +37,8 @@ export const runRouter: Command = (context) => {
         port: settings.routerPort,
         http2Port: settings.http2Port,
         adminToken,
-        reloadMap: async () => maps.reload(),
+        reloadMap: () => process.reload(),
+        mapAdmin: process,
         ...askingIngest(settings.ingestUrl, adminToken),
         onFault: fail,
         clock,
@@ -41,12 +46,14 @@ export const runRouter: Command = (context) => {
       settings,
     );
     running = router;
+    // It may have changed meanwhile.
+    router.router.useMap(cluster.maps.map);
     return {
       listening: { host: settings.host, ports: { port: router.port, http2Port: router.http2Port ?? 0 } },
       failed,
       close: async () => {
         await router.close();
-        await caller[Symbol.asyncDispose]();
+        await cluster[Symbol.asyncDispose]();
       },
     };
   });

@@ -132,7 +132,7 @@ function epochText(status: Fields, nodes: readonly Fields[]): string {
   const newest = Math.max(...all.map(({ epoch }) => epoch));
   const older = all.filter(({ epoch }) => epoch < newest);
   return older
-    .map(({ name, epoch }) => `${name} has the shard map of epoch ${epoch}, not ${newest}: give it the same file\n`)
+    .map(({ name, epoch }) => `${name} has the shard map of epoch ${epoch}, not ${newest}, which it asks for\n`)
     .join('');
 }
 

@@ -14,11 +14,12 @@ import { seededRandom } from '../../base/seeded-random.ts';
 import { keepTokenFile } from '../../config/secret-file.ts';
 import { type SettingName, settingTable } from '../../config/setting-table.ts';
 import { childEnvironment, flagsFor, type Settings } from '../../config/settings.ts';
+import { newestPushedMap } from '../../mapchange/map-store.ts';
 import { requireNoneElsewhere } from '../../node/slot-folders.ts';
 import { type ShardMap, slotsOfNode } from '../../shardmap/shard-map.ts';
 import type { CommandContext } from '../command.ts';
 import { version } from '../command-line.ts';
-import { readMapOrDefault, withRealPorts } from '../map-file.ts';
+import { type MapFile, readMapOrDefault, withRealPorts } from '../map-file.ts';
 import { type ChildSpec, type Listening, SupervisedChild, type SupervisorContext } from './child-process.ts';
 import { type RunFile, type RunningProcess, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
 import { serveThreadCount } from './serve-thread-count.ts';
@@ -145,7 +146,7 @@ export class Cluster implements AsyncDisposable {
 
   async #startAll(): Promise<RunFile> {
     const { settings, resolved, log } = this.#context;
-    const file = readMapOrDefault(settings.map, resolved.sourceByName.map !== 'default');
+    const file = this.#pushedOr(readMapOrDefault(settings.map, resolved.sourceByName.map !== 'default'));
     const free = listeners.filter((name) => settings[name] === 0);
     // Chosen here, not by the children: a port that the kernel chose cannot be bound again for a
     // minute after its process was killed.
@@ -187,6 +188,17 @@ export class Cluster implements AsyncDisposable {
     }
     this.#isComplete = true;
     return this.#writeRun();
+  }
+
+  /** Returns the map that was pushed last, if there was one, else the file. */
+  #pushedOr(file: MapFile): MapFile {
+    const pushed = newestPushedMap(this.#context.settings.dataDir, file.raw);
+    if (pushed === null) return file;
+    if (pushed.map.epoch < file.map.epoch) {
+      const { epoch } = pushed.map;
+      this.#context.log('warn', `the map of epoch ${epoch} is in force; push the file's to change it`, { epoch });
+    }
+    return { raw: pushed.json, map: pushed.map };
   }
 
   /** Before the map in the data folder is replaced: with it, what is there can go on. */
