@@ -12,6 +12,26 @@ const webSchemes = ['http:', 'https:'];
 export const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 
 export const commandSettings = {
+  etcd: {
+    kind: 'url',
+    default: null,
+    schemes: webSchemes,
+    commands: ['up', 'node', 'router'],
+    help: 'etcd in which the router, or the edge of a node, registers its URL for AppViews; absent = none',
+  },
+  etcdKeyPrefix: {
+    kind: 'text',
+    default: '/skyshard/edges/',
+    commands: ['up', 'node', 'router'],
+    help: 'where it does so: BSKY_DATAPLANE_URLS_ETCD_KEY_PREFIX of the AppView',
+  },
+  edgeUrl: {
+    kind: 'url',
+    default: null,
+    schemes: webSchemes,
+    commands: ['up', 'node', 'router'],
+    help: 'the URL that is registered; absent = HTTP/2 at --host and --http2-port',
+  },
   routerUrl: {
     kind: 'url',
     default: null,

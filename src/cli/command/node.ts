@@ -10,6 +10,7 @@ import { readAccessTokens } from '../access-files.ts';
 import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { askingIngest } from '../process/asking-ingest.ts';
+import { registerEdge, requireEdgeUrl } from '../process/etcd-edge.ts';
 import { serveThreadCount } from '../process/serve-thread-count.ts';
 import { serve } from '../process/server-process.ts';
 
@@ -34,6 +35,7 @@ export const runNode: Command = (context) => {
     const known = [...map.nodes.keys()].join(', ');
     throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}" (nodes: ${known})`);
   }
+  if (settings.edge) requireEdgeUrl(context);
   return serve(context, `node-${name}`, async (dataDir) => {
     const registry = new Registry();
     registerProcessMetrics(registry);
@@ -64,11 +66,15 @@ export const runNode: Command = (context) => {
       note: (message, fields) => log('warn', message, fields),
       clock,
     });
+    const registration = settings.edge ? registerEdge(context, node.http2Port ?? 0, map.tls !== null) : null;
     const edgePorts = settings.edge ? { routerPort: node.routerPort ?? 0, http2Port: node.http2Port ?? 0 } : {};
     return {
       listening: { host: address.host, ports: { port: node.port, ...edgePorts } },
       failed: node.failed,
-      close: () => node.close(),
+      close: async () => {
+        await registration?.[Symbol.asyncDispose]();
+        await node.close();
+      },
     };
   });
 };

@@ -10,10 +10,12 @@ import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { askingIngest } from '../process/asking-ingest.ts';
 import { clusterClient } from '../process/cluster-client.ts';
+import { registerEdge, requireEdgeUrl } from '../process/etcd-edge.ts';
 import { failureSwitch, serve } from '../process/server-process.ts';
 
 export const runRouter: Command = (context) => {
   const { settings, clock } = context;
+  requireEdgeUrl(context);
   return serve(context, 'router', async (folder) => {
     const start = mapAtStart(readMapFile(settings.map).raw, folder);
     const map = parseShardMap(start.json);
@@ -48,10 +50,12 @@ export const runRouter: Command = (context) => {
     running = router;
     // It may have changed meanwhile.
     router.router.useMap(cluster.maps.map);
+    const registration = registerEdge(context, router.http2Port ?? 0, map.tls !== null);
     return {
       listening: { host: settings.host, ports: { port: router.port, http2Port: router.http2Port ?? 0 } },
       failed,
       close: async () => {
+        await registration?.[Symbol.asyncDispose]();
         await router.close();
         await cluster[Symbol.asyncDispose]();
       },
