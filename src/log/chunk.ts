@@ -7,6 +7,8 @@
  * that entry, so it does not depend on batches.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import type { Entry } from '../entry/entry.ts';
+import { encodeEntry } from '../entry/entry-codec.ts';
 
 /** A mark, and the session of its source in which it was received. */
 export type KnownMark = { readonly session: number; readonly mark: number };
@@ -87,6 +89,13 @@ export function writeEntriesChunk(
   lengthDelimitedItems: Uint8Array,
 ): void {
   writer.u8(chunkVersion).u16(slot).u8(0).varint(itemCount).bytes(lengthDelimitedItems);
+}
+
+/** Encodes a chunk of entries that come from no other slot. */
+export function encodeEntryChunk(slot: number, entries: readonly Entry[]): Buffer {
+  const writer = new ByteWriter(64 * entries.length);
+  writeChunk(writer, { slot, origin: null, items: entries.map(encodeEntry), marks: [] });
+  return writer.finish();
 }
 
 function chunkReader(bytes: Uint8Array): ByteReader {

@@ -6,16 +6,20 @@
  * they are entered, in the transaction that applies, so that append and apply commit together.
  */
 import { ByteReader, sharedWriter } from '../base/bytes.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { timeBytes } from '../base/time-bytes.ts';
 import type { Row, Table } from '../storage/environment.ts';
 import { type ChunkOutcome, readChunk, readChunkHead } from './chunk.ts';
+import { readPosition } from './log-position.ts';
 import type { AppendedChunk, LoggedChunk, ReadChunk, SlotLog } from './slot-log.ts';
 
 /** Applied entries that a log retains for moves and for debugging. */
 export const logRetainedBytesMax = 64 * 2 ** 10;
 /** A mark is a seq and 20 bits, and fits in 53 bits. */
 const seqMax = 2 ** 33;
+
+const serverHint = 'Start the node with the log server that it had before.';
 
 const keyWriter = sharedWriter(8);
 
@@ -41,20 +45,30 @@ function chunkOfRow({ key, value }: Row): LoggedChunk {
 
 export class EmbeddedLog implements SlotLog {
   readonly isEmbedded = true;
+  readonly problem = null;
   readonly #table: Table;
   /** Appended and not yet read, oldest first. */
   #waiting: AppendedChunk[] = [];
   readableBytes = 0;
   readableEntries = 0;
-  #onReadable: (withinMs: number) => void = () => {};
+  #onReadable: (withinMs: number | undefined) => void = () => {};
   /** The rows of the table, oldest first, for trimming. */
   #rows: { seq: number; bytes: number }[] = [];
   #retainedBytes = 0;
   #head = 0;
 
-  /** `cursor` is the slot's: the entries up to there may all have been trimmed. */
+  /**
+   * `cursor` is the slot's: the entries up to there may all have been trimmed.
+   *
+   * Errors: DataPlaneError `ConfigInvalid` for a slot whose log is on a server.
+   */
   constructor(table: Table, cursor: number) {
     this.#table = table;
+    if (readPosition(table) !== undefined) {
+      throw new DataPlaneError('ConfigInvalid', 'the log of a slot is on a server, not in its folder', {
+        hint: serverHint,
+      });
+    }
     this.reload(cursor);
   }
 
@@ -81,7 +95,7 @@ export class EmbeddedLog implements SlotLog {
     this.#onReadable(chunk.withinMs);
   }
 
-  wait(onReadable: (withinMs: number) => void): void {
+  wait(onReadable: (withinMs: number | undefined) => void): void {
     this.#onReadable = onReadable;
   }
 
@@ -95,7 +109,7 @@ export class EmbeddedLog implements SlotLog {
     }
     this.readableBytes -= bytes;
     const chunks = this.#waiting.splice(0, count);
-    return chunks.map(({ bytes, onOutcome }) => ({ bytes, appendMs: nowMs, onOutcome }));
+    return chunks.map(({ bytes, onOutcome }) => ({ bytes, appendMs: nowMs, onOutcome, position: 0 }));
   }
 
   /** Their senders send them again: they are not in the log. */
@@ -114,6 +128,15 @@ export class EmbeddedLog implements SlotLog {
     this.#retainedBytes += value.length;
     this.#head += entryCount;
     return firstSeq;
+  }
+
+  /** It was never in the log. */
+  pass(): void {}
+
+  committed(): void {}
+
+  refresh(): Promise<void> {
+    return Promise.resolve();
   }
 
   entered(cursor: number): LoggedChunk[] {

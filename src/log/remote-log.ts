@@ -22,10 +22,13 @@ import { nodeCalls } from '../wire/node-calls.ts';
 import { decodeOfPeer } from '../wire/peer-bytes.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, readChunk, writeChunk, writeEntriesChunk } from './chunk.ts';
 import { EntriesRefused, type RefusalReason } from './entries-refused.ts';
+import { entryBytesMax } from './entry-limit.ts';
 import type { LogAppender } from './log-appender.ts';
 
 export type RemoteLogOptions = {
   readonly caller: NodeCaller;
+  /** Sends the chunks of a call, by default to the node. A missing outcome is a failure. */
+  readonly send?: (node: string, chunks: readonly Buffer[]) => Promise<(ChunkOutcome | undefined)[]>;
   /** Called for every entry, so that a new map applies from the next one. */
   readonly map: () => ShardMap;
   readonly clock?: Clock;
@@ -81,8 +84,6 @@ const callBytesMax = 4 * 2 ** 20;
 const chunkBytesMax = 2 * 2 ** 20;
 /** A chunk of this size takes no more entries, unless its slot has reported a batch size. */
 const chunkBytesDefault = 64 * 2 ** 10;
-/** Twice the largest entry that the limits of input allow. Units: bytes. */
-export const entryBytesMax = 4 * 2 ** 20;
 invariant(callBytesMax + chunkBytesMax + entryBytesMax < payloadBytesMax, 'every chunk fits a call');
 /** A node that takes nothing else is at fault itself, and its entries wait. */
 const refusedInRowMax = 8;
@@ -301,11 +302,9 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     const { node, failures } = queue;
     try {
       await this.#options.beforeCall?.(node);
-      const payload = encodeAppend(chunks);
-      const call = { node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs };
-      const answer = await this.#options.caller.call(call);
-      const outcomes = decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer, chunks.length), 'Internal');
-      const refused = outcomes.find((outcome) => outcome.status === 'refused');
+      const { caller, send = (to, parts) => sendToNode(caller, to, parts) } = this.#options;
+      const outcomes = await send(node, chunks);
+      const refused = outcomes.find((outcome) => outcome?.status === 'refused');
       if (refused !== undefined)
         this.#options.onRetry?.(node, errorFromPeer(`node ${node}`, refused.code, refused.message), failures + 1);
       return outcomes;
@@ -324,6 +323,12 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     for (const resume of this.#capacityWaiters.splice(0)) resume();
     for (const queue of this.#queueByName.values()) rejectWaiting(queue);
   }
+}
+
+async function sendToNode(caller: NodeCaller, node: string, chunks: readonly Buffer[]): Promise<ChunkOutcome[]> {
+  const payload = encodeAppend(chunks);
+  const answer = await caller.call({ node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs });
+  return decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer, chunks.length), 'Internal');
 }
 
 /** Returns a chunk for each entry of a sealed chunk, which ends when all of them have ended. */

@@ -15,6 +15,8 @@ export type ReadChunk = {
   readonly bytes: Uint8Array;
   readonly appendMs: number;
   readonly onOutcome: (outcome: ChunkOutcome) => void;
+  /** The seq of its message on a server; 0 in a folder. */
+  readonly position: number;
 };
 
 /** The entries have the seqs `firstSeq` to `firstSeq + items.length - 1`. */
@@ -35,11 +37,13 @@ export interface SlotLog {
   /** What can be read now. */
   readonly readableBytes: number;
   readonly readableEntries: number;
+  /** What keeps the slot from its log, or what was lost of it; null where nothing does. */
+  readonly problem: string | null;
 
   /** Appends a chunk. */
   append(chunk: AppendedChunk): void;
-  /** Sets what is called when more can be read, and within what time to read it. */
-  wait(onReadable: (withinMs: number) => void): void;
+  /** Sets what is called when more can be read, and within what time, if its writer said so. */
+  wait(onReadable: (withinMs: number | undefined) => void): void;
   /** Removes and returns the chunks that come next: one, and others up to `bytesMax`. */
   read(bytesMax: number, nowMs: number): ReadChunk[];
   /** Takes back chunks that were read, and that a transaction could not take for a while. */
@@ -47,13 +51,19 @@ export interface SlotLog {
 
   /** Gives seqs to a chunk's entries, in the current transaction. Returns the first. */
   enter(chunk: ReadChunk, entryCount: number, appendMs: number): number;
+  /** Says, in the current transaction, that a chunk that was read is not entered. */
+  pass(chunk: ReadChunk): void;
   /** Returns the chunks that are entered and have entries above `cursor`, exclusive. */
   entered(cursor: number): LoggedChunk[];
   /** Lets go, in the current transaction, of what is applied up to `cursor`, inclusive. */
   trim(cursor: number): void;
+  /** Called once a transaction is on disk. */
+  committed(): void;
   /** Goes back to what is on disk, after an aborted transaction. */
   reload(cursor: number): void;
 
+  /** Brings `readableEntries` up to date with what is elsewhere. */
+  refresh(): Promise<void>;
   /** Refuses what was appended and is not read. Nothing is called afterwards. */
   close(outcome: ChunkOutcome): void;
 }

@@ -1,6 +1,7 @@
 /** Messages between a node's main thread and its apply threads: clones, but buffers are moved. */
 import type { CrashPoint } from '../base/crash-point.ts';
 import type { SlotCondition } from '../entry/entry.ts';
+import type { LogServer } from '../log/log-session.ts';
 import type { QuarantinedEntry } from '../slot/table/quarantine-row.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
@@ -23,6 +24,8 @@ export type ApplyThreadOptions = {
   readonly lingerMs: number;
   /** How long a slot must have been quiet before it is compacted by itself; 0: never. */
   readonly compactQuietMs: number;
+  /** Where the logs of the slots are; null: in their folders. */
+  readonly logServer: LogServer | null;
   readonly clusterToken: string | null;
   /** PEM of the map's certificate, or null. */
   readonly trustedCertificates: Uint8Array | null;

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
+import type { ChunkOutcome } from '../log/chunk.ts';
 import type { AppendedChunk } from '../log/slot-log.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
@@ -17,6 +18,8 @@ type SlotQueue = {
   readonly slot: Slot;
   dueMs: number;
   isFull: boolean;
+  /** An entry of the slot's own is on its way through a log on a server. */
+  isOwnPending: boolean;
   /** The duration of recent transactions. */
   runMs: number;
 };
@@ -56,8 +59,8 @@ export class ApplyQueue {
   constructor(slots: readonly Slot[], options: ApplyQueueOptions) {
     this.#options = options;
     for (const slot of slots) {
-      const dueMs = slot.hasUnapplied ? 0 : Number.POSITIVE_INFINITY;
-      const queue = { slot, dueMs, isFull: false, runMs: 0 };
+      const dueMs = slot.canRun ? 0 : Number.POSITIVE_INFINITY;
+      const queue = { slot, dueMs, isFull: false, isOwnPending: false, runMs: 0 };
       this.#queueBySlot.set(slot.index, queue);
       slot.log.wait((withinMs) => this.#onReadable(queue, withinMs));
     }
@@ -78,7 +81,7 @@ export class ApplyQueue {
     queue.slot.log.append({ bytes, entryCount, onOutcome, withinMs });
   }
 
-  #onReadable(queue: SlotQueue, withinMs: number): void {
+  #onReadable(queue: SlotQueue, withinMs = this.#options.lingerMs): void {
     const { log, batchBytes } = queue.slot;
     const dueMs = log.readableBytes >= batchBytes ? 0 : this.#options.clock.monotonicMs() + withinMs;
     if (dueMs >= queue.dueMs || queue.isFull) return;
@@ -142,20 +145,38 @@ export class ApplyQueue {
       const result = slot.apply(taken, nowMs);
       queue.isFull = false;
       queue.runMs = Math.max(clock.monotonicMs() - startMs, queue.runMs * runMsDecay);
-      const hasMore = slot.log.readableBytes > 0 || slot.hasUnapplied;
+      const hasMore = slot.log.readableBytes > 0 || slot.canRun;
       queue.dueMs = hasMore ? 0 : Number.POSITIVE_INFINITY;
       // Caches are invalidated before anyone hears of the commit.
       this.#options.onCommit(slot);
       this.#options.onBatches(slot, result.batches, result.restarted);
       for (const [index, chunk] of taken.entries()) chunk.onOutcome(result.outcomes[index]!);
+      if (!hasMore) this.appendOwn(queue.slot.index);
     } catch (thrown) {
       if (!(thrown instanceof DataPlaneError) || !pausingCodes.has(thrown.code)) throw thrown;
       queue.isFull = thrown.code === 'StorageFull';
       // A slot that has stopped runs again when an operator's entry comes.
-      const idleMs = slot.log.readableBytes > 0 ? 0 : Number.POSITIVE_INFINITY;
+      const isRead = slot.log.isEmbedded && slot.log.readableBytes > 0;
+      const idleMs = isRead ? 0 : Number.POSITIVE_INFINITY;
       queue.dueMs = queue.isFull ? clock.monotonicMs() + fullRetryMs : idleMs;
       slot.log.takeBack(taken, { status: 'refused', code: thrown.code, message: thrown.message });
     }
+  }
+
+  /** Appends to a log on a server what lets a slot that is idle go on by itself. */
+  appendOwn(slotIndex: number): void {
+    const queue = this.#queueBySlot.get(slotIndex)!;
+    const { log } = queue.slot;
+    if (log.isEmbedded || queue.isOwnPending || this.#isClosed) return;
+    const bytes = queue.slot.own.nextChunk();
+    if (bytes === null) return;
+    queue.isOwnPending = true;
+    const onOutcome = ({ status }: ChunkOutcome): void => {
+      queue.isOwnPending = false;
+      if (status !== 'refused') return this.appendOwn(slotIndex);
+      if (!this.#isClosed) void this.#options.clock.sleep(fullRetryMs).then(() => this.appendOwn(slotIndex));
+    };
+    log.append({ bytes, entryCount: 1, withinMs: 0, onOutcome });
   }
 
   status(): SlotStatus[] {
@@ -168,7 +189,7 @@ export class ApplyQueue {
       outbox: slot.outbox.owedCount,
       deliveredMark: slot.outbox.deliveredMark,
       lastMark: slot.lastMark,
-      isContinuing: slot.hasUnapplied,
+      isContinuing: slot.hasUnapplied || slot.log.problem !== null,
       sentEffects: slot.sentCount,
       receivedEffects: slot.receivedCount,
       lagMs: slot.lastEventMs === 0 ? null : Math.max(0, nowMs - slot.lastEventMs),
@@ -179,6 +200,7 @@ export class ApplyQueue {
       state: isFull ? 'full' : slot.quarantine.stoppedMs > 0 ? 'stopped' : 'applying',
       generation: slot.generation,
       condition: slot.condition,
+      log: slot.log.problem,
     }));
   }
 

@@ -11,15 +11,19 @@ import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { seededRandom } from '../base/seeded-random.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunkHead } from '../log/chunk.ts';
+import { EmbeddedLog } from '../log/embedded-log.ts';
+import type { SlotLog } from '../log/slot-log.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 import { generationAfter } from '../slot/effect-position.ts';
 import { Slot } from '../slot/slot.ts';
+import type { Table } from '../storage/environment.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { ApplyQueue } from './apply-queue.ts';
 import { changePoster } from './change-feed.ts';
 import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
+import { FollowedLogs } from './followed-logs.ts';
 import { SlotCompactor } from './slot-compactor.ts';
 
 type AppendMessage = ToApplyThread & { type: 'append' };
@@ -82,7 +86,12 @@ function open(slot: Slot, clock: Clock): void {
 }
 
 /** Opens the slots of this thread in a new session. */
-function openSlots(options: ApplyThreadOptions, { slots, cluster }: ShardMap, clock: Clock): Slot[] {
+function openSlots(
+  options: ApplyThreadOptions,
+  { slots, cluster }: ShardMap,
+  clock: Clock,
+  logs: FollowedLogs | null,
+): Slot[] {
   const { dataDir, slotMapBytes: mapBytes, conditionBySlot } = options;
   const random = seededRandom(clock.nowMs());
   return options.slots.map((index) => {
@@ -92,15 +101,17 @@ function openSlots(options: ApplyThreadOptions, { slots, cluster }: ShardMap, cl
       condition: conditionBySlot[index] ?? 'new',
       cluster,
     };
-    const slot = Slot.open({ index, slots, path: slotPath(dataDir, index), mapBytes, opening });
+    const log = (table: Table, cursor: number): SlotLog =>
+      logs === null ? new EmbeddedLog(table, cursor) : logs.logOf(index, table, cursor);
+    const slot = Slot.open({ index, slots, path: slotPath(dataDir, index), mapBytes, opening, log });
     slot.onQuarantine = ({ seq, kind, did, reason }) =>
       post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
-    open(slot, clock);
+    if (logs === null) open(slot, clock);
     return slot;
   });
 }
 
-function main(options: ApplyThreadOptions): void {
+function main(options: ApplyThreadOptions, clock: Clock): void {
   Buffer.poolSize = bufferPoolBytes;
   if (options.crashPoint !== null) armCrashPoint(options.crashPoint.point, options.crashPoint.nth);
   let map = parseShardMap(options.mapJson);
@@ -115,14 +126,15 @@ function main(options: ApplyThreadOptions): void {
     },
     onProblem: (node, problem) => postNote(`node ${node} is lost: ${problem}`, {}),
   });
-  const clock = systemClock;
   const postToOthers = changePoster(options.feeds);
-  const slots = openSlots(options, map, clock);
+  const logs = followedLogs(options, () => map, clock);
+  const slots = openSlots(options, map, clock, logs);
   const resumed = new Set<Slot>();
   const queue: ApplyQueue = new ApplyQueue(slots, {
     clock,
     lingerMs: options.lingerMs,
     onBatches: (slot, batches, restarted) => {
+      if (!slot.own.isOpened) return;
       resume(slot);
       sender.send(slot, batches, restarted);
     },
@@ -140,7 +152,7 @@ function main(options: ApplyThreadOptions): void {
 
   /** What an earlier process left is sent once the log says that this one has opened the slot. */
   function resume(slot: Slot): void {
-    if (!slot.isOpened || resumed.has(slot)) return;
+    if (!slot.own.isOpened || resumed.has(slot)) return;
     resumed.add(slot);
     sender.resume(slot);
   }
@@ -156,6 +168,7 @@ function main(options: ApplyThreadOptions): void {
   async function close(): Promise<void> {
     stop.abort();
     await compactor.close();
+    await logs?.[Symbol.asyncDispose]();
     await queue.close();
     await client[Symbol.asyncDispose]();
     parentPort!.close();
@@ -166,11 +179,9 @@ function main(options: ApplyThreadOptions): void {
       case 'append':
         return void append(queue, message, clock, stop.signal);
       case 'status':
-        return post({ type: 'status', id: message.id, slots: queue.status() });
-      case 'digest': {
-        const slot = ownSlot(queue, message.slot);
-        return post({ type: 'digest', id: message.id, seq: slot.cursor, digest: slot.digest() });
-      }
+        return void postStatus(message.id, slots, queue);
+      case 'digest':
+        return postDigest(message.id, ownSlot(queue, message.slot));
       case 'compact': {
         const slot = ownSlot(queue, message.slot);
         if (message.action === 'begin') compactor.begin(slot);
@@ -185,7 +196,29 @@ function main(options: ApplyThreadOptions): void {
         return void close();
     }
   });
+  void postReady(slots, queue, logs);
+}
+
+async function postReady(slots: readonly Slot[], queue: ApplyQueue, logs: FollowedLogs | null): Promise<void> {
+  logs?.start(slots, queue);
+  await logs?.haveBegun(slots);
   post({ type: 'ready' });
+}
+
+function followedLogs(options: ApplyThreadOptions, map: () => ShardMap, clock: Clock): FollowedLogs | null {
+  const { logServer: server, conditionBySlot } = options;
+  if (server === null) return null;
+  const mayBeginLate = (slot: number): boolean => conditionBySlot[slot] === 'incomplete';
+  return new FollowedLogs({ server, map, clock, random: seededRandom(clock.nowMs()), mayBeginLate, note: postNote });
+}
+
+function postDigest(id: number, slot: Slot): void {
+  post({ type: 'digest', id, seq: slot.cursor, digest: slot.digest() });
+}
+
+async function postStatus(id: number, slots: readonly Slot[], queue: ApplyQueue): Promise<void> {
+  await Promise.all(slots.map(({ log }) => log.refresh()));
+  post({ type: 'status', id, slots: queue.status() });
 }
 
 function postNote(message: string, fields: Record<string, unknown>): void {
@@ -207,4 +240,4 @@ function postChanges(slot: Slot, postToOthers: ReturnType<typeof changePoster>):
   postToOthers(slot.index, changes);
 }
 
-main(workerData as ApplyThreadOptions);
+main(workerData as ApplyThreadOptions, systemClock);

@@ -10,6 +10,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { mapHandlers } from '../mapchange/map-handlers.ts';
+import type { LogServer } from '../log/log-session.ts';
 import { LabelledCounter } from '../metrics/metric.ts';
 import { type LookUps, startLookUps } from '../router/looking-up-router.ts';
 import type { AskingIngest } from '../router/router-server.ts';
@@ -51,6 +52,8 @@ export type NodeOptions = {
   readonly allowedHosts?: readonly string[];
   /** 0 takes any free port. */
   readonly port: number;
+  /** Where the logs of the slots are; absent: in their folders. */
+  readonly logServer?: LogServer | null;
   /** Slots that may begin again where their folders are lost. */
   readonly beginAgain?: readonly number[];
   readonly slotMapBytes: number;
@@ -116,6 +119,7 @@ async function startApplyThreads(
         slotMapBytes: options.slotMapBytes,
         lingerMs: options.lingerMs,
         compactQuietMs: (options.compactQuietS ?? 0) * 1000,
+        logServer: options.logServer ?? null,
         clusterToken: options.clusterToken,
         trustedCertificates,
         crashPoint: options.crashPoint ?? null,

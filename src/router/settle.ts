@@ -15,7 +15,7 @@ import type { SlotStatus } from '../wire/node-status.ts';
 
 export type SlotCounts = Omit<
   SlotStatus,
-  'lagMs' | 'bytes' | 'owners' | 'suspendedDids' | 'state' | 'generation' | 'condition'
+  'lagMs' | 'bytes' | 'owners' | 'suspendedDids' | 'state' | 'generation' | 'condition' | 'log'
 >;
 
 /** `error` says why a node did not answer. */

@@ -6,12 +6,11 @@
  * folder of another slot, and a second writer. Runs in one thread only. `run` returns once its
  * commit is on disk: nothing leaves a slot earlier.
  */
-import { ByteWriter, clearSharedWriters, MalformedBytes, tryDecode } from '../base/bytes.ts';
+import { clearSharedWriters, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
-import type { ContinueEntry, LifecycleEntry, OpenedEntry, SlotCondition } from '../entry/entry.ts';
-import { encodeEntry } from '../entry/entry-codec.ts';
+import type { SlotCondition } from '../entry/entry.ts';
 import {
   type ChunkOutcome,
   type Durable,
@@ -19,17 +18,18 @@ import {
   effectsPerEntryMax,
   markOf,
   readChunk,
-  writeChunk,
 } from '../log/chunk.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
 import type { ReadChunk, SlotLog } from '../log/slot-log.ts';
 import { removeUnfinished } from '../storage/compaction.ts';
-import { Environment } from '../storage/environment.ts';
+import { Environment, type Table } from '../storage/environment.ts';
 import { AttemptFile } from './attempt-file.ts';
+import { batchBytesOf } from './batch-bytes.ts';
 import { type EffectVerdict, judgePosition } from './effect-position.ts';
 import { EffectSources, positionAfter, relationOf } from './effect-sources.ts';
 import { type ApplyRules, EntryApplier } from './entry-applier.ts';
 import { EntryFailure } from './entry-failure.ts';
+import { type Opening, OwnEntries } from './own-entries.ts';
 import { type Failure, Quarantine } from './quarantine.ts';
 import { type RunResult, runPast, type Transactions } from './run-past.ts';
 import { setAside, startIfDecided } from './set-aside.ts';
@@ -49,33 +49,15 @@ export type SlotOptions = {
   readonly path: string;
   readonly mapBytes: number;
   /** The session that its first run begins; without it, the slot has none. */
-  readonly opening?: Omit<OpenedEntry, 'kind'>;
+  readonly opening?: Opening;
   /** By default the real ones. */
   readonly rules?: ApplyRules;
+  /** Makes the slot's log, by default that in its folder. */
+  readonly log?: (table: Table, cursor: number) => SlotLog;
 };
 
-/** Bounds of the recommended input of one transaction. Units: bytes. */
-const batchBytesMin = 128 * 2 ** 10;
-const batchBytesMax = 2 ** 20;
-/**
- * A slot's file keeps about twice the pages that one transaction touches as free space. Batches of
- * this share of the file keep that at a sixth of it; large slots commit in large batches.
- */
-const fileBytesPerBatchByte = 512;
 /** Undelivered effects of a slot above which its resends wait. */
 const resendOwedMax = 20_000;
-
-/** See `Slot.batchBytes`. */
-function batchBytesOf({ usedBytes }: Environment): number {
-  return Math.min(batchBytesMax, Math.max(batchBytesMin, Math.floor(usedBytes / fileBytesPerBatchByte)));
-}
-
-/** Returns the chunk of an entry of the slot's own. */
-function ownChunk(slot: number, entry: LifecycleEntry | ContinueEntry, appendMs: number): ReadChunk {
-  const writer = new ByteWriter(64);
-  writeChunk(writer, { slot, origin: null, items: [encodeEntry(entry)], marks: [] });
-  return { bytes: writer.finish(), appendMs, onOutcome: () => {} };
-}
 
 export class Slot implements AsyncDisposable {
   readonly index: number;
@@ -83,8 +65,7 @@ export class Slot implements AsyncDisposable {
   readonly outbox: Outbox;
   readonly path: string;
   readonly #slots: number;
-  /** The session that the next run begins, if it has not begun yet. */
-  #opening: Omit<OpenedEntry, 'kind'> | undefined;
+  readonly own: OwnEntries;
   /** Of the last transaction of this process, or at opening. */
   #metaRow: Buffer | undefined;
   /** For sizes and compaction only: rows are the slot's. */
@@ -107,7 +88,6 @@ export class Slot implements AsyncDisposable {
   private constructor(options: SlotOptions, environment: Environment) {
     this.index = options.index;
     this.path = options.path;
-    this.#opening = options.opening;
     this.#slots = options.slots;
     this.environment = environment;
     this.#batchBytes = batchBytesOf(environment);
@@ -117,8 +97,13 @@ export class Slot implements AsyncDisposable {
     this.#sources = new EffectSources(this.state);
     this.#metaRow = metaBytes(this.state);
     this.#meta = loadSlotMeta(this.state);
-    this.log = new EmbeddedLog(environment.table(slotTables.log), this.#meta.cursor);
+    const { log = (table, cursor) => new EmbeddedLog(table, cursor) } = options;
+    this.log = log(environment.table(slotTables.log), this.#meta.cursor);
     this.quarantine = new Quarantine(this.state);
+    this.own = new OwnEntries(
+      { index: this.index, meta: this.#meta, canResend: () => this.#canResend },
+      options.opening,
+    );
     this.#attempt = new AttemptFile(options.path, this.#meta.cursor);
     this.#applier = new EntryApplier({
       slots: this.#slots,
@@ -163,11 +148,6 @@ export class Slot implements AsyncDisposable {
     return this.#meta.sessions.at(-1)?.id ?? 0;
   }
 
-  /** False until a run has begun this process's session. */
-  get isOpened(): boolean {
-    return this.#opening === undefined;
-  }
-
   /** The last seq in the log; inclusive. */
   get head(): number {
     return this.log.head;
@@ -175,7 +155,12 @@ export class Slot implements AsyncDisposable {
 
   /** True when a run without chunks goes on: the log, long work, an opening, a resend. */
   get hasUnapplied(): boolean {
-    return this.#unapplied.length > 0 || this.#meta.works > 0 || !this.isOpened || this.#canResend;
+    return this.#unapplied.length > 0 || this.#meta.works > 0 || !this.own.isOpened || this.#canResend;
+  }
+
+  /** True when a run without chunks applies something at once. */
+  get canRun(): boolean {
+    return this.log.isEmbedded ? this.hasUnapplied : this.#unapplied.length > 0;
   }
 
   get #canResend(): boolean {
@@ -226,12 +211,11 @@ export class Slot implements AsyncDisposable {
   /**
    * Appends chunks and applies them, together with what the log still holds, in one transaction.
    *
-   * Shape: each element is one chunk's bytes for this slot. `appendMs` never goes back in the log.
-   * Returns and errors: as `apply`.
+   * Shape: each element is one chunk's bytes for this slot. Returns and errors: as `apply`.
    */
   run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
     return this.apply(
-      chunkBytes.map((bytes) => ({ bytes, appendMs, onOutcome: () => {} })),
+      chunkBytes.map((bytes) => ({ bytes, appendMs, onOutcome: () => {}, position: 0 })),
       appendMs,
     );
   }
@@ -247,7 +231,8 @@ export class Slot implements AsyncDisposable {
     // Nothing has begun yet, so these failures need no reload.
     this.#requireApplying(chunks);
     this.environment.requireRoom();
-    this.#appendMs = Math.max(this.#appendMs, nowMs);
+    // What a server's log applies must not depend on who reads it when.
+    if (this.log.isEmbedded) this.#appendMs = Math.max(this.#appendMs, nowMs);
     try {
       return this.#transact(chunks);
     } catch (thrown) {
@@ -284,9 +269,9 @@ export class Slot implements AsyncDisposable {
     const result = this.#commit(() => {
       const waiting = this.#unapplied;
       if (this.quarantine.mayStartAgain) this.quarantine.start(this.#appendMs);
-      for (const entry of this.#ownEntries(chunks.length === 0 && lastSeq === Number.POSITIVE_INFINITY)) {
-        this.#take(ownChunk(this.index, entry, this.#appendMs), waiting);
-      }
+      const isIdle = chunks.length === 0 && lastSeq === Number.POSITIVE_INFINITY;
+      const own = this.log.isEmbedded ? this.own.chunks(isIdle, this.#appendMs) : [];
+      for (const chunk of own) this.#take(chunk, waiting);
       const outcomes = chunks.map((chunk) => this.#take(chunk, waiting));
       startIfDecided(this.quarantine, waiting, cursorBefore);
       reachCrashPoint('slot-after-append');
@@ -295,7 +280,7 @@ export class Slot implements AsyncDisposable {
       const [batches, restarted] = [this.outbox.flush(), this.outbox.takeRestarted()];
       return { outcomes, batches, restarted, appliedCount: this.#meta.cursor - cursorBefore };
     });
-    this.#opening = undefined;
+    this.own.committed(this.log.isEmbedded);
     reachCrashPoint('slot-after-commit');
     return result;
   }
@@ -313,6 +298,7 @@ export class Slot implements AsyncDisposable {
         this.log.trim(this.#meta.cursor);
         return done;
       });
+      this.log.committed();
       this.#metaRow = metaRow;
       this.#batchBytes = batchBytesOf(this.environment);
       const { cursor } = this.#meta;
@@ -337,16 +323,15 @@ export class Slot implements AsyncDisposable {
     if (kept !== null) this.onQuarantine?.(kept);
   }
 
-  /** What the slot itself appends before all else. */
-  *#ownEntries(isIdle: boolean): Generator<LifecycleEntry | ContinueEntry> {
-    if (this.#opening !== undefined) yield { kind: 'opened', ...this.#opening };
-    // A busy slot's entries go on with long work themselves.
-    if (isIdle && this.#meta.works > 0) yield { kind: 'continue' };
-    if (this.#canResend) yield { kind: 'resend-step' };
-  }
-
   /** Enters a chunk that was read, unless it is a repeat, a gap or malformed. */
   #take(read: ReadChunk, waiting: WaitingChunk[]): ChunkOutcome {
+    const count = waiting.length;
+    const outcome = this.#enter(read, waiting);
+    if (waiting.length === count) this.log.pass(read);
+    return outcome;
+  }
+
+  #enter(read: ReadChunk, waiting: WaitingChunk[]): ChunkOutcome {
     const chunk = tryDecode(() => readChunk(read.bytes));
     if (chunk instanceof MalformedBytes) return malformed(chunk);
     invariant(chunk.slot === this.index, 'a chunk is for the slot that takes it');
@@ -362,12 +347,12 @@ export class Slot implements AsyncDisposable {
     const entries = tryDecode(() => decodeItems(chunk));
     if (entries instanceof MalformedBytes) return malformed(entries);
     const appendMs = Math.max(this.#appendMs, read.appendMs);
+    this.#appendMs = appendMs;
     const firstSeq = this.log.enter(read, chunk.items.length, appendMs);
     waiting.push({ firstSeq, appendMs, chunk, entries });
     return durable;
   }
 
-  /** See `digestOf`. */
   digest(): string {
     return digestOf(this.state);
   }

@@ -37,6 +37,8 @@ const slotStatus = v.object({
   generation: count,
   /** `incomplete` until a repair, `new` until all nodes were heard. */
   condition: v.picklist(['complete', 'new', 'incomplete']),
+  /** What keeps the slot from its log on a server; null where nothing does. */
+  log: v.nullable(v.string()),
 });
 
 const nodeStatus = v.object({

@@ -128,6 +128,7 @@ const slotStatus = {
   owners: 1,
   state: 'applying',
   condition: 'complete',
+  log: null,
 } as const;
 
 /** Each kind of message: one as it is sent, and how it is read. */

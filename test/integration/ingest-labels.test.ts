@@ -250,7 +250,15 @@ describe('a repair of a slot', () => {
   });
   const isOfSlot = (did: string): boolean => slotOf(did, 2) === 1;
   const counts = { cursor: 1, head: 1, waiting: 0, outbox: 0, lastMark: 0, sentEffects: 0, receivedEffects: 0 };
-  const rest = { bytes: 0, owners: 1, quarantined: 0, suspendedDids: 0, generation: 1, state: 'applying' } as const;
+  const rest = {
+    bytes: 0,
+    owners: 1,
+    quarantined: 0,
+    suspendedDids: 0,
+    generation: 1,
+    state: 'applying',
+    log: null,
+  } as const;
   const more = { deliveredMark: null, isContinuing: false, lagMs: null, condition: 'incomplete' } as const;
   const slots = [{ slot: 1, ...counts, ...rest, ...more }];
   const call = async ({ method }: NodeCall): Promise<Uint8Array> =>

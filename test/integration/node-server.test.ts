@@ -100,6 +100,7 @@ describe('the socket of a node', () => {
             slot,
             state: 'applying',
             condition: 'complete',
+            log: null,
             owners: 1,
             cursor: 10 * asks,
             head: 99,

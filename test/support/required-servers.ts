@@ -1,7 +1,7 @@
 /**
- * The Debian packages that tests need besides npm's: PostgreSQL and Redis for comparison, etcd for
- * edges that register, promtool for metrics, a compiler for better-sqlite3. None of their services
- * needs to run.
+ * The Debian packages that tests need besides npm's: PostgreSQL and Redis for comparison, NATS for
+ * the log, etcd for edges that register, promtool for metrics, a compiler for better-sqlite3. None
+ * of their services needs to run.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -43,6 +43,7 @@ const required: readonly Required[] = [
     isThere: () => isOnPath('redis-server') && isOnPath('redis-benchmark'),
   },
   { debianPackage: 'etcd-server', service: 'etcd', isThere: () => isOnPath('etcd') },
+  { debianPackage: 'nats-server', service: 'nats-server', isThere: () => isOnPath('nats-server') },
   { debianPackage: 'prometheus', service: 'prometheus', isThere: () => isOnPath('promtool') },
   { debianPackage: 'build-essential', isThere: () => isOnPath('make') && isOnPath('g++') },
   { debianPackage: 'python3', isThere: () => isOnPath('python3') },

@@ -38,6 +38,7 @@ const slot = {
   generation: 1,
   state: 'applying',
   condition: 'complete',
+  log: null,
 } as const;
 
 /** Fails a number of calls, then answers with the status of a slot of so many owners. */

@@ -50,6 +50,7 @@ function statusOf(slot: number, condition: 'complete' | 'incomplete'): Uint8Arra
     suspendedDids: 0,
     generation,
     state: 'applying',
+    log: null,
     condition,
   } as const;
   const status = { slot, ...counts, ...rest, deliveredMark: null, isContinuing: false, lagMs: null };

@@ -57,6 +57,7 @@ class Node implements NodeCaller {
         generation: 1,
         state: 'applying',
         condition: this.condition,
+        log: null,
       }),
     );
     return nodeStatusMessage.encode({ role: 'node', name: 'n0', epoch: 1, pid: 1, slots });

@@ -33,7 +33,7 @@ function chunkOf(items: readonly string[]): Buffer {
 
 /** Enters a chunk that was read. Returns the seq of its first entry. */
 function enter(log: EmbeddedLog, bytes: Uint8Array, entryCount: number, appendMs: number): number {
-  return log.enter({ bytes, appendMs, onOutcome: () => {} }, entryCount, appendMs);
+  return log.enter({ bytes, appendMs, onOutcome: () => {}, position: 0 }, entryCount, appendMs);
 }
 
 /** Returns the seqs and the texts of all entries above a cursor. */

@@ -139,7 +139,7 @@ describe('a log that another version wrote', () => {
     });
     const old = Buffer.concat([Buffer.from([2]), encodeEntry(commitOf('r1', 1_000)).subarray(1)]);
     const log = new EmbeddedLog(environment.table('log'), 0);
-    const read = { bytes: chunkOfItems([old]), appendMs: nowMs, onOutcome: () => {} };
+    const read = { bytes: chunkOfItems([old]), appendMs: nowMs, onOutcome: () => {}, position: 0 };
     environment.transact(() => log.enter(read, 1, nowMs));
     await environment.close();
     expect(() => openSlot(folder, 2 * freeBytesMin)).toThrow(

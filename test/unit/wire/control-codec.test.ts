@@ -57,6 +57,7 @@ const slotStatus = fc.record<SlotStatus>({
   owners: count,
   generation: count,
   condition: fc.constantFrom('complete', 'new', 'incomplete'),
+  log: fc.option(fc.string()),
 });
 const nodeStatus = fc.record({
   role: fc.constant('node' as const),

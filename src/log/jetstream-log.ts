@@ -1,0 +1,372 @@
+/**
+ * The log of one slot on a NATS server: a subject of a stream.
+ *
+ * Owns: the slot's seqs, which count the entries of the subject, and the position of the slot,
+ * which commits with what is applied. Who reads it decides the same as every other reader: a repeat
+ * or a gap is passed at the same message. A stream that is another one, or has lost what the slot
+ * has applied, is a new generation of the slot, and never read on as if nothing had happened.
+ */
+
+import { MalformedBytes, tryDecode } from '../base/bytes.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import { invariant } from '../base/invariant.ts';
+import type { Table } from '../storage/environment.ts';
+import { type ChunkOutcome, readChunk, readChunkHead } from './chunk.ts';
+import { type LogPosition, putPosition, readPosition } from './log-position.ts';
+import type { LogSession, MessageStream, ReadStart, ReceivedMessage } from './log-session.ts';
+import type { AppendedChunk, LoggedChunk, ReadChunk, SlotLog } from './slot-log.ts';
+import { splitChunk } from './split-chunk.ts';
+
+/** What the slot itself appends when its log is opened. */
+export type SlotEntries = {
+  /** The chunk that says that this process has opened the slot; null once that is applied. */
+  opened(): Uint8Array | null;
+  /** The chunk that says that the slot's log lost its tail. */
+  tailLost(): Uint8Array;
+  /** True when the slot may begin without the beginning of its log. */
+  readonly mayBeginLate: boolean;
+};
+
+export type JetStreamLogOptions = {
+  readonly table: Table;
+  readonly slot: number;
+  /** The last seq applied; inclusive. */
+  readonly cursor: number;
+  /** Names this process in its messages; no other one, earlier or now, has the same. */
+  readonly writer: string;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+};
+
+/** A message that the slot has taken, and the slot's own seq of its last entry. */
+type TakenMessage = LogPosition & { readonly logged: LoggedMessage | null };
+type LoggedMessage = { readonly firstSeq: number; readonly bytes: Uint8Array };
+type UnreadMessage = ReadChunk & { readonly timeMs: number; readonly entryCount: number };
+
+/** Above this, no more is received before the slot has read. */
+const unreadBytesMax = 8 * 2 ** 20;
+/** The same for a slot that has stopped, whose operator's decision comes after what waits. */
+const unreadBytesOfStoppedMax = 256 * 2 ** 20;
+const noOutcome = (): void => {};
+
+function refused(error: DataPlaneError): ChunkOutcome & { status: 'refused' } {
+  return { status: 'refused', code: error.code, message: error.message };
+}
+
+export class JetStreamLog implements SlotLog {
+  readonly isEmbedded = false;
+  readonly #options: JetStreamLogOptions;
+  /** As committed; null for a slot that has nothing of its log. */
+  #position: LogPosition | null;
+  /** Taken by the slot and above the position, oldest first. */
+  #taken: TakenMessage[] = [];
+  /** How many of them are committed as taken; how many the current transaction has applied. */
+  #committedCount = 0;
+  #appliedCount = 0;
+  #unread: UnreadMessage[] = [];
+  readableBytes = 0;
+  #unreadEntries = 0;
+  #pendingMessages = 0;
+  #onReadable: (withinMs: number | undefined) => void = () => {};
+  #onRoom: () => void = () => {};
+  #session: LogSession | null = null;
+  #messages: MessageStream | null = null;
+  readonly #ownByToken = new Map<string, AppendedChunk>();
+  #nextToken = 1;
+  #unreadBytesMax = unreadBytesMax;
+  #purgedSeq = 0;
+  problem: string | null = 'the log server is not connected yet';
+
+  /** Errors: DataPlaneError `ConfigInvalid` for a slot whose log is in its folder. */
+  constructor(options: JetStreamLogOptions) {
+    this.#options = options;
+    this.#position = readPosition(options.table) ?? null;
+    if (this.#position === null && options.cursor > 0) throw embeddedError(options.slot);
+  }
+
+  get #last(): LogPosition | null {
+    return this.#taken.at(-1) ?? this.#position;
+  }
+
+  get head(): number {
+    return Math.max(this.#last?.head ?? 0, this.#options.cursor);
+  }
+
+  get readableEntries(): number {
+    return this.#unreadEntries + this.#pendingMessages;
+  }
+
+  /** Asks the server how much of the log is not received yet. */
+  async refresh(): Promise<void> {
+    const messages = this.#messages;
+    if (messages === null) return;
+    this.#pendingMessages = await messages.pending().catch(() => 1);
+  }
+
+  append(chunk: AppendedChunk): void {
+    const session = this.#session;
+    if (session === null || this.#messages === null) {
+      const message = `slot ${this.#options.slot} cannot append: ${this.problem}`;
+      return chunk.onOutcome({ status: 'refused', code: 'Unavailable', message });
+    }
+    void this.#publish(session, chunk);
+  }
+
+  /** Publishes the parts of a chunk one by one; the outcome of the last is that of all. */
+  async #publish(session: LogSession, chunk: AppendedChunk): Promise<void> {
+    const { slot } = this.#options;
+    const parts = splitChunk(chunk.bytes, session.chunkBytesMax);
+    const token = `${this.#options.writer}.${slot}.${this.#nextToken++}`;
+    this.#ownByToken.set(token, chunk);
+    try {
+      for (const [index, part] of parts.entries())
+        await session.publish(slot, part, index === parts.length - 1 ? { token } : {});
+      if (this.problem !== null && this.#messages !== null) this.problem = null;
+    } catch (thrown) {
+      const error = operatingFailure(thrown);
+      if (error.code === 'ResourceExhausted') this.problem = error.message;
+      // It may be in the log all the same; what sends it again finds a repeat.
+      if (this.#ownByToken.delete(token)) chunk.onOutcome(refused(error));
+    }
+  }
+
+  wait(onReadable: (withinMs: number | undefined) => void): void {
+    this.#onReadable = onReadable;
+  }
+
+  read(bytesMax: number): ReadChunk[] {
+    const isStopped = this.#unreadBytesMax > unreadBytesMax;
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#unread.length && (count === 0 || bytes < bytesMax || isStopped)) {
+      const message = this.#unread[count++]!;
+      bytes += message.bytes.length;
+      this.#unreadEntries -= message.entryCount;
+    }
+    this.readableBytes -= bytes;
+    if (this.readableBytes <= this.#unreadBytesMax) this.#onRoom();
+    return this.#unread.splice(0, count);
+  }
+
+  /** What no transaction has taken is read again; what one has is in the log for good. */
+  takeBack(chunks: readonly ReadChunk[], outcome: ChunkOutcome & { readonly status: 'refused' }): void {
+    if (outcome.code === 'ApplyStopped') {
+      this.#unreadBytesMax = unreadBytesOfStoppedMax;
+      this.#onRoom();
+    }
+    const takenSeq = this.#last?.seq ?? 0;
+    const back = (chunks as readonly UnreadMessage[]).filter(({ position }) => position > takenSeq);
+    for (const { position, onOutcome } of chunks) if (position <= takenSeq) onOutcome(outcome);
+    this.#unread.unshift(...back);
+    for (const { bytes, entryCount } of back) {
+      this.readableBytes += bytes.length;
+      this.#unreadEntries += entryCount;
+    }
+  }
+
+  enter(read: ReadChunk, entryCount: number, appendMs: number): number {
+    const firstSeq = this.#lastSeq + 1;
+    this.#take(read, this.#lastSeq + entryCount, appendMs, { firstSeq, bytes: read.bytes });
+    return firstSeq;
+  }
+
+  pass(read: ReadChunk): void {
+    this.#take(read, this.#lastSeq, this.#last?.appendMs ?? 0, null);
+  }
+
+  get #lastSeq(): number {
+    return this.#last?.head ?? 0;
+  }
+
+  #take(read: ReadChunk, head: number, appendMs: number, logged: LoggedMessage | null): void {
+    const { position: seq, timeMs } = read as UnreadMessage;
+    const { created } = this.#last!;
+    this.#taken.push({ created, seq, timeMs, appendMs, head, logged });
+  }
+
+  entered(cursor: number): LoggedChunk[] {
+    return this.#taken.flatMap(({ logged, head, appendMs }) =>
+      logged === null || head <= cursor
+        ? []
+        : [{ firstSeq: logged.firstSeq, appendMs, chunk: readChunk(logged.bytes) }],
+    );
+  }
+
+  trim(cursor: number): void {
+    const above = this.#taken.findIndex(({ head }) => head > cursor);
+    this.#appliedCount = above < 0 ? this.#taken.length : above;
+    if (this.#appliedCount > 0) putPosition(this.#options.table, this.#taken[this.#appliedCount - 1]!);
+  }
+
+  committed(): void {
+    this.#unreadBytesMax = unreadBytesMax;
+    const applied = this.#taken.splice(0, this.#appliedCount).at(-1);
+    if (applied !== undefined) {
+      const { logged: _logged, ...position } = applied;
+      this.#position = position;
+    }
+    this.#appliedCount = 0;
+    this.#committedCount = this.#taken.length;
+  }
+
+  reload(): void {
+    this.#taken.length = this.#committedCount;
+    this.#appliedCount = 0;
+  }
+
+  /**
+   * Reads the log in a session until that ends.
+   *
+   * Returns: early where an operator must help first. Errors: DataPlaneError, after which another
+   * session may do better.
+   */
+  async follow(session: LogSession, entries: SlotEntries): Promise<void> {
+    let problem = 'the connection to the log server is lost';
+    try {
+      const start = await this.#findStart(session, entries);
+      const messages = await session.read(this.#options.slot, start);
+      this.#session = session;
+      this.#messages = messages;
+      this.problem = null;
+      await this.#receive(messages);
+    } catch (thrown) {
+      const error = operatingFailure(thrown);
+      problem = error.message;
+      if (error.code !== 'ConfigInvalid') throw error;
+      this.#options.note(problem, { slot: this.#options.slot, hint: error.hint });
+    } finally {
+      this.#leave(problem);
+    }
+  }
+
+  async #receive(messages: MessageStream): Promise<void> {
+    let lastSeq = 0;
+    for await (const message of messages) {
+      if (message.seq <= lastSeq) continue;
+      lastSeq = message.seq;
+      this.#onMessage(message);
+      if (this.readableBytes <= this.#unreadBytesMax) continue;
+      await new Promise<void>((resolve) => {
+        this.#onRoom = resolve;
+      });
+    }
+  }
+
+  #onMessage({ seq, timeMs, bytes, token }: ReceivedMessage): void {
+    const own = this.#ownByToken.get(token);
+    this.#ownByToken.delete(token);
+    const head = tryDecode(() => readChunkHead(bytes));
+    const entryCount = head instanceof MalformedBytes ? 0 : head.itemCount;
+    const onOutcome = own?.onOutcome ?? noOutcome;
+    this.#unread.push({
+      bytes,
+      appendMs: Math.max(timeMs, this.#last?.appendMs ?? 0),
+      onOutcome,
+      position: seq,
+      timeMs,
+      entryCount,
+    });
+    this.readableBytes += bytes.length;
+    this.#unreadEntries += entryCount;
+    this.#pendingMessages = Math.max(0, this.#pendingMessages - 1);
+    this.#onReadable(own?.withinMs);
+  }
+
+  /** Returns where to read on, after the checks of each connect. */
+  async #findStart(session: LogSession, entries: SlotEntries): Promise<ReadStart> {
+    const { slot } = this.#options;
+    const last = this.#last;
+    if (last === null) return this.#begin(session, entries);
+    const start = (await isStreamOf(session, slot, last))
+      ? startAfter(last)
+      : await this.#restart(session, last, entries);
+    const opened = entries.opened();
+    if (opened !== null) await session.publish(slot, opened);
+    return start;
+  }
+
+  /** Goes on in a new generation, from the first message after what was read last. */
+  async #restart(session: LogSession, last: LogPosition, entries: SlotEntries): Promise<ReadStart> {
+    const { slot, note } = this.#options;
+    const { name, created } = session.streamOf(slot);
+    const what = created === last.created ? 'has lost what was applied' : 'is another one than before';
+    note(`the log of slot ${slot} ${what}: the slot goes on in a new generation`, {
+      slot,
+      stream: name,
+      seq: last.seq,
+    });
+    await session.publish(slot, entries.tailLost());
+    const moved = { created, seq: 0, timeMs: last.timeMs };
+    if (this.#position !== null) this.#position = { ...this.#position, ...moved };
+    this.#taken = this.#taken.map((taken) => ({ ...taken, ...moved }));
+    this.#purgedSeq = 0;
+    return startAfter(this.#last!);
+  }
+
+  /** Founds the log of the slot, or reads it from its beginning. */
+  async #begin(session: LogSession, entries: SlotEntries): Promise<ReadStart> {
+    const { slot } = this.#options;
+    const first = await session.firstOf(slot);
+    const opened = entries.opened();
+    invariant(opened !== null, 'a slot without a log is not opened yet');
+    let seq: number;
+    if (first?.isFirst) seq = first.seq;
+    else if (first === null) seq = await session.publish(slot, opened, { isFirst: true });
+    else if (entries.mayBeginLate) seq = await session.publish(slot, opened);
+    else {
+      throw new DataPlaneError('ConfigInvalid', `slot ${slot} is empty, and its log has lost its beginning`, {
+        hint: `Put back the folder of slot ${slot}; or start once with --begin-again ${slot}, then run \`skyshard repair slot ${slot}\`.`,
+      });
+    }
+    const { created } = session.streamOf(slot);
+    this.#position = { created, seq: seq - 1, timeMs: 0, appendMs: 0, head: 0 };
+    if (first?.isFirst) await session.publish(slot, opened);
+    return { seq };
+  }
+
+  /** What is not read is received again in the next session. */
+  #leave(problem: string): void {
+    this.#session = null;
+    this.#messages?.close();
+    this.#messages = null;
+    this.problem = problem;
+    this.#unread = [];
+    this.readableBytes = 0;
+    this.#unreadEntries = 0;
+    this.#onRoom();
+    const own = [...this.#ownByToken.values()];
+    this.#ownByToken.clear();
+    const message = `slot ${this.#options.slot}: ${problem}`;
+    for (const { onOutcome } of own) onOutcome({ status: 'refused', code: 'Unavailable', message });
+  }
+
+  /** Removes from the stream what is applied and on disk, but for its last message. */
+  async purge(): Promise<void> {
+    const seq = this.#position?.seq ?? 0;
+    if (this.#session === null || seq <= this.#purgedSeq) return;
+    await this.#session.purge(this.#options.slot, seq);
+    this.#purgedSeq = seq;
+  }
+
+  close(): void {
+    this.#onReadable = () => {};
+    this.#leave('the node is stopping');
+  }
+}
+
+function embeddedError(slot: number): DataPlaneError {
+  const hint = 'Start the node without a log server, as before.';
+  return new DataPlaneError('ConfigInvalid', `slot ${slot} has its log in its folder, not on a server`, { hint });
+}
+
+/** Returns whether the stream is the one that was read, and has what was read last. */
+async function isStreamOf(session: LogSession, slot: number, last: LogPosition): Promise<boolean> {
+  const stream = session.streamOf(slot);
+  if (stream.created !== last.created || stream.lastSeq < last.seq) return false;
+  if (last.seq === 0 || last.timeMs === 0) return true;
+  return (await session.messageAt(slot, last.seq))?.timeMs === last.timeMs;
+}
+
+function startAfter({ seq, timeMs }: LogPosition): ReadStart {
+  if (seq > 0) return { seq: seq + 1 };
+  return timeMs > 0 ? { afterMs: timeMs } : { seq: 1 };
+}

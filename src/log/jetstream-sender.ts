@@ -1,0 +1,70 @@
+/**
+ * Sends chunks of entries from outside to the logs on a NATS server; for ingest.
+ *
+ * Owns: the connection. Refuses: a slot whose log has not begun, since the node of the slot is the
+ * one that begins it. A chunk counts as appended once the server has acknowledged it.
+ */
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import type { SeededRandom } from '../base/seeded-random.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import { type ChunkOutcome, readChunkHead } from './chunk.ts';
+import { JetStreamConnection } from './jetstream-connection.ts';
+import type { LogServer, LogSession } from './log-session.ts';
+import { splitChunk } from './split-chunk.ts';
+
+export type JetStreamSenderOptions = {
+  readonly server: LogServer;
+  readonly map: () => ShardMap;
+  readonly clock: Clock;
+  readonly random: SeededRandom;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+};
+
+/** Of chunks from outside, which wait in the log anyway. Units: bytes. */
+const batchBytes = 128 * 2 ** 10;
+
+export class JetStreamSender implements AsyncDisposable {
+  readonly #connection: JetStreamConnection;
+  readonly #begunSlots = new Set<number>();
+
+  constructor(options: JetStreamSenderOptions) {
+    const use = async (): Promise<void> => this.#begunSlots.clear();
+    this.#connection = new JetStreamConnection({ ...options, use });
+  }
+
+  /**
+   * Appends chunks to the logs of their slots.
+   *
+   * Returns: an outcome for each, undefined where it is not known and the chunk must be sent again.
+   */
+  async send(chunks: readonly Uint8Array[]): Promise<(ChunkOutcome | undefined)[]> {
+    const { session, problem } = this.#connection;
+    if (session === null) throw new DataPlaneError('Unavailable', problem ?? 'the log server is not connected');
+    return Promise.all(chunks.map((bytes) => this.#append(session, bytes)));
+  }
+
+  async #append(session: LogSession, bytes: Uint8Array): Promise<ChunkOutcome> {
+    const { slot } = readChunkHead(bytes);
+    try {
+      await this.#requireBegun(session, slot);
+      for (const part of splitChunk(bytes, session.chunkBytesMax)) await session.publish(slot, part);
+      return { status: 'durable', batchBytes };
+    } catch (thrown) {
+      const { code, message } = operatingFailure(thrown);
+      return { status: 'refused', code, message };
+    }
+  }
+
+  async #requireBegun(session: LogSession, slot: number): Promise<void> {
+    if (this.#begunSlots.has(slot)) return;
+    if ((await session.firstOf(slot)) === null) {
+      throw new DataPlaneError('Unavailable', `the log of slot ${slot} has not begun: its node has not started yet`);
+    }
+    this.#begunSlots.add(slot);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connection[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * One connection to the NATS server that holds the log; it ends with the connection.
+ *
+ * Owns: the streams, which it makes where they are missing, and the checks at each connect. A
+ * stream refuses what it has no room for, and drops nothing by itself: what is dropped is decided
+ * by those who read.
+ */
+import { readFileSync } from 'node:fs';
+import type { JetStreamClient, JetStreamManager, JsMsg, StoredMsg, StreamInfo } from '@nats-io/jetstream';
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { connect, credsAuthenticator, headers, type NatsConnection } from '@nats-io/transport-node';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import { entryBytesMax } from './entry-limit.ts';
+import { type LogStream, streamOfSlot, streamsOf, subjectOfSlot } from './log-streams.ts';
+
+/** `nats://host:port`, and the file with the credentials for it, if it asks for any. */
+export type LogServer = {
+  readonly url: string;
+  readonly credentialsFile: string | null;
+  readonly streamBytesMax: number;
+};
+
+/** What a stream is; another `created` means another stream of the same name. */
+export type StreamState = { readonly name: string; readonly created: string; readonly lastSeq: number };
+
+/** A message in a stream. `isFirst`: the log of its slot began with it. */
+export type LogMessage = { readonly seq: number; readonly timeMs: number; readonly isFirst: boolean };
+
+export type PublishOptions = {
+  /** Comes back with the message. */
+  readonly token?: string;
+  /** The log of the slot begins with it; refused where there is one. */
+  readonly isFirst?: true;
+};
+
+/** Where reading begins: at a seq, or after a time. */
+export type ReadStart = { readonly seq: number } | { readonly afterMs: number };
+
+/** Messages of one slot, in order, and how many of them are not taken yet. */
+export type MessageStream = AsyncIterable<ReceivedMessage> & { pending(): Promise<number>; close(): void };
+
+export type ReceivedMessage = {
+  readonly seq: number;
+  readonly timeMs: number;
+  readonly bytes: Uint8Array;
+  readonly token: string;
+};
+
+const tokenHeader = 'Skyshard-Token';
+const firstHeader = 'Skyshard-First';
+const connectMsMax = 5_000;
+const requestMsMax = 5_000;
+/** Headers, subject, and what the server adds. */
+const messageOverheadBytes = 1_024;
+/** Messages that a slot's reader asks for at a time. */
+const readAheadMessages = 64;
+/** No room in the stream, or on the server. */
+const fullCodes: ReadonlySet<number> = new Set([10_077, 10_023, 10_047]);
+const streamNotFoundCode = 10_059;
+
+function failure(doing: string, thrown: unknown): DataPlaneError {
+  if (thrown instanceof DataPlaneError) return thrown;
+  const { message } = thrown as Error;
+  const isFull = thrown instanceof JetStreamApiError && fullCodes.has(thrown.code);
+  return new DataPlaneError(isFull ? 'ResourceExhausted' : 'Unavailable', `${doing}: ${message}`, { cause: thrown });
+}
+
+function stateOf({ config, created, state }: StreamInfo): StreamState {
+  return { name: config.name, created: String(created), lastSeq: state.last_seq };
+}
+
+function messageOf(stored: StoredMsg | null): LogMessage | null {
+  if (stored === null) return null;
+  return { seq: stored.seq, timeMs: stored.time.getTime(), isFirst: stored.header.get(firstHeader) !== '' };
+}
+
+async function* received(messages: AsyncIterable<JsMsg>): AsyncGenerator<ReceivedMessage> {
+  for await (const message of messages) {
+    const token = message.headers?.get(tokenHeader) ?? '';
+    yield { seq: message.seq, timeMs: message.time.getTime(), bytes: message.data, token };
+  }
+}
+
+export class LogSession {
+  readonly #connection: NatsConnection;
+  readonly #client: JetStreamClient;
+  readonly #manager: JetStreamManager;
+  readonly #map: ShardMap;
+  readonly #streamByName = new Map<string, StreamState>();
+  readonly #ended = new AbortController();
+  /** The largest chunk that one message takes. */
+  readonly chunkBytesMax: number;
+
+  private constructor(connection: NatsConnection, manager: JetStreamManager, map: ShardMap) {
+    this.#connection = connection;
+    this.#manager = manager;
+    this.#client = jetstream(connection, { timeout: requestMsMax });
+    this.#map = map;
+    this.chunkBytesMax = connection.info!.max_payload - messageOverheadBytes;
+    void connection.closed().then(() => this.#ended.abort());
+  }
+
+  /**
+   * Connects, and makes streams that are missing.
+   *
+   * Errors: DataPlaneError `Unavailable`; `ConfigInvalid` for a server that entries do not fit.
+   */
+  static async open(server: LogServer, map: ShardMap): Promise<LogSession> {
+    const { url, credentialsFile } = server;
+    const authenticator =
+      credentialsFile === null ? {} : { authenticator: credsAuthenticator(readFileSync(credentialsFile)) };
+    const options = { servers: url, reconnect: false, timeout: connectMsMax, name: 'skyshard', ...authenticator };
+    const connection = await connect(options).catch((thrown: unknown) => {
+      throw failure(`no connection to ${url}`, thrown);
+    });
+    try {
+      const manager = await jetstreamManager(connection, { timeout: requestMsMax });
+      const session = new LogSession(connection, manager, map);
+      if (session.chunkBytesMax < entryBytesMax) {
+        const found = `${url} takes messages of ${connection.info!.max_payload} bytes`;
+        throw new DataPlaneError('ConfigInvalid', `${found}, and an entry may have ${entryBytesMax}`, {
+          hint: 'Set `max_payload: 8MB` in the configuration of nats-server, and restart it.',
+        });
+      }
+      for (const stream of streamsOf(map)) await session.#openStream(stream, server);
+      return session;
+    } catch (thrown) {
+      await connection.close();
+      throw failure(url, thrown);
+    }
+  }
+
+  async #openStream({ name, subjects }: LogStream, { streamBytesMax }: LogServer): Promise<void> {
+    const info = await this.#manager.streams.info(name).catch((thrown: unknown) => {
+      if (!(thrown instanceof JetStreamApiError) || thrown.code !== streamNotFoundCode) throw thrown;
+      return this.#manager.streams.add({
+        name,
+        subjects: [subjects],
+        storage: StorageType.File,
+        retention: RetentionPolicy.Limits,
+        discard: DiscardPolicy.New,
+        max_bytes: streamBytesMax,
+        num_replicas: 1,
+      });
+    });
+    this.#streamByName.set(name, stateOf(info));
+  }
+
+  /** Aborted once the connection is lost. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** The stream of a slot, as it was at the connect. */
+  streamOf(slot: number): StreamState {
+    return this.#streamByName.get(streamOfSlot(this.#map, slot).name)!;
+  }
+
+  /** Returns the seq in the stream once the server has it. Errors: DataPlaneError. */
+  async publish(slot: number, bytes: Uint8Array, { token, isFirst }: PublishOptions = {}): Promise<number> {
+    const sent = headers();
+    if (token !== undefined) sent.set(tokenHeader, token);
+    if (isFirst) sent.set(firstHeader, '1');
+    const expect = isFirst ? { expect: { lastSubjectSequence: 0 } } : {};
+    try {
+      const { seq } = await this.#client.publish(subjectOfSlot(this.#map, slot), bytes, { headers: sent, ...expect });
+      return seq;
+    } catch (thrown) {
+      throw failure(`the log of slot ${slot}`, thrown);
+    }
+  }
+
+  /** Returns the message at a seq, or null where there is none. */
+  messageAt(slot: number, seq: number): Promise<LogMessage | null> {
+    return this.#message(slot, { seq });
+  }
+
+  /** Returns the first message of a slot that the stream still has. */
+  firstOf(slot: number): Promise<LogMessage | null> {
+    return this.#message(slot, { seq: 1, next_by_subj: subjectOfSlot(this.#map, slot) });
+  }
+
+  async #message(slot: number, query: { seq: number; next_by_subj?: string }): Promise<LogMessage | null> {
+    try {
+      return messageOf(await this.#manager.streams.getMessage(this.streamOf(slot).name, query));
+    } catch (thrown) {
+      throw failure(`the log of slot ${slot}`, thrown);
+    }
+  }
+
+  /** Reads the messages of a slot, until it is closed or the connection is lost. */
+  async read(slot: number, start: ReadStart): Promise<MessageStream> {
+    const from =
+      'seq' in start ? { opt_start_seq: start.seq } : { opt_start_time: new Date(start.afterMs + 1).toISOString() };
+    const options = { filter_subjects: subjectOfSlot(this.#map, slot), ...from };
+    try {
+      const consumer = await this.#client.consumers.get(this.streamOf(slot).name, options);
+      const messages = await consumer.consume({ max_messages: readAheadMessages });
+      const iterator = received(messages);
+      return {
+        [Symbol.asyncIterator]: () => iterator,
+        pending: async () => (await consumer.info()).num_pending + messages.getPending(),
+        close: () => messages.stop(),
+      };
+    } catch (thrown) {
+      throw failure(`the log of slot ${slot}`, thrown);
+    }
+  }
+
+  /** Removes the messages of a slot before `seq`, exclusive. */
+  async purge(slot: number, seq: number): Promise<void> {
+    try {
+      await this.#manager.streams.purge(this.streamOf(slot).name, { filter: subjectOfSlot(this.#map, slot), seq });
+    } catch (thrown) {
+      throw failure(`the log of slot ${slot}`, thrown);
+    }
+  }
+
+  /** Resolves once the connection is lost. */
+  async untilEnded(): Promise<void> {
+    await this.#connection.closed();
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+}

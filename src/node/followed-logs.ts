@@ -1,0 +1,108 @@
+/**
+ * The logs of an apply thread's slots on a NATS server, in one session after the other.
+ *
+ * Owns: the connection, and when what is applied is removed from the server.
+ */
+import type { Clock } from '../base/clock.ts';
+import { operatingFailure } from '../base/data-plane-error.ts';
+import type { SeededRandom } from '../base/seeded-random.ts';
+import { encodeEntryChunk } from '../log/chunk.ts';
+import { JetStreamConnection } from '../log/jetstream-connection.ts';
+import { JetStreamLog, type SlotEntries } from '../log/jetstream-log.ts';
+import type { LogServer, LogSession } from '../log/log-session.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import { generationAfter } from '../slot/effect-position.ts';
+import type { Slot } from '../slot/slot.ts';
+import type { Table } from '../storage/environment.ts';
+import type { ApplyQueue } from './apply-queue.ts';
+
+export type FollowedLogsOptions = {
+  readonly server: LogServer;
+  readonly map: () => ShardMap;
+  readonly clock: Clock;
+  readonly random: SeededRandom;
+  /** Slots that may begin without the beginning of their logs. */
+  readonly mayBeginLate: (slot: number) => boolean;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+};
+
+/** How often the server is told what is applied. */
+const purgeEveryMs = 10_000;
+const openedCheckMs = 20;
+
+export class FollowedLogs implements AsyncDisposable {
+  readonly #options: FollowedLogsOptions;
+  readonly #writer: string;
+  readonly #logBySlot = new Map<number, JetStreamLog>();
+  readonly #stop = new AbortController();
+  #connection: JetStreamConnection | null = null;
+  #purging = Promise.resolve();
+
+  constructor(options: FollowedLogsOptions) {
+    this.#options = options;
+    this.#writer = String(options.random.below(2 ** 32));
+  }
+
+  /** Makes the log of a slot, which is not read yet. */
+  logOf(slot: number, table: Table, cursor: number): JetStreamLog {
+    const log = new JetStreamLog({ table, slot, cursor, writer: this.#writer, note: this.#options.note });
+    this.#logBySlot.set(slot, log);
+    return log;
+  }
+
+  /** Begins to read the logs of these slots. */
+  start(slots: readonly Slot[], queue: ApplyQueue): void {
+    const { server, map, clock, random, note } = this.#options;
+    const follow = async (session: LogSession, slot: Slot): Promise<void> => {
+      const following = this.#logBySlot.get(slot.index)!.follow(session, this.#entriesOf(slot));
+      queue.appendOwn(slot.index);
+      await following;
+    };
+    const use = async (session: LogSession): Promise<void> => {
+      await Promise.all(slots.map((slot) => follow(session, slot)));
+    };
+    this.#connection = new JetStreamConnection({ server, map, clock, random, use, note });
+    this.#purging = this.#purgeOften();
+  }
+
+  #entriesOf(slot: Slot): SlotEntries {
+    const { clock, mayBeginLate } = this.#options;
+    return {
+      opened: () => slot.own.openedChunk(),
+      tailLost: () => {
+        const generation = generationAfter(slot.generation, clock);
+        return encodeEntryChunk(slot.index, [{ kind: 'tail-lost', lostIn: slot.generation, generation }]);
+      },
+      mayBeginLate: mayBeginLate(slot.index),
+    };
+  }
+
+  /** Returns once each slot that has nothing yet has begun its log. */
+  async haveBegun(slots: readonly Slot[]): Promise<void> {
+    const fresh = slots.filter(({ cursor }) => cursor === 0);
+    const { signal } = this.#stop;
+    while (fresh.some(({ own }) => !own.isOpened) && !signal.aborted) {
+      await this.#options.clock.sleep(openedCheckMs, signal);
+    }
+  }
+
+  async #purgeOften(): Promise<void> {
+    const { clock, note } = this.#options;
+    const { signal } = this.#stop;
+    for (;;) {
+      await clock.sleep(purgeEveryMs, signal);
+      if (signal.aborted) return;
+      try {
+        for (const log of this.#logBySlot.values()) await log.purge();
+      } catch (thrown) {
+        note(`the log is not trimmed: ${operatingFailure(thrown).message}`, {});
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#connection?.[Symbol.asyncDispose]();
+    await this.#purging;
+  }
+}
