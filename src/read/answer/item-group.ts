@@ -77,7 +77,9 @@ export class ItemGroup {
   /** The next key of the finder overwrites a key. */
   #own(item: number, key: Buffer): Buffer {
     if (key.length > usualKeyBytesMax) return Buffer.from(key);
-    const copy = (this.#usualKeys[item * (usualKeyBytesMax + 1) + key.length] ??= Buffer.allocUnsafeSlow(key.length));
+    const usual = item * (usualKeyBytesMax + 1) + key.length;
+    const copy = this.#usualKeys[usual] ?? Buffer.allocUnsafeSlow(key.length);
+    this.#usualKeys[usual] = copy;
     for (let at = 0; at < copy.length; at++) copy[at] = key[at]!;
     return copy;
   }
