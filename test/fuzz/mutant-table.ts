@@ -102,7 +102,7 @@ export const mutants: readonly Mutant[] = [
   {
     bound: 'rows of one page of edges',
     file: 'src/slot/table/edge-walk.ts',
-    text: 'if (this.#budget.left-- <= 0) return undefined;',
+    text: 'if (this.#budget.left-- <= 0) return -1;',
     replacement: '',
     caughtBy: { tests: ['test/property/slot/edge-walk.test.ts', 'test/integration/reads-bounded.test.ts'] },
   },

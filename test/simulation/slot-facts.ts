@@ -193,15 +193,13 @@ function readEdges(scope: Scope): void {
   const { state, owner, did, facts } = scope;
   const subjects = new Set<string>();
   for (const kind of outgoingKinds) {
-    let last: Buffer | undefined;
-    for (const { key, value, subjectAt } of readEdgePage({ state, owner }, kind, null, edgesMax, edgesMax).edges) {
-      if (last !== undefined && last.compare(key) <= 0) throw new Error(`the edges of ${did} are out of order`);
-      last = key;
-      const reader = readKey(key);
-      reader.u8();
-      const sortMs = readEntryTime(reader);
-      const rkey = readRkey(reader);
-      const subject = readSubject(new ByteReader(value, subjectAt), kind);
+    const { edges, found } = readEdgePage({ state, owner }, kind, null, edgesMax, edgesMax);
+    for (const [index, edge] of found.entries()) {
+      if (index > 0 && edges.compare(found[index - 1]!, edge) >= 0)
+        throw new Error(`the edges of ${did} are out of order`);
+      const sortMs = edges.sortMs(edge);
+      const rkey = readRkey(new ByteReader(edges.bytes, edges.rkeyAt(edge)));
+      const subject = readSubject(new ByteReader(edges.bytes, edges.subjectAt(edge)), kind);
       if (findEdge(state, owner, kind, subject) !== rkey) throw new Error(`two edges of ${did} to one subject`);
       const waiting = duplicatesOf(state, owner, kind, subject, 1000);
       put(facts, `edge ${did} ${kind} ${textOfSubject(subject)}`, { sortMs, rkey, waiting });

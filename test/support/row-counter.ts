@@ -20,7 +20,7 @@ export class RowCounter {
     const note = (): void => {
       this.count++;
     };
-    const counted: Pick<Table, 'get' | 'getVolatile' | 'has' | 'scan' | 'scanKeys' | 'visit' | 'hasAny'> = {
+    const counted: Pick<Table, 'get' | 'getVolatile' | 'has' | 'scan' | 'scanKeys' | 'open' | 'visit' | 'hasAny'> = {
       get: (key) => {
         note();
         return rows.get(key);
@@ -45,12 +45,22 @@ export class RowCounter {
           yield key;
         }
       },
+      open: (range, keysOnly) => {
+        const cursor = rows.open(range, keysOnly);
+        const next = cursor.next.bind(cursor);
+        cursor.next = () => {
+          const row = next();
+          if (row !== undefined) note();
+          return row;
+        };
+        return cursor;
+      },
       visit: (range, visit, keysOnly) => {
-        const noted = (row: LentRow): boolean => {
+        const noteAndVisit = (row: LentRow): boolean => {
           note();
           return visit(row);
         };
-        rows.visit(range, noted, keysOnly);
+        rows.visit(range, noteAndVisit, keysOnly);
       },
       hasAny: (range) => {
         const isAny = rows.hasAny(range);

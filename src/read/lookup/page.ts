@@ -4,11 +4,12 @@
  * A token holds what follows the prefix in the last item's key: its time, and the rest.
  */
 
-import { ByteWriter } from '../../base/bytes.ts';
+import { ByteWriter, hasBytesAt } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { timeAt, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import { decodePageToken, encodePageToken } from '../../proto/page-token.ts';
 import { prefixEnd, type Row, type Scan, type Table } from '../../storage/environment.ts';
+import type { LentRow } from '../../storage/row-cursor.ts';
 
 /** Greater limits are lowered to this. Units: items. */
 export const pageItemsMax = 1_000;
@@ -54,6 +55,36 @@ export function walkFrom(prefix: Buffer, cursor: string, field: string): WalkSta
   if (cursor === '') return { prefix, start: end, after: end };
   const after = keyOfToken(cursor, prefix, field);
   return { prefix, start: after, after };
+}
+
+/** Calls `visit` with up to `limit` rows of a walk, which are lent, until it returns false. */
+export function visitRows(rows: Table, walk: WalkStart, limit: number, visit: (row: LentRow) => boolean): void {
+  visitWalk(rows, walk, { limit, keysOnly: false }, visit);
+}
+
+/** Like `visitRows`, for rows without a value. */
+export function visitKeys(rows: Table, walk: WalkStart, limit: number, visit: (row: LentRow) => boolean): void {
+  visitWalk(rows, walk, { limit, keysOnly: true }, visit);
+}
+
+function visitWalk(
+  rows: Table,
+  { prefix, start, after }: WalkStart,
+  { limit, keysOnly }: { readonly limit: number; readonly keysOnly: boolean },
+  visit: (row: LentRow) => boolean,
+): void {
+  if (limit <= 0) return;
+  let left = limit;
+  let leftOut = after;
+  const visitRow = (row: LentRow): boolean => {
+    if (leftOut !== null) {
+      const isLeftOut = row.keyLength === leftOut.length && hasBytesAt(row.key, 0, leftOut);
+      leftOut = null;
+      if (isLeftOut) return true;
+    }
+    return visit(row) && --left > 0;
+  };
+  rows.visit({ start, end: prefix, isReverse: true }, visitRow, keysOnly);
 }
 
 /** Yields up to `limit` rows of a walk. */

@@ -10,15 +10,15 @@
  * read more than `rowsMax` rows, it and those after it are in the order of record keys instead, for
  * the edges that have no row: at most `driftMsMax` from the exact order, none lost or repeated.
  */
-import TinyQueue from 'tinyqueue';
 import { collectionCode } from '../../atproto/collection.ts';
 import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
 import { packedTidMs, packedTidMsEnd, tidMs, writeTid } from '../../atproto/tid.ts';
-import { putTimeAt, timeAt, timeBytes } from '../../base/time-bytes.ts';
-import type { Row } from '../../storage/environment.ts';
+import { timeBytes } from '../../base/time-bytes.ts';
+import type { LentRow, RowCursor } from '../../storage/row-cursor.ts';
+import { EdgeList, recordPrefixBytes } from './edge-list.ts';
 import { edgeByTimePrefix } from './outgoing-edge.ts';
 import { RecordView } from './record-view.ts';
-import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /**
  * How far sort time and record key may differ for an edge without a row of its own. Units: ms.
@@ -27,8 +27,6 @@ import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.
  * made at once; edges with a larger drift, from clients with a wrong clock, cost a row.
  */
 const driftMsMax = 30_000;
-/** Key head and collection, which precede the rkey in a record key. */
-const recordPrefixBytes = keyHeadBytes + 1;
 const view = new RecordView();
 
 /** True when the record table orders an edge, so that it needs no `edgeByTime` row. */
@@ -45,26 +43,11 @@ function recordStart(owner: number, kind: EdgeKind, timeMs: number): Buffer {
   return key.finish();
 }
 
-/** An edge by its key in the `edgeByTime` table; its subject begins at `subjectAt` of `value`. */
-export type WalkedEdge = Row & { readonly subjectAt: number };
-
-type TimedEdge = WalkedEdge & { readonly sortMs: number };
-
-function newestFirst(a: TimedEdge, b: TimedEdge): number {
-  return b.key.compare(a.key);
-}
-
-/** Returns the edge of a record as an `edgeByTime` row; undefined when it has one of its own. */
-function edgeOfRecord(prefix: Buffer, { key, value }: Row): TimedEdge | undefined {
-  const { isEdgeForm, sortMs, bodyAt } = view.read(value);
-  if (!isEdgeForm) return undefined;
-  if (Math.abs(sortMs - packedTidMs(key, recordPrefixBytes)) > driftMsMax) return undefined;
-  const rkeyAt = prefix.length + timeBytes;
-  const edgeKey = Buffer.allocUnsafe(rkeyAt + key.length - recordPrefixBytes);
-  for (let index = 0; index < prefix.length; index++) edgeKey[index] = prefix[index]!;
-  putTimeAt(edgeKey, prefix.length, sortMs);
-  for (let from = recordPrefixBytes, to = rkeyAt; from < key.length; ) edgeKey[to++] = key[from++]!;
-  return { key: edgeKey, value, subjectAt: bodyAt, sortMs };
+/** Adds the edge of a record to those read. Returns its index; -1 when it has a row of its own. */
+function addEdgeOfRecord(edges: EdgeList, row: LentRow): number {
+  const { isEdgeForm, sortMs, bodyAt } = view.read(row.value);
+  if (!isEdgeForm || Math.abs(sortMs - packedTidMs(row.key, recordPrefixBytes)) > driftMsMax) return -1;
+  return edges.addRecord(row, sortMs, bodyAt);
 }
 
 /** Rows that one page may read in each of the two orders. */
@@ -81,7 +64,14 @@ export type EdgePosition = {
   readonly crowd: { readonly record: Buffer | null; readonly own: Buffer | null } | null;
 };
 
-export type EdgePage = { readonly edges: readonly WalkedEdge[]; readonly next: EdgePosition | null };
+/**
+ * `found`: indexes of `edges`, newest first. Valid until the next page is read.
+ */
+export type EdgePage = {
+  readonly edges: EdgeList;
+  readonly found: readonly number[];
+  readonly next: EdgePosition | null;
+};
 
 /** One owner's edges of one kind. */
 type Edges = {
@@ -94,14 +84,19 @@ type Edges = {
 /** The rows that a page may still read. */
 type Budget = { left: number };
 
+const list = new EdgeList();
+
 /** Returns the prefix of the keys of the records that make an owner's edges. */
 export function edgeRecordPrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.record).u8(collectionCode(edgeByKind[kind].collection)!).finish();
 }
 
-function recordsOf({ state, owner, kind }: Edges, start: Buffer): Iterator<Row> {
-  const end = edgeRecordPrefix(owner, kind);
-  return state.rows.scan({ start, end, isReverse: true })[Symbol.iterator]();
+function openRecords({ state, owner, kind }: Edges, start: Buffer): RowCursor {
+  return state.rows.open({ start, end: edgeRecordPrefix(owner, kind), isReverse: true });
+}
+
+function openOwnRows({ state, prefix }: Edges, start: Buffer): RowCursor {
+  return state.rows.open({ start, end: prefix, isReverse: true });
 }
 
 /** No edge has this key, and none a greater one. */
@@ -109,136 +104,181 @@ function lastKey({ prefix }: Edges): Buffer {
   return Buffer.concat([prefix, Buffer.alloc(timeBytes + 1, 255)]);
 }
 
+const noSubject = Buffer.alloc(0);
+
+/** Adds a position between edges, to compare them with. */
+function addPosition(edges: EdgeList, key: Buffer, prefix: Buffer): number {
+  return edges.addTimed({ key, keyLength: key.length, value: noSubject }, prefix.length);
+}
+
 /** Walks the edges that have no row of their own, newest first; reads no further than it must. */
 class RecordWalk {
-  readonly #prefix: Buffer;
-  readonly #before: Buffer;
-  readonly #rows: Iterator<Row>;
+  readonly #before: number;
+  readonly #rows: RowCursor;
   readonly #budget: Budget;
-  /** A heap, newest first. */
-  readonly #reorderBuffer = new TinyQueue<TimedEdge>([], newestFirst);
+  /** What was read and not yet returned, newest first; it begins at `#head`. */
+  #reorderBuffer = new Int32Array(64);
+  #head = 0;
+  #end = 0;
   /** No edge that is still unread is newer than this. Units: ms. */
   #reachMs = Number.MAX_SAFE_INTEGER;
   #isRead = false;
 
-  constructor(edges: Edges, before: Buffer, budget: Budget) {
-    this.#prefix = edges.prefix;
+  /** `before` is the position in `list` after which the walk begins. */
+  constructor(edges: Edges, before: number, budget: Budget) {
     this.#before = before;
     this.#budget = budget;
-    const start = recordStart(edges.owner, edges.kind, timeAt(before, this.#prefix.length));
-    this.#rows = recordsOf(edges, start);
+    this.#rows = openRecords(edges, recordStart(edges.owner, edges.kind, list.sortMs(before)));
   }
 
-  /** Returns the next edge if its key is at or above `floor`; null asks for any. */
-  next(floor: Buffer | null): WalkedEdge | undefined {
-    const floorMs = floor === null ? Number.NEGATIVE_INFINITY : timeAt(floor, this.#prefix.length);
-    const buffer = this.#reorderBuffer;
-    while (!this.#isRead && this.#reachMs >= Math.max(floorMs, buffer.peek()?.sortMs ?? floorMs)) {
-      if (this.#budget.left-- <= 0) return undefined;
+  /** Returns the next edge if it is not after the edge `floor`, else -1; -1 asks for any. */
+  next(floor: number): number {
+    const floorMs = floor < 0 ? Number.NEGATIVE_INFINITY : list.sortMs(floor);
+    while (!this.#isRead && this.#reachMs >= Math.max(floorMs, this.#firstMs(floorMs))) {
+      if (this.#budget.left-- <= 0) return -1;
       this.#read();
     }
-    const first = buffer.peek();
-    if (first === undefined || (floor !== null && first.key.compare(floor) < 0)) return undefined;
-    return buffer.pop();
+    if (this.#head === this.#end) return -1;
+    const first = this.#reorderBuffer[this.#head]!;
+    if (floor >= 0 && list.compare(first, floor) > 0) return -1;
+    this.#head++;
+    return first;
+  }
+
+  #firstMs(otherwise: number): number {
+    return this.#head === this.#end ? otherwise : list.sortMs(this.#reorderBuffer[this.#head]!);
   }
 
   #read(): void {
-    const { done, value: row } = this.#rows.next();
-    this.#isRead = done === true;
-    if (done) return;
+    const row = this.#rows.next();
+    if (row === undefined) {
+      this.#isRead = true;
+      return;
+    }
     // What is read later has an earlier key, so it cannot be newer than this.
     this.#reachMs = packedTidMs(row.key, recordPrefixBytes) + driftMsMax;
-    const edge = edgeOfRecord(this.#prefix, row);
-    if (edge === undefined || edge.key.compare(this.#before) >= 0) return;
-    this.#reorderBuffer.push(edge);
+    const edge = addEdgeOfRecord(list, row);
+    if (edge >= 0 && list.compare(edge, this.#before) > 0) this.#insert(edge);
+  }
+
+  /** Most edges are the oldest so far. */
+  #insert(edge: number): void {
+    if (this.#end === this.#reorderBuffer.length) this.#grow();
+    const buffer = this.#reorderBuffer;
+    let at = this.#end++;
+    if (at > this.#head && list.compare(edge, buffer[at - 1]!) < 0) {
+      let low = this.#head;
+      for (let high = at - 1; low < high; ) {
+        const middle = (low + high) >>> 1;
+        if (list.compare(edge, buffer[middle]!) < 0) high = middle;
+        else low = middle + 1;
+      }
+      buffer.copyWithin(low + 1, low, at);
+      at = low;
+    }
+    buffer[at] = edge;
+  }
+
+  #grow(): void {
+    const grown = new Int32Array(2 * this.#end);
+    grown.set(this.#reorderBuffer);
+    this.#reorderBuffer = grown;
   }
 
   /** Frees the walk. */
   end(): void {
-    this.#rows.return?.();
+    this.#rows.close();
   }
 }
 
-/** Yields the edges before a key, newest first, until the budget is spent. */
-function* inTimeOrder(edges: Edges, before: Buffer, budget: Budget): Generator<WalkedEdge> {
-  const { state, prefix } = edges;
+/** Calls `visit` with the edges before a position, newest first, until it returns false. */
+function visitInTime(edges: Edges, start: Buffer, budget: Budget, visit: (edge: number) => boolean): void {
+  const { prefix } = edges;
+  const before = addPosition(list, start, prefix);
   const records = new RecordWalk(edges, before, budget);
+  const own = openOwnRows(edges, start);
   try {
-    for (const row of state.rows.scan({ start: before, end: prefix, isReverse: true })) {
-      if (before.equals(row.key)) continue;
-      for (let next = records.next(row.key); next !== undefined; next = records.next(row.key)) yield next;
-      if (budget.left-- <= 0) return;
-      yield { key: row.key, value: row.value, subjectAt: 0 };
+    for (let row = own.next(); row !== undefined; row = own.next()) {
+      const edge = list.addTimed(row, prefix.length);
+      if (list.compare(edge, before) === 0) continue;
+      for (let next = records.next(edge); next >= 0; next = records.next(edge)) if (!visit(next)) return;
+      if (budget.left-- <= 0 || !visit(edge)) return;
     }
-    for (let next = records.next(null); next !== undefined; next = records.next(null)) yield next;
+    for (let next = records.next(-1); next >= 0; next = records.next(-1)) if (!visit(next)) return;
   } finally {
     records.end();
+    own.close();
   }
 }
 
-/** The rows of one table after a key, with the one that is next. */
+/** The rows of one table after a key, with the one that is next as an edge. */
 class RowWalk {
-  readonly #rows: Iterator<Row>;
-  /** The last row that was taken, or the key after which the walk began. */
+  readonly #rows: RowCursor;
+  readonly #edgeOf: (row: LentRow) => number;
+  /** The key of the last row that was taken, or the key after which the walk began. */
   last: Buffer | null;
-  next: Row | undefined;
+  /** The key of the row that is next; null at the end. */
+  next: Buffer | null = null;
+  /** Its edge; -1 for none. */
+  edge = -1;
 
-  constructor(rows: Iterator<Row>, after: Buffer | null) {
+  constructor(rows: RowCursor, after: Buffer | null, edgeOf: (row: LentRow) => number) {
     this.#rows = rows;
+    this.#edgeOf = edgeOf;
     this.last = after;
     this.#advance();
-    if (after !== null && this.next !== undefined && after.equals(this.next.key)) this.#advance();
+    if (after !== null && this.next !== null && after.equals(this.next)) this.#advance();
   }
 
   #advance(): void {
-    const { done, value } = this.#rows.next();
-    this.next = done === true ? undefined : value;
+    const row = this.#rows.next();
+    this.next = row === undefined ? null : Buffer.from(row.key.subarray(0, row.keyLength));
+    this.edge = row === undefined ? -1 : this.#edgeOf(row);
   }
 
-  take(): void {
-    this.last = this.next!.key;
+  /** Passes the next row. Returns its edge. */
+  take(): number {
+    const { edge } = this;
+    this.last = this.next;
     this.#advance();
+    return edge;
   }
 
   end(): void {
-    this.#rows.return?.();
+    this.#rows.close();
   }
 }
 
 /** Reads a page in the order of record keys; edges with a row of their own are at their time. */
 function readCrowd(edges: Edges, { key, crowd }: EdgePosition, limit: number, budget: Budget): EdgePage {
-  const { state, owner, kind, prefix } = edges;
-  const recordFrom = crowd?.record ?? recordStart(owner, kind, timeAt(key, prefix.length));
-  const records = new RowWalk(recordsOf(edges, recordFrom), crowd?.record ?? null);
+  const { owner, kind, prefix } = edges;
+  list.clear();
+  const before = addPosition(list, key, prefix);
+  const recordFrom = crowd?.record ?? recordStart(owner, kind, list.sortMs(before));
   const ownFrom = crowd?.own ?? key;
-  const own = new RowWalk(
-    state.rows.scan({ start: ownFrom, end: prefix, isReverse: true })[Symbol.iterator](),
-    ownFrom,
-  );
-  const found: WalkedEdge[] = [];
+  const records = new RowWalk(openRecords(edges, recordFrom), crowd?.record ?? null, (row) => {
+    const edge = addEdgeOfRecord(list, row);
+    return edge >= 0 && list.compare(edge, before) > 0 ? edge : -1;
+  });
+  const own = new RowWalk(openOwnRows(edges, ownFrom), ownFrom, (row) => list.addTimed(row, prefix.length));
+  const found: number[] = [];
   try {
-    while (records.next !== undefined || own.next !== undefined) {
+    while (records.next !== null || own.next !== null) {
       if (found.length === limit || budget.left-- <= 0)
-        return { edges: found, next: { key, crowd: { record: records.last, own: own.last } } };
-      const edge = records.next === undefined ? undefined : edgeOfRecord(prefix, records.next);
-      if (records.next !== undefined && (edge === undefined || edge.key.compare(key) >= 0)) records.take();
-      else if (edge !== undefined && !isOwnNewer(edges, own.next, records.next!)) {
-        found.push(edge);
-        records.take();
-      } else {
-        found.push({ ...own.next!, subjectAt: 0 });
-        own.take();
-      }
+        return { edges: list, found, next: { key, crowd: { record: records.last, own: own.last } } };
+      if (records.next !== null && records.edge < 0) records.take();
+      else if (records.next !== null && !isOwnNewer(own.edge, records.next)) found.push(records.take());
+      else found.push(own.take());
     }
-    return { edges: found, next: null };
+    return { edges: list, found, next: null };
   } finally {
     records.end();
     own.end();
   }
 }
 
-function isOwnNewer({ prefix }: Edges, own: Row | undefined, record: Row): boolean {
-  return own !== undefined && timeAt(own.key, prefix.length) > packedTidMs(record.key, recordPrefixBytes);
+function isOwnNewer(own: number, record: Buffer): boolean {
+  return own >= 0 && list.sortMs(own) > packedTidMs(record, recordPrefixBytes);
 }
 
 /**
@@ -256,13 +296,18 @@ export function readEdgePage(
   const edges: Edges = { state, owner, kind, prefix };
   const start = from ?? { key: lastKey(edges), crowd: null };
   if (start.crowd !== null) return readCrowd(edges, start, limit, { left: rowsMax });
-  const found: WalkedEdge[] = [];
+  list.clear();
+  const found: number[] = [];
   const budget = { left: rowsMax };
-  for (const edge of inTimeOrder(edges, start.key, budget)) {
-    if (found.length === limit) return { edges: found, next: { key: found.at(-1)!.key, crowd: null } };
-    found.push(edge);
-  }
-  if (budget.left >= 0) return { edges: found, next: null };
+  let hasMore = false;
+  visitInTime(edges, start.key, budget, (edge) => {
+    hasMore = found.length === limit;
+    if (!hasMore) found.push(edge);
+    return !hasMore;
+  });
+  const isWhole = !hasMore && budget.left >= 0;
+  if (isWhole) return { edges: list, found, next: null };
   if (found.length === 0) return readCrowd(edges, start, limit, { left: rowsMax });
-  return { edges: found, next: { key: found.at(-1)!.key, crowd: { record: null, own: null } } };
+  const key = list.key(found.at(-1)!, prefix);
+  return { edges: list, found, next: { key, crowd: hasMore ? null : { record: null, own: null } } };
 }

@@ -6,17 +6,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readDid, readRkey } from '../../../src/atproto/compact-key.ts';
 import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../../../src/base/bytes.ts';
-import { readEntryTime, writeEntryTime } from '../../../src/base/time-bytes.ts';
+import { writeEntryTime } from '../../../src/base/time-bytes.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../../src/log/chunk.ts';
 import { edgePositionOf, edgeToken } from '../../../src/read/lookup/edge-token.ts';
 import { Slot } from '../../../src/slot/slot.ts';
-import {
-  type EdgePosition,
-  edgeRecordPrefix,
-  readEdgePage,
-  type WalkedEdge,
-} from '../../../src/slot/table/edge-walk.ts';
+import { type EdgePage, type EdgePosition, edgeRecordPrefix, readEdgePage } from '../../../src/slot/table/edge-walk.ts';
 import { edgeByTimePrefix } from '../../../src/slot/table/outgoing-edge.ts';
 import { prefixEnd } from '../../../src/storage/environment.ts';
 import type { OutsideEntry } from '../../simulation/history.ts';
@@ -100,9 +95,13 @@ function textOf({ sortMs, rkey, subject }: Follow): string {
   return `${sortMs} ${rkey} ${subject}`;
 }
 
-function textOfEdge({ key, value, subjectAt }: WalkedEdge, prefixLength: number): string {
-  const reader = new ByteReader(key, prefixLength);
-  return `${readEntryTime(reader)} ${readRkey(reader)} ${readDid(new ByteReader(value, subjectAt))}`;
+function textsOf({ edges, found }: EdgePage): string[] {
+  return found.map((edge) => {
+    const reader = new ByteReader(edges.bytes, edges.rkeyAt(edge));
+    const rkey = readRkey(reader);
+    expect(reader.position).toBe(edges.subjectAt(edge));
+    return `${edges.sortMs(edge)} ${rkey} ${readDid(reader)}`;
+  });
 }
 
 /** All edges after `before`, read page by page, each of at most `rowsMax` rows in either order. */
@@ -113,9 +112,10 @@ function pagesOf({ state }: Slot, size: number, before: Buffer | null = null, ro
   const texts: string[] = [];
   let from: EdgePosition | null = before === null ? null : { key: before, crowd: null };
   for (let page = 0; page < 2_000; page++) {
-    const { edges, next } = readEdgePage({ state, owner }, 'follow', from, size, rowsMax);
-    expect(edges.length).toBeLessThanOrEqual(size);
-    texts.push(...edges.map((row) => textOfEdge(row, prefix.length)));
+    const read = readEdgePage({ state, owner }, 'follow', from, size, rowsMax);
+    const { found, next } = read;
+    expect(found.length).toBeLessThanOrEqual(size);
+    texts.push(...textsOf(read));
     if (next === null) return texts;
     from = edgePositionOf(edgeToken(next, prefix), prefix, recordPrefix, 'token');
     expect(from).toEqual(next);
