@@ -5,16 +5,24 @@
  * So our own tokens are those of other pages: none is skipped or repeated, however many notices
  * share a millisecond.
  */
-import { recordUri } from '../../atproto/compact-key.ts';
-import type { GetNotificationsResponse } from '../../proto/generated/bsky-service.ts';
-import type { MessageInput } from '../../proto/schema.ts';
+import { nsid } from '../../atproto/collection.ts';
+import { readDid } from '../../atproto/compact-key.ts';
+import { plcDidLength } from '../../atproto/did-plc.ts';
+import type { NoticeReason } from '../../atproto/notice-reason.ts';
+import { tidLength } from '../../atproto/tid.ts';
+import { ByteReader } from '../../base/bytes.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
+import { appendDid, appendPath, appendRkey } from '../../slot/packing/key-text.ts';
 import { getActor } from '../../slot/table/actor-row.ts';
-import { isNoticeShown, type Notice, readNotice } from '../../slot/table/notice.ts';
+import { NoticeView } from '../../slot/table/notice-view.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { getUnreadCount, noticeKeyAt, noticePrefix } from '../../slot/table/unread-count.ts';
-import { keyToken, type PageRequest, pageLimit, type WalkStart, walkFrom, walkRows } from '../lookup/page.ts';
+import type { CachedActor, EdgeCache } from '../cache/edge-cache.ts';
+import { keyToken, type PageRequest, pageLimit, visitRows, type WalkStart, walkFrom } from '../lookup/page.ts';
 import { ownerOfDid, requireWhole } from '../lookup/slot-lookup.ts';
 import { rkeyOfActorEdge } from './edge-probes.ts';
+import { isTidIn, RepeatedItem } from './repeated-item.ts';
 
 /** Notices that a page shows at most. */
 const shownMax = 500;
@@ -22,8 +30,12 @@ const shownMax = 500;
 const scannedMax = 1_000;
 const tokenField = 'GetNotificationsRequest.cursor';
 
-type Shown = { readonly notice: Notice; readonly isPriority: boolean };
-type NoticePage = { readonly shown: readonly Shown[]; readonly cursor: string };
+const field = fieldNumber.Notification;
+const { notifications: items, cursor: cursorField } = fieldNumber.GetNotificationsResponse;
+/** A notice takes 128 bytes or more, unless its DIDs are short. */
+const lengthBytes = 2;
+/** The number of the field, and the length. */
+const itemHeadBytes = 1 + lengthBytes;
 
 /** Returns where a page begins: at an ISO time, after the item of our token, or at the newest. */
 function startOf(owner: number, cursor: string): WalkStart {
@@ -33,47 +45,157 @@ function startOf(owner: number, cursor: string): WalkStart {
   return { prefix, start: noticeKeyAt(owner, timeMs), after: null };
 }
 
-type Recipient = { readonly state: SlotState; readonly owner: number; readonly did: string };
+/** Whose notifications are read, and whom it follows. */
+export type Recipient = { readonly state: SlotState; readonly did: string; readonly edges: EdgeCache };
 
-function readPage({ state, owner, did }: Recipient, walk: WalkStart, limit: number, onlyPriority: boolean): NoticePage {
-  const shown: Shown[] = [];
-  let last: Buffer | null = null;
-  let scanned = 0;
-  for (const { key, value } of walkRows(state.rows, walk, scannedMax + 1)) {
-    if (shown.length >= limit || scanned++ >= scannedMax) return { shown, cursor: keyToken(last!, walk.prefix.length) };
-    last = key;
-    const notice = readNotice(key, value, did);
-    if (!isNoticeShown(state, owner, notice)) continue;
-    const isPriority = rkeyOfActorEdge(state, did, 'follow', notice.source.did) !== '';
-    if (isPriority || !onlyPriority) shown.push({ notice, isPriority });
+type ItemByReason = Map<NoticeReason, { readonly item: RepeatedItem; readonly tidBack: number }>;
+
+const view = new NoticeView();
+
+/** Writes the notices of one recipient. */
+class NoticeWriter {
+  readonly #into: MessageWriter;
+  readonly #recipient: string;
+  /** Items by their reason, without and with a subject, up to the time. */
+  readonly #plainItems: ItemByReason = new Map();
+  readonly #subjectItems: ItemByReason = new Map();
+
+  constructor(into: MessageWriter, recipient: string) {
+    this.#into = into;
+    this.#recipient = recipient;
   }
-  if (last === null) requireWhole(state);
-  return { shown, cursor: '' };
+
+  write(isPriority: boolean): void {
+    const into = this.#into;
+    const itemStart = into.length;
+    const isUsual = view.isPlc && isTidIn(view.bytes, view.rkeyAt) && (view.subjectAt < 0 || view.hasPostSubject);
+    const isRepeated = isUsual && this.#repeat();
+    const start = isRepeated ? itemStart + itemHeadBytes : into.begin(items, lengthBytes);
+    const tidEnd = isRepeated ? 0 : this.#writeWhole();
+    const end = into.length;
+    into.timeField(field.timestamp, view.sortMs);
+    if (isPriority) into.trueField(field.priority);
+    // Where the length took other bytes than were guessed, what was written has moved.
+    const isInPlace = into.end(start, lengthBytes) === lengthBytes;
+    if (isRepeated || !isUsual || !isInPlace) return;
+    const item = new RepeatedItem(into);
+    item.keep(itemStart, end);
+    this.#items.set(view.reason, { item, tidBack: end - tidEnd + tidLength });
+  }
+
+  get #items(): ItemByReason {
+    return view.subjectAt < 0 ? this.#plainItems : this.#subjectItems;
+  }
+
+  /** Writes the notice as a copy of one of the same kind; false when there is none. */
+  #repeat(): boolean {
+    const known = this.#items.get(view.reason);
+    if (known === undefined) return false;
+    const { item, tidBack } = known;
+    const { bytes } = view;
+    item.repeat();
+    item.plc(tidBack + view.collection.length + 2 + plcDidLength, bytes, view.didAt);
+    item.tid(tidBack, bytes, view.rkeyAt);
+    if (view.subjectAt >= 0) item.tid(tidLength, bytes, view.subjectAt);
+    return true;
+  }
+
+  /** Writes all but the time and what follows it. Returns where the source's rkey ends. */
+  #writeWhole(): number {
+    const into = this.#into;
+    const { bytes } = view;
+    into.textField(field.recipientDid, this.#recipient);
+    const uri = into.begin(field.uri, 1);
+    into.ascii('at://');
+    appendDid(into, bytes, view.didAt);
+    into.ascii(`/${view.collection}/`);
+    appendRkey(into, bytes, view.rkeyAt);
+    into.end(uri, 1);
+    const tidEnd = into.length;
+    into.textField(field.reason, view.reason);
+    if (view.subjectAt >= 0) this.#writeSubject();
+    return tidEnd;
+  }
+
+  #writeSubject(): void {
+    const into = this.#into;
+    const start = into.begin(field.reasonSubject, 1);
+    into.ascii(`at://${this.#recipient}`);
+    let rkeyAt = view.subjectAt;
+    if (view.isSubjectPost) into.ascii(`/${nsid.post}/`);
+    else rkeyAt = appendPath(into, view.bytes, rkeyAt);
+    appendRkey(into, view.bytes, rkeyAt);
+    into.end(start, 1);
+  }
+}
+
+/** Whether the notice in `view` is listed, and whether the recipient follows its author. */
+class NoticeFilter {
+  readonly #recipient: Recipient;
+  readonly #owner: number;
+  readonly #actor: CachedActor | undefined;
+  /** Whether a subject is stored, by its bytes: notices of one page share few. */
+  readonly #isStored = new Map<string, boolean>();
+
+  constructor(recipient: Recipient, owner: number) {
+    this.#recipient = recipient;
+    this.#owner = owner;
+    const did = Buffer.from(recipient.did, 'latin1');
+    this.#actor = owner === noOwner ? undefined : recipient.edges.get(did, 0, did.length);
+  }
+
+  /** True unless it is muted, or about a record of the recipient that no longer exists. */
+  isShown(): boolean {
+    if (view.isMuted) return false;
+    if (view.subjectAt < 0) return true;
+    const subject = view.bytes.latin1Slice(view.subjectAt - 1, view.subjectEnd);
+    const known = this.#isStored.get(subject);
+    if (known !== undefined) return known;
+    const isStored = view.isSubjectStored(this.#recipient.state, this.#owner);
+    this.#isStored.set(subject, isStored);
+    return isStored;
+  }
+
+  isPriority(): boolean {
+    const { state, did, edges } = this.#recipient;
+    if (view.isPlc && this.#actor !== undefined)
+      return edges.pointsAtPlc(this.#actor, 'follow', view.bytes, view.didAt + 1);
+    const author = readDid(new ByteReader(view.bytes, view.didAt));
+    return rkeyOfActorEdge(state, did, 'follow', author) !== '';
+  }
 }
 
 /** Errors: DataPlaneError `InvalidArgument` for a token that is neither a time nor ours. */
-export function notificationsPage(
-  state: SlotState,
-  did: string,
+export function writeNotifications(
+  into: MessageWriter,
+  recipient: Recipient,
   page: PageRequest,
   onlyPriority: boolean,
-): MessageInput<GetNotificationsResponse> {
+): void {
+  const { state, did } = recipient;
   const limit = Math.min(pageLimit(page.limit), shownMax);
   const owner = ownerOfDid(state, did) ?? noOwner;
   const walk = startOf(owner, page.cursor);
-  if (limit === 0) return {};
-  const { shown, cursor } = readPage({ state, owner, did }, walk, limit, onlyPriority);
-  return {
-    notifications: shown.map(({ notice, isPriority }) => ({
-      recipientDid: did,
-      uri: recordUri(notice.source),
-      reason: notice.reason,
-      reasonSubject: notice.subject === null ? '' : recordUri(notice.subject),
-      timestamp: notice.sortMs,
-      priority: isPriority,
-    })),
-    cursor,
-  };
+  if (limit === 0) return;
+  const writer = new NoticeWriter(into, did);
+  const filter = new NoticeFilter(recipient, owner);
+  let shown = 0;
+  let scanned = 0;
+  visitRows(state.rows, walk, scannedMax + 1, (row) => {
+    if (shown >= limit || scanned++ >= scannedMax) {
+      // The view is still at the last one.
+      into.textField(cursorField, keyToken(view.bytes.subarray(0, view.keyLength), walk.prefix.length));
+      return false;
+    }
+    view.read(row);
+    if (!filter.isShown()) return true;
+    const isPriority = filter.isPriority();
+    if (onlyPriority && !isPriority) return true;
+    writer.write(isPriority);
+    shown++;
+    return true;
+  });
+  if (scanned === 0) requireWhole(state);
 }
 
 /**

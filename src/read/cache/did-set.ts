@@ -26,6 +26,10 @@ export const classWords = 2;
 const noTexts: ReadonlySet<string> = new Set();
 const noWords = new Int32Array(0);
 
+/** The id that `hasPlc` looks for; what follows it stays 0, as in a set. */
+const soughtWords = new Int32Array(plcIdWords);
+const soughtBytes = Buffer.from(soughtWords.buffer);
+
 export class DidSet {
   readonly size: number;
   readonly #plcCount: number;
@@ -66,18 +70,27 @@ export class DidSet {
 
   /** Returns the index here of the list's did:plc with this index, or -1. */
   indexOf(dids: DidList, index: number): number {
-    if (this.size === 0) return -1;
+    return this.size === 0 ? -1 : this.#find(dids.idWords, index * plcIdWords, dids.hashes[index]!);
+  }
+
+  /** True when the set contains the did:plc whose id is at `source[at..]`. */
+  hasPlc(source: Buffer, at: number): boolean {
+    if (this.size === 0) return false;
+    for (let byte = 0; byte < plcIdBytes; byte++) soughtBytes[byte] = source[at + byte]!;
+    return this.#find(soughtWords, 0, hashOfPlcId(soughtBytes, 0)) >= 0;
+  }
+
+  #find(idWords: Int32Array, at: number, hash: number): number {
     const words = this.#words;
     const bucketsAt = this.#bucketsAt;
     const mask = this.#mask;
-    const hash = dids.hashes[index]!;
     const part = hash << indexBits;
     for (let bucket = hash >>> this.#shift; ; bucket = (bucket + 1) & mask) {
       const entry = words[bucketsAt + bucket]!;
       if (entry === 0) return -1;
       if (((entry ^ part) & ~indexMask) !== 0) continue;
       const found = (entry & indexMask) - 1;
-      if (isSameId(words, found * plcIdWords, dids.idWords, index * plcIdWords)) return found;
+      if (isSameId(words, found * plcIdWords, idWords, at)) return found;
     }
   }
 

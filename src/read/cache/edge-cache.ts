@@ -241,12 +241,24 @@ export class EdgeCache {
       if (did.length > didLengthMax) return undefined;
       return state.rows.getVolatile(Buffer.concat([prefix, actorEdgeSubjectKeyRest('follow', did)]));
     }
-    const at = prefix.length + 1;
-    if (this.#key.length !== at + plcIdBytes) this.#key = Buffer.alloc(at + plcIdBytes, didTag.plc);
+    return state.rows.getVolatile(this.#plcKey(prefix, dids.ids, index * plcIdSpan));
+  }
+
+  /** True when an actor points at the did:plc whose id is at `source[at..]`. */
+  pointsAtPlc(actor: CachedActor, kind: ProbedKind, source: Buffer, at: number): boolean {
+    const subjects = this.subjectsOf(actor, kind);
+    if (subjects !== null) return subjects.hasPlc(source, at);
+    return actor.state.rows.has(this.#plcKey(subjectPrefix(actor.owner, kind), source, at));
+  }
+
+  /** Returns the key of the id at `source[at..]` under a prefix; valid until the next one. */
+  #plcKey(prefix: Buffer, source: Buffer, at: number): Buffer {
+    const idAt = prefix.length + 1;
+    if (this.#key.length !== idAt + plcIdBytes) this.#key = Buffer.alloc(idAt + plcIdBytes, didTag.plc);
     const key = this.#key;
     key.set(prefix);
-    for (let byte = 0; byte < plcIdBytes; byte++) key[at + byte] = dids.ids[index * plcIdSpan + byte]!;
-    return state.rows.getVolatile(key);
+    for (let byte = 0; byte < plcIdBytes; byte++) key[idAt + byte] = source[at + byte]!;
+    return key;
   }
 
   /** Returns the lists to which an actor subscribes, which are read in steps once. */

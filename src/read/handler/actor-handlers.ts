@@ -17,11 +17,11 @@ import {
 import { actorInfoKeys, writeActorInfos } from '../answer/actor-infos.ts';
 import { writeCountsForUsers } from '../answer/interaction-counts.ts';
 import { newActorsOfSlots } from '../answer/new-actors.ts';
-import { notificationsPage, unreadCount } from '../answer/notifications.ts';
+import { unreadCount, writeNotifications } from '../answer/notifications.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
-import { byItem, type ReadRow, read, readMessage, sliced } from './read-row.ts';
+import { byItem, type ReadRow, read, readMessage, sliced, writtenMessage } from './read-row.ts';
 
 /** Yields the keys of the rows of a request's actors that are not cached. */
 function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator<RowKey> {
@@ -66,8 +66,8 @@ export const actorReads: readonly ReadRow[] = [
   readMessage('GetActorTakedown', ({ lookup }, { did }) => actorTakedown(lookup.stateOf(did), did)),
   readMessage('GetBlobTakedown', ({ lookup }, { did, cid }) => blobTakedown(lookup.stateOf(did), did, cid)),
   readMessage('GetRecordTakedown', ({ lookup }, { recordUri }) => recordTakedown(lookup, recordUri)),
-  readMessage('GetNotifications', ({ lookup }, page) =>
-    notificationsPage(lookup.stateOf(page.actorDid), page.actorDid, page, page.priority),
+  writtenMessage('GetNotifications', (into, { lookup, edges }, page) =>
+    writeNotifications(into, { state: lookup.stateOf(page.actorDid), did: page.actorDid, edges }, page, page.priority),
   ),
   readMessage('GetNotificationSeen', ({ lookup }, { actorDid }) => ({
     timestamp: notificationSeenMs(lookup.stateOf(actorDid), actorDid),

@@ -58,7 +58,7 @@ function appendPathOfCode(into: MessageWriter, code: number): void {
 }
 
 /** Renders the collection at `at` between slashes. Returns the position after it. */
-function appendPath(into: MessageWriter, source: Buffer, at: number): number {
+export function appendPath(into: MessageWriter, source: Buffer, at: number): number {
   const code = source[at]!;
   if (code !== collectionTagOther) {
     appendPathOfCode(into, code);

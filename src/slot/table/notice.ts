@@ -22,7 +22,6 @@ import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, timeAt, writeEntryTime } from '../../base/time-bytes.ts';
 import type { EffectOf } from '../../entry/entry.ts';
-import { hasRecord } from './record-row.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 import { changeUnreadCount, isNoticeCounted, noticeKeyAt, noticePrefix, uncountedNotice } from './unread-count.ts';
 
@@ -32,7 +31,8 @@ const classByReason: ReadonlyMap<NoticeReason, number> = new Map([
   ...ownRowReasons.map(({ reason }, index): [NoticeReason, number] => [reason, 1 + index]),
 ]);
 
-const collectionByClass: readonly string[] = [nsid.post, ...ownRowReasons.map(({ collection }) => collection)];
+/** The collection of a notice's source. */
+export const collectionByClass: readonly string[] = [nsid.post, ...ownRowReasons.map(({ collection }) => collection)];
 
 /** A notification as shown. `subject` is a record of the recipient, if the reason has one. */
 export type Notice = {
@@ -58,9 +58,10 @@ type NoticeRow = {
 
 const noReasons: ReadonlySet<NoticeReason> = new Set();
 /** Reasons of notices that stay listed when their record is gone. */
-const historicReasons: ReadonlySet<NoticeReason> = new Set(['verified', 'unverified']);
+export const historicReasons: ReadonlySet<NoticeReason> = new Set(['verified', 'unverified']);
 
-const noticeVersion = 2;
+/** In the upper half of each row's first byte. */
+export const noticeVersion = 2;
 /** Of (owner, notificationSeen, 1) → the time up to which notices went with a deleted account. */
 const removedUpToRow = 1;
 const valueWriter = sharedWriter(256);
@@ -81,9 +82,9 @@ function noticeKey(owner: number, sortMs: number, noticeClass: number, source: R
  * Bits of a row's first byte, below the version, or of each reason's byte in a post's row. In the
  * first byte `recordGone` says that the reason shown is muted, unless that is a historic one.
  */
-const flag = { ...uncountedNotice, subject: 4, subjectIsPost: 8, muted: 16 } as const;
+export const noticeFlag = { ...uncountedNotice, subject: 4, subjectIsPost: 8, muted: 16 } as const;
 /** The index of a post's reason is below the flags. */
-const reasonMask = 3;
+export const reasonMask = 3;
 
 /**
  * Subjects are the recipient's own records, so only rkey and, unless it is that of posts,
@@ -92,20 +93,21 @@ const reasonMask = 3;
  */
 function encodeRow(noticeClass: number, row: NoticeRow): Buffer {
   const { isTakenDown, isRecordGone, subjectByReason, mutedReasons } = row;
-  const head = (noticeVersion << 4) | (isTakenDown ? flag.takenDown : 0) | (isRecordGone ? flag.recordGone : 0);
+  const head =
+    (noticeVersion << 4) | (isTakenDown ? noticeFlag.takenDown : 0) | (isRecordGone ? noticeFlag.recordGone : 0);
   if (noticeClass === 0) {
     const shown = mutedReasons.size === 0 ? undefined : postReasons.find((reason) => subjectByReason.has(reason));
-    valueWriter.u8(shown !== undefined && mutedReasons.has(shown) ? head | flag.recordGone : head);
+    valueWriter.u8(shown !== undefined && mutedReasons.has(shown) ? head | noticeFlag.recordGone : head);
     // In this order equal rows have equal bytes, and the highest reason comes first.
     postReasons.forEach((reason, index) => {
       const subject = subjectByReason.get(reason);
-      if (subject !== undefined) writeSubject(mutedReasons.has(reason) ? index | flag.muted : index, subject);
+      if (subject !== undefined) writeSubject(mutedReasons.has(reason) ? index | noticeFlag.muted : index, subject);
       if (subject !== undefined && reason === 'reply') valueWriter.u16(row.replySender);
     });
     return valueWriter.finish();
   }
   const [subject = null] = subjectByReason.values();
-  writeSubject(mutedReasons.size === 0 ? head : head | flag.recordGone, subject);
+  writeSubject(mutedReasons.size === 0 ? head : head | noticeFlag.recordGone, subject);
   return valueWriter.finish();
 }
 
@@ -115,7 +117,7 @@ function writeSubject(head: number, subject: RecordRef | null): void {
     return;
   }
   const isPost = subject.collection === nsid.post;
-  valueWriter.u8(head | flag.subject | (isPost ? flag.subjectIsPost : 0));
+  valueWriter.u8(head | noticeFlag.subject | (isPost ? noticeFlag.subjectIsPost : 0));
   if (!isPost) writeCollection(valueWriter, subject.collection);
   writeRkey(valueWriter, subject.rkey);
 }
@@ -124,11 +126,11 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
   const reader = new ByteReader(value);
   const head = reader.u8();
   invariant(head >>> 4 === noticeVersion, 'a notice row has a known format version');
-  const isTakenDown = (head & flag.takenDown) !== 0;
-  const isRecordGone = (head & flag.recordGone) !== 0;
+  const isTakenDown = (head & noticeFlag.takenDown) !== 0;
+  const isRecordGone = (head & noticeFlag.recordGone) !== 0;
   const readSubject = (flags: number): RecordRef | null => {
-    if ((flags & flag.subject) === 0) return null;
-    const collection = (flags & flag.subjectIsPost) === 0 ? readCollection(reader) : nsid.post;
+    if ((flags & noticeFlag.subject) === 0) return null;
+    const collection = (flags & noticeFlag.subjectIsPost) === 0 ? readCollection(reader) : nsid.post;
     return { did: recipient, collection, rkey: readRkey(reader) };
   };
   if (noticeClass !== 0) {
@@ -148,7 +150,7 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
     invariant(reason !== undefined, 'a stored notice reason is known');
     subjectByReason.set(reason, readSubject(code));
     if (reason === 'reply') replySender = reader.u16();
-    if ((code & flag.muted) !== 0) muted.push(reason);
+    if ((code & noticeFlag.muted) !== 0) muted.push(reason);
   }
   const mutedReasons = muted.length === 0 ? noReasons : new Set(muted);
   return { isTakenDown, isRecordGone: false, subjectByReason, replySender, mutedReasons };
@@ -309,10 +311,4 @@ export function readNotice(key: Buffer, value: Buffer, recipient: string): Notic
   invariant(shown !== undefined, 'a stored notice has a reason');
   const [reason, subject] = shown;
   return { source, reason, subject, sortMs, isTakenDown: row.isTakenDown, isMuted: row.mutedReasons.has(reason) };
-}
-
-/** True unless it is muted, or about a record of the recipient that no longer exists. */
-export function isNoticeShown(state: SlotState, owner: number, notice: Notice): boolean {
-  if (notice.isMuted === true) return false;
-  return notice.subject === null || hasRecord(state, owner, notice.subject.collection, notice.subject.rkey);
 }

@@ -7,7 +7,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { OutsideEntry, SentEffect } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
-import { notificationsPage } from '../../../src/read/answer/notifications.ts';
+import { decodeMessage } from '../../../src/proto/codec.ts';
+import { MessageWriter } from '../../../src/proto/message-writer.ts';
+import { writeNotifications } from '../../../src/read/answer/notifications.ts';
+import { EdgeCache } from '../../../src/read/cache/edge-cache.ts';
+import { SlotLookup } from '../../../src/read/lookup/slot-lookup.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import { getUnreadCount } from '../../../src/slot/table/unread-count.ts';
 import { tidOf } from '../../simulation/history-record.ts';
@@ -66,11 +70,11 @@ function applyOutside(entry: OutsideEntry): number {
 
 /** Returns the reasons of the notices that a page lists. */
 function listed(): string[] {
-  return (
-    notificationsPage(slot.state, did, { limit: 50, cursor: '' }, false).notifications?.map(
-      ({ reason }) => reason ?? '',
-    ) ?? []
-  );
+  const { state } = slot;
+  const edges = new EdgeCache(new SlotLookup(2, () => state), 2 ** 20);
+  const answer = new MessageWriter();
+  writeNotifications(answer, { state, did, edges }, { limit: 50, cursor: '' }, false);
+  return decodeMessage('GetNotificationsResponse', answer.view()).notifications.map(({ reason }) => reason);
 }
 
 it('leaves the notice of the last version when the first comes and goes again', () => {
