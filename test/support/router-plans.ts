@@ -54,7 +54,7 @@ export class RouterPlans {
 }
 
 /** Returns the error of a request that must fail. */
-export async function refusal(running: Promise<unknown>): Promise<DataPlaneError> {
+export async function refusal(running: unknown): Promise<DataPlaneError> {
   try {
     await running;
   } catch (thrown) {
