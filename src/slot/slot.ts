@@ -59,6 +59,10 @@ export type SlotOptions = {
 /** Undelivered effects of a slot above which its resends wait. */
 const resendOwedMax = 20_000;
 
+function embeddedLog(table: Table, cursor: number): SlotLog {
+  return new EmbeddedLog(table, cursor);
+}
+
 export class Slot implements AsyncDisposable {
   readonly index: number;
   readonly state: SlotState;
@@ -97,13 +101,10 @@ export class Slot implements AsyncDisposable {
     this.#sources = new EffectSources(this.state);
     this.#metaRow = metaBytes(this.state);
     this.#meta = loadSlotMeta(this.state);
-    const { log = (table, cursor) => new EmbeddedLog(table, cursor) } = options;
-    this.log = log(environment.table(slotTables.log), this.#meta.cursor);
+    this.log = (options.log ?? embeddedLog)(environment.table(slotTables.log), this.#meta.cursor);
     this.quarantine = new Quarantine(this.state);
-    this.own = new OwnEntries(
-      { index: this.index, meta: this.#meta, canResend: () => this.#canResend },
-      options.opening,
-    );
+    const canResend = (): boolean => this.#canResend;
+    this.own = new OwnEntries({ index: this.index, meta: this.#meta, canResend }, options.opening);
     this.#attempt = new AttemptFile(options.path, this.#meta.cursor);
     this.#applier = new EntryApplier({
       slots: this.#slots,

@@ -19,8 +19,8 @@ import { type RunningRouter, startRouter } from '../../src/router/router-server.
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { payloadBytesMax } from '../../src/wire/frame.ts';
 import { LocalCaller, type LocalCallerOptions } from '../../src/wire/local-caller.ts';
-import type { CallHandler, NodeCaller } from '../../src/wire/node-caller.ts';
 import { MapGate } from '../../src/wire/map-gate.ts';
+import type { CallHandler, NodeCaller } from '../../src/wire/node-caller.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { edgeSettings } from '../support/edge-settings.ts';

@@ -35,7 +35,7 @@ export class DidList {
   /** Where a cache has the DID, for its use. */
   indexes = new Int32Array(64);
   #parsed = new Uint8Array(64);
-  /** Once `isPlc` was asked, `plcIdSpan` bytes for each did:plc, the same as words, and its hash. */
+  /** Once `isPlc` was asked, `plcIdSpan` bytes for each did:plc, these as words, and its hash. */
   ids: Buffer = Buffer.alloc(64 * plcIdSpan);
   idWords = new Int32Array(this.ids.buffer, this.ids.byteOffset, 64 * plcIdWords);
   hashes = new Int32Array(64);

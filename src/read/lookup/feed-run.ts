@@ -33,6 +33,7 @@ export function valueAt({ offsets }: FeedRun, position: number): number {
   return offsets[2 * position + 1]!;
 }
 
+/** True for a post, false for a repost. */
 export function isPostAt(run: FeedRun, position: number): boolean {
   return run.bytes[keyAt(run, position) + feedKeyCollectionAt] === postCode;
 }

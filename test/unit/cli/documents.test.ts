@@ -74,7 +74,13 @@ describe('ops/invariants.md', () => {
 
   it('lists the crash points with the file of each', () => {
     const rows = rowsOf(invariants, /^`[a-z-]+`$/);
-    const points = [...nodeCrashPoints, ...compactionCrashPoints, ...ingestCrashPoints, ...mapCrashPoints, ...fileCrashPoints];
+    const points = [
+      ...nodeCrashPoints,
+      ...compactionCrashPoints,
+      ...ingestCrashPoints,
+      ...mapCrashPoints,
+      ...fileCrashPoints,
+    ];
     expect(rows.map(([point]) => point)).toEqual(points.map((point) => `\`${point}\``));
     for (const [point, file] of rows) expect(textOf(file!.slice(1, -1))).toContain(`'${point!.slice(1, -1)}'`);
   });
