@@ -204,6 +204,7 @@ it('every curl line of ops/operating.md is understood', async () => {
     if (status !== 200) refused[`${line.verb} ${line.path}`] = (JSON.parse(text) as { message: string }).message;
   }
   expect(refused).toEqual({
+    'POST /v1/map': 'shard map: 1 slots, while the data has 4',
     'POST /v1/quarantine/show': 'slot 0 keeps no entry 7.0 in quarantine',
     'POST /v1/quarantine': 'slot 0 keeps no entry 7.0 in quarantine',
     'POST /v1/repair': 'slot 0 is not incomplete',
