@@ -185,7 +185,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     bound: 'rows of a thread',
-    file: 'src/read/answer/thread-walk.ts',
+    file: 'src/read/answer/thread-levels.ts',
     text: '|| this.#rowsLeft <= 0',
     replacement: '',
     caughtBy: { tests: ['test/integration/reads-bounded.test.ts'] },

@@ -133,9 +133,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     topic: 'threads: order of replies',
-    file: 'src/read/answer/thread-walk.ts',
-    text: 'return found.sort((a, b) => b.sortMs - a.sortMs);',
-    replacement: 'return found;',
+    file: 'src/read/answer/whole-thread.ts',
+    text: 'order.sort();',
+    replacement: '',
     methods: ['getThread'],
   },
   {
@@ -190,7 +190,7 @@ export const mutants: readonly Mutant[] = [
   {
     topic: 'known likers: those that one does not follow',
     file: 'src/router/plans/known-likers.ts',
-    text: 'const known = ranges.filter((_range, at) => probes.uriBytes(probesOf[index]![at]!, follow) > 0);',
+    text: 'const known = ranges.filter((_range, at) => probes.foundBy(probesOf[index]![at]!) !== 0);',
     replacement: 'const known = ranges;',
     methods: ['getKnownLikers'],
   },

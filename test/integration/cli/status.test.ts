@@ -38,7 +38,7 @@ it('names the processes whose shard map is older than that of another', async ()
   status = { role: 'router', epoch: 4, nodes: [nodeOf('n0', 4), nodeOf('n1', 5)] };
   const { code, out } = await run();
   expect(code).toBe(0);
-  expect(out).toContain('the router has the shard map of epoch 4, not 5: give it the same file\nn0 has the shard map');
+  expect(out).toContain('the router has the shard map of epoch 4, not 5, which it asks for\nn0 has the shard map');
   status = { role: 'router', epoch: 5, nodes: [nodeOf('n0', 5), nodeOf('n1', 5)] };
-  expect((await run()).out).not.toContain('give it');
+  expect((await run()).out).not.toContain('asks for');
 });
