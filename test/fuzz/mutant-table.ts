@@ -186,8 +186,8 @@ export const mutants: readonly Mutant[] = [
   {
     bound: 'rows of a thread',
     file: 'src/read/answer/thread-levels.ts',
-    text: '|| this.#rowsLeft <= 0',
-    replacement: '',
+    text: 'const threadRowsMax = 10_000;',
+    replacement: 'const threadRowsMax = 1_000_000;',
     caughtBy: { tests: ['test/integration/reads-bounded.test.ts'] },
   },
   {
