@@ -98,9 +98,11 @@ async function startProcesses(
       ? ['router', ...routerPorts, ...shared]
       : ['node', name, ...(name === names.at(-1) ? edge : []), ...(options.nodeSettings ?? []), ...shared];
   const prefixOf = (name: string) => (name === 'router' ? [] : (options.nodePrefix ?? []));
-  const outcomes = await Promise.allSettled(
-    names.map((name) => startChild(mainScript, words(name), { ...started, prefix: prefixOf(name) })),
-  );
+  const start = (of: readonly string[]): Promise<PromiseSettledResult<BenchChild>[]> =>
+    Promise.allSettled(of.map((name) => startChild(mainScript, words(name), { ...started, prefix: prefixOf(name) })));
+  // A router that comes before its nodes waits seconds until it tries to reach them again.
+  const outcomes = await start([...map.nodes.keys()]);
+  if (options.edge !== true) outcomes.push(...(await start(['router'])));
   const children = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed === undefined) return { children, names };
