@@ -9,7 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import { type LogServer, LogSession } from './log-session.ts';
+import type { LogServer, LogSession } from './log-session.ts';
 
 export type JetStreamConnectionOptions = {
   readonly server: LogServer;
@@ -62,6 +62,8 @@ export class JetStreamConnection implements AsyncDisposable {
     const { server, map, use } = this.#options;
     let session: LogSession | null = null;
     try {
+      // Loads the client of NATS, which a cluster without a server does not need.
+      const { LogSession } = await import('./log-session.ts');
       session = await LogSession.open(server, map());
       this.#session = session;
       this.problem = null;
