@@ -128,10 +128,23 @@ class Reader {
 }
 
 describe.each(['in a folder', 'on a server'])('the log of a slot %s', (home) => {
+  const serverOfHome = async () => (home === 'on a server' ? await newServer() : null);
+
+  /** Returns a reader that has taken the entry with which its log begins. */
+  async function newReader(): Promise<Reader> {
+    const server = await serverOfHome();
+    const reader = new Reader(newFolder(), server);
+    disposals.push(() => reader.close());
+    if (server === null) void reader.append('opened');
+    await until(() => reader.log.problem === null, waitMsMax);
+    await reader.takeUpTo(1);
+    return reader;
+  }
+
   it(
     'numbers what was appended without gaps, and goes on above its cursor after it was closed',
     async () => {
-      const server = home === 'on a server' ? await newServer() : null;
+      const server = await serverOfHome();
       const folder = newFolder();
       const first = new Reader(folder, server);
       // The slot's own entry begins a log on a server; one in a folder begins with any.
@@ -158,18 +171,13 @@ describe.each(['in a folder', 'on a server'])('the log of a slot %s', (home) => 
   it(
     'gives what an aborted transaction took again, or refuses it, and never twice',
     async () => {
-      const server = home === 'on a server' ? await newServer() : null;
-      const reader = new Reader(newFolder(), server);
-      disposals.push(() => reader.close());
-      if (server === null) void reader.append('opened');
-      await until(() => reader.log.problem === null, waitMsMax);
-      await reader.takeUpTo(1);
+      const reader = await newReader();
       const outcome = reader.append('a');
       await until(() => reader.log.readableBytes > 0, waitMsMax);
       reader.take(true, false);
       expect(reader.log.head).toBe(1);
       reader.texts.length = 0;
-      if (server === null) {
+      if (home === 'in a folder') {
         expect(await outcome).toMatchObject({ status: 'refused', code: 'StorageFull' });
         void reader.append('a');
       }
@@ -183,12 +191,7 @@ describe.each(['in a folder', 'on a server'])('the log of a slot %s', (home) => 
   it(
     'keeps what is entered and not applied',
     async () => {
-      const server = home === 'on a server' ? await newServer() : null;
-      const reader = new Reader(newFolder(), server);
-      disposals.push(() => reader.close());
-      if (server === null) void reader.append('opened');
-      await until(() => reader.log.problem === null, waitMsMax);
-      await reader.takeUpTo(1);
+      const reader = await newReader();
       void reader.append('a', 'b');
       await until(() => reader.log.readableBytes > 0, waitMsMax);
       reader.take(false);
