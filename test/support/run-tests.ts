@@ -8,10 +8,11 @@
  * after it. The last lines name what failed, and count: `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { installRequiredServers } from './required-servers.ts';
+import { unhandledErrorsFileVariable } from './unhandled-errors.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const conformanceFolder = join(root, 'test', 'conformance');
@@ -32,7 +33,12 @@ const steps: readonly Step[] = [
   {
     name: 'tests',
     minutesMax: 30,
-    words: (report) => ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+    words: (report) => [
+      'vitest',
+      'run',
+      ...['default', 'json', join(root, 'test', 'support', 'unhandled-errors.ts')].map((name) => `--reporter=${name}`),
+      `--outputFile.json=${report}`,
+    ],
   },
   { name: 'fuzz', minutesMax: 8, words: () => ['node', join('test', 'fuzz', 'run.ts'), '--seconds=60', '--seed=1'] },
   {
@@ -94,22 +100,33 @@ function countReport(path: string): Outcome | null {
   };
 }
 
+/** Returns the errors that no test caught, as the reporter wrote them. */
+function unhandledErrors(path: string): string[] {
+  if (!existsSync(path)) return [];
+  return (JSON.parse(readFileSync(path, 'utf8')) as string[]).map((text) => text.slice(0, messageCharsMax));
+}
+
 function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcome {
   const report = join(folder, `${name}.json`);
+  const unhandledFile = join(folder, `${name}-unhandled.json`);
   const [program, ...rest] = words(report);
   const startedMs = performance.now();
   console.log(`\n== ${name}`);
   const { status, error } = spawnSync(program!, rest, {
     cwd: cwd ?? root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, PATH: `${binFolder}${delimiter}${process.env['PATH'] ?? ''}` },
+    env: {
+      ...process.env,
+      PATH: `${binFolder}${delimiter}${process.env['PATH'] ?? ''}`,
+      [unhandledErrorsFileVariable]: unhandledFile,
+    },
     timeout: minutesMax * 60_000,
   });
   const outcome = countReport(report) ?? { passed: status === 0 ? 1 : 0, failed: 0, failures: [] };
   // A run may also fail without a failed test: by an unhandled error or a time-out.
   if (status !== 0 && outcome.failed === 0) {
     outcome.failed = 1;
-    outcome.failures.push(`ended with status ${status}`);
+    outcome.failures.push([`ended with status ${status}`, ...unhandledErrors(unhandledFile)].join('\n'));
   }
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
   console.log(
