@@ -3,13 +3,15 @@
  * and server CPU of a request, and how evenly few HTTP/2 sessions use the threads.
  *
  * The client is one thread beside them, so on two cores the rate stops growing at two threads, and
- * four are oversubscribed: what grows then is what threads do to each other.
+ * four are oversubscribed: what grows then is what threads do to each other. Threads that wait for
+ * the client also wake up for fewer requests at a time than one that is always busy; so CPU is
+ * measured once more at a fixed rate, a quarter of what one thread can do for each thread.
  *
  * Arguments: the count of records to serve, and the names of the methods if not all are meant.
  */
 import { type Box, startBox } from './box.ts';
 import { GrpcLoad } from './grpc-load.ts';
-import { type Saturation, saturate, saturatingInFlight } from './hot-load.ts';
+import { openLoop, type Saturation, saturate, saturatingInFlight } from './hot-load.ts';
 import type { Asking, HotMethod } from './hot-request.ts';
 import { hotMethods, namesOf } from './hot-requests.ts';
 import { Http2Load } from './http2-load.ts';
@@ -38,10 +40,11 @@ const warmUpMs = 200;
 const sessionMethod = 'GetAuthorFeed';
 
 type Measured = { readonly cpuUs: number; readonly perSecond: number };
-type Row = { readonly name: string; readonly threads: number } & Measured;
-type SessionRow = Row & { readonly sessions: number; readonly leastShare: number };
+/** `fixedRate`: in an open loop, not at saturation. */
+type Row = { readonly name: string; readonly threads: number; readonly fixedRate: boolean } & Measured;
+type SessionRow = Omit<Row, 'fixedRate'> & { readonly sessions: number; readonly leastShare: number };
 
-async function measure(box: Box, run: () => Promise<Saturation>): Promise<Measured> {
+async function measure(box: Box, run: () => Promise<Pick<Saturation, 'count' | 'perSecond'>>): Promise<Measured> {
   const meter = startCpuMeter(box.pids);
   const { count, perSecond } = await run();
   const used = Object.values(meter.stop()).reduce((total, us) => total + us, 0);
@@ -104,6 +107,30 @@ async function startSide(options: BenchOptions, records: number, threads: number
   return { threads, box, load, hot: await hotMethods(box.pools, options.seed, load, namesIn(options)) };
 }
 
+/** Measures a method at a quarter of what one thread answers at saturation, for each thread. */
+async function atFixedRate(
+  sides: readonly Side[],
+  method: number,
+  saturated: readonly Row[],
+  durationMs: number,
+): Promise<Row[]> {
+  const { name } = sides[0]!.hot[method]!;
+  const ofOne = saturated.filter((row) => row.name === name && row.threads === 1);
+  const quarter = median(ofOne.map(({ perSecond }) => perSecond)) / 4;
+  const rows: Row[] = [];
+  for (let round = 0; round < rounds; round++) {
+    for (const { threads, box, load, hot } of sides) {
+      const perSecond = quarter * threads;
+      const measured = await measure(box, async () => {
+        await openLoop(load, hot[method]!, perSecond, durationMs);
+        return { count: Math.round((perSecond * durationMs) / 1000), perSecond };
+      });
+      rows.push({ name, threads, fixedRate: true, ...measured });
+    }
+  }
+  return rows;
+}
+
 function namesIn({ args }: BenchOptions): readonly string[] {
   return args.length > 1 ? namesOf(args) : methodsDefault;
 }
@@ -113,7 +140,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const sides: Side[] = [];
   try {
     for (const threads of threadCounts) sides.push(await startSide(options, records, threads));
-    const measurements = sides.length * (namesIn(options).length * rounds + sessionCounts.length);
+    const measurements = sides.length * (namesIn(options).length * rounds * 2 + sessionCounts.length);
     const durationMs = (options.budgetS * 1000) / measurements;
     const rows: Row[] = [];
     for (const [index, { name }] of sides[0]!.hot.entries()) {
@@ -121,9 +148,10 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       for (let round = 0; round < rounds; round++) {
         for (const { threads, box, load, hot } of sides) {
           const measured = await measure(box, () => saturate(load, hot[index]!, durationMs));
-          rows.push({ name, threads, ...measured });
+          rows.push({ name, threads, fixedRate: false, ...measured });
         }
       }
+      rows.push(...(await atFixedRate(sides, index, rows, durationMs)));
     }
     const sessionRows: SessionRow[] = [];
     for (const { threads, box, hot } of sides) {
@@ -143,27 +171,45 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
 function methodFigures(rows: readonly Row[], print: (line: string) => void): Figures {
   return Object.fromEntries(
     [...new Set(rows.map(({ name }) => name))].map((name) => {
-      const of = threadCounts.map((threads) => rows.filter((row) => row.name === name && row.threads === threads));
-      const cpu = of.map((own) => median(own.map(({ cpuUs }) => cpuUs)));
-      const rate = of.map((own) => median(own.map(({ perSecond }) => perSecond)));
-      // Within a round, since the machine may be slower in another.
-      const ratios = of.map((own) => median(own.map(({ cpuUs }, round) => cpuUs / of[0]![round]!.cpuUs)));
-      const texts = threadCounts.map(
-        (threads, at) =>
-          `${threads}: ${Math.round(cpu[at]!)} µs (${ratios[at]!.toFixed(2)}), ${Math.round(rate[at]!)}/s`,
+      const [saturated, fixed] = [false, true].map((fixedRate) =>
+        byThreads(rows.filter((row) => row.name === name && row.fixedRate === fixedRate)),
       );
+      const texts = threadCounts.map((threads, at) => {
+        const { cpuUs, ratio, perSecond } = saturated![at]!;
+        return (
+          `${threads}: ${Math.round(cpuUs)} µs (${ratio.toFixed(2)}), ${Math.round(perSecond)}/s, ` +
+          `${fixed![at]!.ratio.toFixed(2)} at a quarter a thread`
+        );
+      });
       print(`${name.padEnd(20)} ${texts.join('; ')}`);
       return [
         name,
         Object.fromEntries(
           threadCounts.map((threads, at) => [
             `threads_${threads}`,
-            { cpu_us: cpu[at]!, per_second: rate[at]!, cpu_times_one: ratios[at]! },
+            {
+              cpu_us: saturated![at]!.cpuUs,
+              per_second: saturated![at]!.perSecond,
+              cpu_times_one: saturated![at]!.ratio,
+              quarter_cpu_us: fixed![at]!.cpuUs,
+              quarter_cpu_times_one: fixed![at]!.ratio,
+            },
           ]),
         ),
       ];
     }),
   );
+}
+
+/** Returns medians for each count of threads; `ratio` is of CPU, to that of one thread. */
+function byThreads(rows: readonly Row[]): (Measured & { ratio: number })[] {
+  const of = threadCounts.map((threads) => rows.filter((row) => row.threads === threads));
+  return of.map((own) => ({
+    cpuUs: median(own.map(({ cpuUs }) => cpuUs)),
+    perSecond: median(own.map(({ perSecond }) => perSecond)),
+    // Within a round, since the machine may be slower in another.
+    ratio: median(own.map(({ cpuUs }, round) => cpuUs / of[0]![round]!.cpuUs)),
+  }));
 }
 
 function sessionFigures(rows: readonly SessionRow[]): Figures {
