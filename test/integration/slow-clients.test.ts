@@ -59,6 +59,41 @@ async function statusOf(stream: http2.ClientHttp2Stream): Promise<number> {
   return Number(headers[':status']);
 }
 
+/** A frame of HTTP/2 (RFC 9113, 4.1). */
+function frame(type: number, flags: number, stream: number, payload = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** The frames of a call without its end, and of its cancellation, which a server may read at once. */
+function askedAndGivenUp(stream: number, code: number): Buffer {
+  const text = (value: string): Buffer => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
+  const headers = Object.entries({ ':scheme': 'http', ':authority': '127.0.0.1', ...call });
+  const block = headers.map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)]));
+  return Buffer.concat([
+    frame(1, 4, stream, Buffer.concat(block)),
+    frame(0, 0, stream, Buffer.alloc(0)),
+    frame(3, 0, stream, Buffer.from([0, 0, 0, code])),
+  ]);
+}
+
+/** Keeps what nobody catches from ending the process. Returns a function that returns it. */
+function collectUncaught(): () => readonly unknown[] {
+  const errors: unknown[] = [];
+  const listeners = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => errors.push(error));
+  disposals.push(() => {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of listeners) process.on('uncaughtException', listener);
+  });
+  return () => errors;
+}
+
 async function pingStatus(router: RunningRouter): Promise<number> {
   const url = `http://127.0.0.1:${router.port}/bsky.Service/Ping`;
   return (await fetch(url, { method: 'POST', headers: proto, body: new Uint8Array(100) })).status;
@@ -144,6 +179,26 @@ describe('an HTTP/2 connection', () => {
     session.settings({ initialWindowSize: 1_000_000 });
     await stream.resume().toArray();
     await until(async () => (await statusOf(session.request(call, { endStream: true }))) === 200);
+  });
+
+  it.each([
+    ['NO_ERROR', http2.constants.NGHTTP2_NO_ERROR],
+    ['CANCEL', http2.constants.NGHTTP2_CANCEL],
+  ])('that gives streams up by %s before their ends is not answered, and disturbs nobody', async (_name, code) => {
+    const router = await start({});
+    const uncaught = collectUncaught();
+    const hasty = connectTcp(router.http2Port!, '127.0.0.1');
+    disposals.push(() => hasty.destroy());
+    const streams = Array.from({ length: 100 }, (_unused, index) => askedAndGivenUp(2 * index + 1, code));
+    const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    const ping = frame(6, 0, 0, Buffer.from('ping 123'));
+    hasty.write(Buffer.concat([preface, frame(4, 0, 0), ...streams, ping]));
+    for await (const bytes of hasty) if (bytes.includes('ping 123')) break;
+    expect(await statusOf(connect(router).request(call, { endStream: true }))).toBe(200);
+    expect(uncaught()).toEqual([]);
+    const metrics = await (await fetch(`http://127.0.0.1:${router.port}/metrics`)).text();
+    expect(metrics).toMatch(/^skyshard_request_duration_seconds_count\{.*method="Ping".*\} 1$/m);
+    expect(router.arrivingBytes()).toBe(0);
   });
 
   it('sends heads of bounded size', async () => {

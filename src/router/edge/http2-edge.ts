@@ -60,8 +60,13 @@ const handshakeMsMax = 10_000;
 const streamWindowBytes = 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
 
+/** A client that gave its stream up closes it at once; it is destroyed a turn later. */
+function isOver({ destroyed, closed, headersSent }: ServerHttp2Stream): boolean {
+  return destroyed || closed || headersSent;
+}
+
 function sendReply(stream: ServerHttp2Stream, { httpStatus, contentType, body, grpc }: RpcReply): void {
-  if (stream.destroyed || stream.headersSent) return;
+  if (isOver(stream)) return;
   const headers = { ':status': httpStatus, 'content-type': contentType };
   if (grpc === null) {
     stream.respond(headers);
@@ -82,7 +87,7 @@ function sendReply(stream: ServerHttp2Stream, { httpStatus, contentType, body, g
 }
 
 function sendPlain(stream: ServerHttp2Stream, status: number, text: string): void {
-  if (stream.destroyed || stream.headersSent) return;
+  if (isOver(stream)) return;
   stream.respond({ ':status': status, 'content-type': 'text/plain' });
   stream.end(text);
 }
@@ -105,7 +110,10 @@ function readBody(
     if (!body.isDropped) body.expectRest(done);
   });
   stream.on('end', () => {
-    if (!body.isDropped) done(body.take());
+    if (body.isDropped) return;
+    // A client that gives the stream up also ends its body, wherever that was.
+    if (stream.closed) body.drop();
+    else done(body.take());
   });
   stream.on('close', () => {
     if (!body.isDropped) body.drop();
