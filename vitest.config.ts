@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { reporters } from './test/support/unhandled-errors.ts';
 
 /**
  * Conformance tests are a package of their own (`test/conformance/`), with their own configuration.
@@ -8,6 +9,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/conformance/**', '**/node_modules/**'],
     setupFiles: ['test/support/property-seed.ts'],
+    reporters: reporters(),
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

@@ -69,7 +69,7 @@ function frame(type: number, flags: number, stream: number, payload = Buffer.all
   return Buffer.concat([head, payload]);
 }
 
-/** The frames of a call without its end, and of its cancellation, which a server may read at once. */
+/** The frames of a call without its end, and of its cancellation. */
 function askedAndGivenUp(stream: number, code: number): Buffer {
   const text = (value: string): Buffer => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
   const headers = Object.entries({ ':scheme': 'http', ':authority': '127.0.0.1', ...call });

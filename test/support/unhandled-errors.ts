@@ -1,15 +1,24 @@
-/** A reporter of vitest: writes the errors that no test caught, which its JSON report leaves out. */
+/** A reporter of vitest for errors that no test caught, which its JSON report leaves out. */
 import { writeFileSync } from 'node:fs';
 import type { Reporter } from 'vitest/node';
 
-/** The environment variable that names the file: a JSON array of texts. */
+/** The environment variable that names the file: a JSON array of texts. Set by `run-tests.ts`. */
 export const unhandledErrorsFileVariable = 'SKYSHARD_UNHANDLED_ERRORS_FILE';
 
-// biome-ignore lint/style/noDefaultExport: vitest loads a reporter by its default export
-export default class UnhandledErrors implements Reporter {
-  onTestRunEnd(...[, errors]: Parameters<NonNullable<Reporter['onTestRunEnd']>>): void {
-    const path = process.env[unhandledErrorsFileVariable];
-    if (path === undefined || errors.length === 0) return;
-    writeFileSync(path, JSON.stringify(errors.map(({ stack, message }) => stack ?? message)));
+export class UnhandledErrors implements Reporter {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
   }
+
+  onTestRunEnd(...[, errors]: Parameters<NonNullable<Reporter['onTestRunEnd']>>): void {
+    writeFileSync(this.#path, JSON.stringify(errors.map(({ stack, message }) => stack ?? message)));
+  }
+}
+
+/** Returns the reporters of a run: more of them under `run-tests.ts`, which names the file. */
+export function reporters(): ('default' | 'json' | UnhandledErrors)[] {
+  const path = process.env[unhandledErrorsFileVariable];
+  return path === undefined ? ['default'] : ['default', 'json', new UnhandledErrors(path)];
 }
