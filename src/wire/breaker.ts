@@ -14,6 +14,18 @@ export class Breaker {
   #timeoutsInRow = 0;
   /** The time of the next trial call, 0 while closed. Units: monotonic ms. */
   #pausedUntilMs = 0;
+  #openings = 0;
+  #trials = 0;
+
+  /** How often it has opened. */
+  get openings(): number {
+    return this.#openings;
+  }
+
+  /** How many trial calls it has admitted. */
+  get trials(): number {
+    return this.#trials;
+  }
 
   get isOpen(): boolean {
     return this.#pausedUntilMs > 0;
@@ -23,6 +35,7 @@ export class Breaker {
     if (this.#pausedUntilMs === 0) return true;
     if (nowMs < this.#pausedUntilMs) return false;
     this.#pausedUntilMs = nowMs + breakerPauseMs;
+    this.#trials++;
     return true;
   }
 
@@ -34,7 +47,8 @@ export class Breaker {
 
   timedOut(nowMs: number): void {
     this.#timeoutsInRow++;
-    if (this.#timeoutsInRow >= timeoutsInRowMax && this.#pausedUntilMs === 0)
-      this.#pausedUntilMs = nowMs + breakerPauseMs;
+    if (this.#timeoutsInRow < timeoutsInRowMax || this.#pausedUntilMs > 0) return;
+    this.#pausedUntilMs = nowMs + breakerPauseMs;
+    this.#openings++;
   }
 }

@@ -49,6 +49,9 @@ export type LinkSnapshot = {
   /** Null unless it is open. */
   readonly transport: Transport | null;
   readonly isBreakerOpen: boolean;
+  readonly breakerOpenings: number;
+  /** Calls that an open breaker admitted, one for each pause. */
+  readonly breakerTrials: number;
   readonly callsInFlight: number;
   readonly bytesInFlight: number;
   readonly connectCount: number;

@@ -15,12 +15,12 @@ import type { LinkEnvironment, Transport } from './link-environment.ts';
 import { connectToOwnSocket } from './own-socket.ts';
 import { pathOfUnixOffer, unixOfferHeader } from './unix-offer.ts';
 
-/** `onClose` comes once, and is the last event. */
+/** `onClose` comes once, and is the last event; `isRefused` says that nothing listens there. */
 export type LinkSocketEvents = {
   readonly onOpen: () => void;
   readonly onMessage: (data: Buffer, isBinary: boolean) => void;
   readonly onPong: () => void;
-  readonly onClose: (problem: string) => void;
+  readonly onClose: (problem: string, isRefused: boolean) => void;
 };
 
 /** Longer refusals of a node are truncated. Units: characters. */
@@ -149,6 +149,7 @@ export class LinkSocket {
   #report(socket: WebSocket): void {
     let refusal: string | null = null;
     let error = 'the connection broke';
+    let isRefused = false;
     socket.on('message', (data, isBinary) => this.#events.onMessage(data as Buffer, isBinary));
     socket.on('pong', this.#events.onPong);
     // The node's body says which token or version it needs.
@@ -161,9 +162,11 @@ export class LinkSocket {
     });
     socket.on('error', ({ message, code }: NodeJS.ErrnoException) => {
       error = message || (code ?? error);
+      isRefused = code === 'ECONNREFUSED';
     });
     socket.on('close', (code: number, reason: Buffer) => {
-      this.#events.onClose(refusal ?? (code === 1006 ? error : `closed with ${code} ${reason.toString()}`.trim()));
+      const problem = refusal ?? (code === 1006 ? error : `closed with ${code} ${reason.toString()}`.trim());
+      this.#events.onClose(problem, isRefused);
     });
   }
 }

@@ -6,7 +6,7 @@
  * node's error, its deadline, or the loss of the connection. Refuses: calls while the node is known
  * to be down, so that callers fail fast.
  */
-import { backoffMs } from '../base/backoff.ts';
+import { type BackoffPolicy, backoffMs } from '../base/backoff.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
 import { Breaker } from './breaker.ts';
 import {
@@ -22,7 +22,10 @@ import type { LinkEnvironment, LinkSnapshot, LinkState } from './link-environmen
 import { LinkSocket } from './link-socket.ts';
 import { deadlineExceeded, PendingCalls } from './pending-calls.ts';
 
-const reconnectPolicy = { firstMs: 50, maxMs: 2000 };
+/** Where nothing listens an attempt costs little, and a node that comes up is missed at once. */
+const refusedPolicy = { firstMs: 50, maxMs: 250 };
+/** A peer that accepts connections and then breaks them pays for each handshake. */
+const brokenPolicy = { firstMs: 50, maxMs: 2000 };
 
 /** The calls from this process to one node. */
 export class NodeLink {
@@ -65,6 +68,8 @@ export class NodeLink {
       state: this.#state,
       transport: this.#state === 'open' && this.#socket !== null ? this.#socket.transport : null,
       isBreakerOpen: this.#breaker.isOpen,
+      breakerOpenings: this.#breaker.openings,
+      breakerTrials: this.#breaker.trials,
       callsInFlight: this.#pending.count,
       bytesInFlight: this.#pending.bytes,
       connectCount: this.#counts.connect,
@@ -163,8 +168,8 @@ export class NodeLink {
       onPong: () => {
         this.#lastHeardMs = this.#environment.clock.monotonicMs();
       },
-      onClose: (problem) => {
-        if (this.#socket === socket) this.#lose(problem);
+      onClose: (problem, isRefused) => {
+        if (this.#socket === socket) this.#lose(problem, isRefused ? refusedPolicy : brokenPolicy);
       },
     });
     this.#socket = socket;
@@ -181,7 +186,7 @@ export class NodeLink {
   }
 
   /** Drops the connection, fails the pending calls, and reconnects with backoff. */
-  #lose(problem: string): void {
+  #lose(problem: string, policy: BackoffPolicy = brokenPolicy): void {
     const socket = this.#socket;
     this.#socket = null;
     if (this.#failuresInRow === 0 || problem !== this.#lastProblem) this.#environment.onProblem(this.#node, problem);
@@ -194,7 +199,7 @@ export class NodeLink {
       this.close();
       return;
     }
-    const pauseMs = backoffMs(reconnectPolicy, ++this.#failuresInRow, this.#environment.random);
+    const pauseMs = backoffMs(policy, ++this.#failuresInRow, this.#environment.random);
     this.#reconnectTimer = setTimeout(() => this.#connect(), pauseMs);
     // Only pending calls keep the process alive.
     this.#reconnectTimer.unref();

@@ -206,7 +206,7 @@ describe('deadlines', () => {
     expect(await codeOf(call(client, 'echo'))).toBe('Unavailable');
     const answer = await until(() => call(client, 'echo', 'again').catch(() => null), breakerPauseMs * 3);
     expect(String(answer)).toBe('again');
-    expect(client.snapshot()['n0']?.isBreakerOpen).toBe(false);
+    expect(client.snapshot()['n0']).toMatchObject({ isBreakerOpen: false, breakerOpenings: 1, breakerTrials: 1 });
   });
 });
 
@@ -225,6 +225,18 @@ describe('a node that disappears', () => {
     await spawnNode(first.port);
     const answer = await until(() => call(client, 'echo', 'back').catch(() => null));
     expect(String(answer)).toBe('back');
+  });
+
+  it('is tried again often while nothing listens there, so that it is soon found once it comes up', async () => {
+    // Not `startNode`, which would close it once more at the end.
+    const node = await startWireNode();
+    node.close();
+    const client = openClient([node.port]);
+    expect(await codeOf(call(client, 'echo'))).toBe('Unavailable');
+    // With pauses that doubled up to 2 s, so many attempts would take 9 s and more.
+    await until(() => client.snapshot()['n0']!.connectCount > 14, 6_000);
+    await startNode({ port: node.port });
+    expect(String(await until(() => call(client, 'echo', 'up').catch(() => null)))).toBe('up');
   });
 
   it('is disconnected if it stays silent, even to pings', async () => {
