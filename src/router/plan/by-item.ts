@@ -1,9 +1,14 @@
-/** The plan "by item": one request to each node, whose answers are merged in the order asked. */
-
+/**
+ * The plan "by item": one request to each node, whose answers are merged in the order asked.
+ *
+ * A request for more than `itemsPerTurn` items is asked in rounds of one part for each node, so
+ * that other requests go first in between, here and on the nodes.
+ */
 import { asBuffer } from '../../proto/fields.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { answeredOf } from '../../wire/partial-answer.ts';
 import { whenThere } from './at-once.ts';
+import { itemsPerTurn } from './fair-queue.ts';
 import type { SubRequest } from './fan-out.ts';
 import { type AnswerField, mergeItems } from './item-merge.ts';
 import { type ItemField, type ItemSplit, splitItems } from './item-split.ts';
@@ -27,8 +32,9 @@ export function askByItem(
   const split = splitItems(request, method.items, context.fanOut);
   const itemCount = split.subRequestOf.length;
   if (itemCount === 0) return emptyAnswer;
-  context.admit(itemCount);
   const call = method.call ?? `bsky.${method.method}`;
+  if (itemCount > itemsPerTurn) return askInTurns(method, call, split, context);
+  context.admit(itemCount);
   const asked = keptAcrossAwait(request, split);
   const running = asked.length === 0 ? [] : context.fanOut.askAll(call, asked, context.deadlineMs);
   return whenThere(running, (answers) => {
@@ -37,6 +43,36 @@ export function askByItem(
     if (answers.length === 1 && split.missingCount === 0) return answers[0]!;
     return mergeItems(split, answers, method.answers, method.method);
   });
+}
+
+async function askInTurns(
+  method: ByItemMethod,
+  call: string,
+  split: ItemSplit,
+  context: PlanContext,
+): Promise<Uint8Array> {
+  context.admitForTurns(split.subRequestOf.length);
+  const answers = new Array<Uint8Array>(split.subRequests.length);
+  for (const round of roundsOf(split)) {
+    const asked = round.map((index) => split.subRequests[index]!);
+    const items = round.reduce((total, index) => total + split.counts[index]!, 0);
+    const answered = await context.inTurn(items, () => context.fanOut.askAll(call, asked, context.deadlineMs));
+    for (const [at, index] of round.entries()) answers[index] = answered[at]!;
+  }
+  return mergedWhole(method, call, split, answers, context);
+}
+
+/** Returns indexes of sub-requests in rounds, in each of which a node occurs once. */
+function roundsOf({ subRequests }: ItemSplit): number[][] {
+  const rounds: number[][] = [];
+  const partsOfNode = new Map<number, number>();
+  for (const [index, { node }] of subRequests.entries()) {
+    const round = partsOfNode.get(node) ?? 0;
+    partsOfNode.set(node, round + 1);
+    if (round === rounds.length) rounds.push([]);
+    rounds[round]!.push(index);
+  }
+  return rounds;
 }
 
 /** Asks for the rest of answers in part, and merges all. */

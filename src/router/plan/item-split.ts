@@ -1,5 +1,5 @@
 /**
- * Splits a by-item request into one request for each node, by copying slices of its bytes.
+ * Splits a by-item request into requests for nodes, by copying slices of its bytes.
  *
  * Owns: which item goes to which node, in the order asked. Items that occur twice are asked twice.
  */
@@ -7,6 +7,7 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes, FieldScanner, type NamedField } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
+import { itemsPerTurn } from './fair-queue.ts';
 import type { FanOut, SubRequest } from './fan-out.ts';
 import { requireItemsMax } from './plan.ts';
 import { malformedKey, nodeOfDid, nodeOfHandle, nodeOfUri } from './slot-finder.ts';
@@ -109,22 +110,25 @@ function locateItems(request: Buffer, field: ItemField, fanOut: FanOut): Located
   return { count, missingCount, others };
 }
 
-/** Copies the items of one node, and the other fields, into a request. */
+/** A sub-request whose items are being counted. */
+type Part = { readonly node: number; readonly firstItem: number; items: number; bytes: number };
+
+/** Copies the items of a part, and the other fields, into a request. */
 function subRequestFor(
   request: Buffer,
-  node: number,
-  count: number,
-  itemBytes: number,
+  part: number,
+  { firstItem, items, bytes }: Part,
+  subRequestOf: Int16Array,
   others: readonly number[],
 ): Buffer {
   let otherBytes = 0;
   for (let index = 0; index < others.length; index += 2) otherBytes += others[index + 1]! - others[index]!;
-  const payload = Buffer.allocUnsafe(itemBytes + otherBytes);
+  const payload = Buffer.allocUnsafe(bytes + otherBytes);
   let position = 0;
-  for (let item = 0; item < count; item++) {
-    if (nodes[item] !== node) continue;
+  for (let item = firstItem, left = items; left > 0; item++) {
+    if (subRequestOf[item] !== part) continue;
     const start = starts[item]!;
-    while (item + 1 < count && nodes[item + 1] === node && starts[item + 1] === ends[item]) item++;
+    while (--left > 0 && subRequestOf[item + 1] === part && starts[item + 1] === ends[item]) item++;
     position = copyBytes(payload, position, request, start, ends[item]!);
   }
   for (let index = 0; index < others.length; index += 2) {
@@ -140,39 +144,38 @@ function splitOfOneNode(request: Buffer, count: number): ItemSplit {
 }
 
 /**
- * Splits a request. If all items belong to one node, its sub-request is the request, not a copy.
+ * Splits a request. If all items belong to one node and are few, its sub-request is the request,
+ * not a copy. A node has a further sub-request for each `itemsPerTurn` items.
  *
  * Errors: DataPlaneError `InvalidArgument` naming the item; `ResourceExhausted` past `itemsMax`.
  */
 export function splitItems(request: Buffer, field: ItemField, fanOut: FanOut): ItemSplit {
   const { count, missingCount, others } = locateItems(request, field, fanOut);
-  if (fanOut.nodeNames.length === 1 && missingCount === 0) return splitOfOneNode(request, count);
+  const isFew = count <= itemsPerTurn;
+  if (fanOut.nodeNames.length === 1 && missingCount === 0 && isFew) return splitOfOneNode(request, count);
   const subRequestOf = new Int16Array(count);
-  const subRequestOfNode = new Int16Array(fanOut.nodeNames.length).fill(-1);
-  const nodeOfSubRequest: number[] = [];
-  const counts: number[] = [];
-  const itemBytes: number[] = [];
+  const partOfNode = new Int16Array(fanOut.nodeNames.length).fill(-1);
+  const parts: Part[] = [];
   for (let item = 0; item < count; item++) {
     const node = nodes[item]!;
     if (node < 0) {
       subRequestOf[item] = -1;
       continue;
     }
-    let subRequest = subRequestOfNode[node]!;
-    if (subRequest < 0) {
-      subRequest = nodeOfSubRequest.push(node) - 1;
-      subRequestOfNode[node] = subRequest;
-      counts.push(0);
-      itemBytes.push(0);
+    let index = partOfNode[node]!;
+    if (index < 0 || parts[index]!.items === itemsPerTurn) {
+      index = parts.push({ node, firstItem: item, items: 0, bytes: 0 }) - 1;
+      partOfNode[node] = index;
     }
-    subRequestOf[item] = subRequest;
-    counts[subRequest] = counts[subRequest]! + 1;
-    itemBytes[subRequest] = itemBytes[subRequest]! + ends[item]! - starts[item]!;
+    const part = parts[index]!;
+    subRequestOf[item] = index;
+    part.items++;
+    part.bytes += ends[item]! - starts[item]!;
   }
-  const isWhole = nodeOfSubRequest.length === 1 && missingCount === 0;
-  const subRequests = nodeOfSubRequest.map((node, subRequest) => ({
-    node,
-    payload: isWhole ? request : subRequestFor(request, node, count, itemBytes[subRequest]!, others),
+  const isWhole = parts.length === 1 && missingCount === 0;
+  const subRequests = parts.map((part, index) => ({
+    node: part.node,
+    payload: isWhole ? request : subRequestFor(request, index, part, subRequestOf, others),
   }));
-  return { subRequestOf, subRequests, counts, missingCount };
+  return { subRequestOf, subRequests, counts: parts.map(({ items }) => items), missingCount };
 }

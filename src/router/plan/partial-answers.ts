@@ -79,7 +79,9 @@ export async function completeAnswers(
     subRequests.push(...rest);
     if (subRequests.length - split.subRequests.length > answerPartsMax) tooLarge(field.path);
     if (rest.length > 0) context.admit(rest.length * itemsPerPart);
-    const more = rest.length === 0 ? [] : await context.fanOut.askAll(method, rest, context.deadlineMs);
+    if (rest.length === 0) break;
+    const items = counts.slice(-rest.length).reduce((total, count) => total + count, 0);
+    const more = await context.inTurn(items, () => context.fanOut.askAll(method, rest, context.deadlineMs));
     received = more.map(asBuffer);
   }
   return { split: { subRequestOf, subRequests, counts, missingCount }, answers };

@@ -20,6 +20,10 @@ export interface PlanContext {
   remainingMs(): number;
   /** Admits items. Errors: DataPlaneError `ResourceExhausted`. */
   admit(items: number): void;
+  /** The same for items that are asked for by `inTurn`. */
+  admitForTurns(items: number): void;
+  /** Asks for so many items when it is their turn. Errors: those of `ask`; `DeadlineExceeded`. */
+  inTurn<Answer>(items: number, ask: () => Promise<Answer> | Answer): Promise<Answer>;
   /** Says that a write was sent: no later request may share an answer that began before. */
   wrote(): void;
 }
@@ -39,7 +43,8 @@ export const planDefaults = { itemsMax: 5_000, timeoutMs: 5_000 } as const;
 
 /** Errors: DataPlaneError `ResourceExhausted` for more items than allowed, naming `path`. */
 export function requireItemsMax(items: number, path: string, itemsMax: number = planDefaults.itemsMax): void {
-  if (items > itemsMax) throw new DataPlaneError('ResourceExhausted', `${path}: more than ${itemsMax} items`);
+  if (items > itemsMax)
+    throw new DataPlaneError('ResourceExhausted', `${path}: more than itemsMax = ${itemsMax} items`);
 }
 
 /** The answer with every field at its default. */

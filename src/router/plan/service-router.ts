@@ -10,7 +10,8 @@ import { InvariantError } from '../../base/invariant.ts';
 import { isMethodName } from '../../proto/codec.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { NodeCaller } from '../../wire/node-caller.ts';
-import { Admission, type AdmissionLimits } from './admission.ts';
+import { Admission, type AdmissionLimits, defaultAdmissionLimits } from './admission.ts';
+import { FairQueue } from './fair-queue.ts';
 import { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';
 import type { Plan, PlanContext } from './plan.ts';
@@ -18,6 +19,8 @@ import { weightOf } from './weight.ts';
 
 /** Larger requests are not coalesced. Units: bytes. */
 const sharedRequestBytesMax = 512;
+/** Of a request that waits: about a DID, or half a record's URI. */
+const bytesPerItem = 40;
 /** A caller's longer timeout is cut to this. Units: ms. */
 const timeoutMsMax = 60_000;
 
@@ -29,7 +32,7 @@ export type ServiceRouterOptions = {
   readonly caller: NodeCaller;
   readonly identity: IdentitySource;
   readonly plans: ReadonlyMap<string, Plan>;
-  readonly admission: AdmissionLimits;
+  readonly admission: Partial<AdmissionLimits>;
   readonly clock: Clock;
   /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
   readonly reloadMap?: () => Promise<ShardMap>;
@@ -39,6 +42,16 @@ export type ServiceRouterOptions = {
   readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
   /** Called when an invariant breaks, which the request's caller sees as `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
+  /** Called for each request that an edge answers by an error. */
+  readonly onFailure?: (failure: RequestFailure) => void;
+};
+
+/** A request that was answered by an error. `method` and `caller` are as the request has them. */
+export type RequestFailure = {
+  readonly requestId: string;
+  readonly method: string;
+  readonly caller: string;
+  readonly error: DataPlaneError;
 };
 
 export type RequestContext = {
@@ -52,14 +65,18 @@ export type RequestContext = {
 export class ServiceRouter {
   readonly #options: ServiceRouterOptions;
   readonly #admission: Admission;
+  readonly #queue: FairQueue;
   readonly #shared = new Map<string, Promise<Uint8Array>>();
+  readonly #counts = { coalesced: 0, repeated: 0 };
   #fanOut: FanOut;
   #reloading: Promise<void> | null = null;
   #writesSeen = 0;
 
   constructor(options: ServiceRouterOptions) {
     this.#options = options;
-    this.#admission = new Admission(options.admission);
+    const limits = { ...defaultAdmissionLimits, ...options.admission };
+    this.#admission = new Admission(limits);
+    this.#queue = new FairQueue(limits, options.clock);
     this.#fanOut = new FanOut(options.map, options.caller, options.clock);
   }
 
@@ -74,6 +91,21 @@ export class ServiceRouter {
 
   get itemsInFlight(): number {
     return this.#admission.itemsInFlight;
+  }
+
+  /** What waits for its turn, and how often that came. */
+  get queue(): { readonly itemsWaiting: number; readonly turns: number } {
+    return this.#queue;
+  }
+
+  /** Requests that shared an answer, and those that ran again with another map. */
+  get counts(): { readonly coalesced: number; readonly repeated: number } {
+    return this.#counts;
+  }
+
+  /** Requests that admission refused, by the name of the limit. */
+  get refusedByLimit(): Readonly<Record<string, number>> {
+    return { ...this.#admission.refusedByLimit, waitMsMax: this.#queue.refusals };
   }
 
   /** Returns how long a request may take. Units: ms. */
@@ -133,13 +165,20 @@ export class ServiceRouter {
     this.#options.onFault(error, labelOf(method));
   }
 
+  reportFailure(failure: RequestFailure): void {
+    this.#options.onFailure?.(failure);
+  }
+
   #answer(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> | Uint8Array {
     const isShareable = plan.isShared && context.timeoutMs === null && request.length <= sharedRequestBytesMax;
-    if (!isShareable) return this.#run(plan, request, context, startMs);
+    if (!isShareable) return this.#begin(plan, request, context, startMs);
     this.#dropAnswersBeforeWrites();
     const inFlight = this.#shared.size === 0 ? undefined : this.#shared.get(keyOf(plan, request));
-    if (inFlight !== undefined) return inFlight;
-    const running = this.#run(plan, request, context, startMs);
+    if (inFlight !== undefined) {
+      this.#counts.coalesced++;
+      return inFlight;
+    }
+    const running = this.#begin(plan, request, context, startMs);
     // An answer that is there is in flight no more.
     if (!(running instanceof Promise)) return running;
     const key = keyOf(plan, request);
@@ -151,6 +190,11 @@ export class ServiceRouter {
     return running;
   }
 
+  #begin(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> | Uint8Array {
+    if (this.#queue.isCrowded) return this.#runInTurn(plan, request, context, startMs);
+    return this.#run(plan, request, context, startMs);
+  }
+
   #run(
     plan: Plan,
     request: Buffer,
@@ -158,10 +202,18 @@ export class ServiceRouter {
     startMs: number,
   ): Promise<Uint8Array> | Uint8Array {
     const deadlineMs = startMs + this.timeoutMsOf(plan.method, timeoutMs);
+    // Hot: nothing is made here that most requests do not need.
+    const queue = this.#queue;
     let items = 0;
-    const admit = (more: number): void => {
+    let itemsBegun = 0;
+    const admitForTurns = (more: number): void => {
       this.#admission.take(caller, more);
       items += more;
+    };
+    const admit = (more: number): void => {
+      admitForTurns(more);
+      queue.began(more);
+      itemsBegun += more;
     };
     const planContext = (): PlanContext => ({
       fanOut: this.#fanOut,
@@ -170,9 +222,14 @@ export class ServiceRouter {
       nowMs: () => this.#options.clock.nowMs(),
       remainingMs: () => Math.max(1, deadlineMs - this.#options.clock.monotonicMs()),
       admit,
+      admitForTurns,
+      inTurn: (part, ask) => this.#inTurn(caller, part, deadlineMs, ask),
       wrote: () => this.wrote(),
     });
-    const release = (): void => this.#admission.release(caller, items);
+    const release = (): void => {
+      this.#admission.release(caller, items);
+      queue.ended(itemsBegun);
+    };
     const { epoch } = this.#fanOut.map;
     let answer: Promise<Uint8Array> | Uint8Array;
     try {
@@ -187,6 +244,35 @@ export class ServiceRouter {
     return answer;
   }
 
+  async #inTurn<Answer>(
+    caller: string,
+    items: number,
+    deadlineMs: number,
+    ask: () => Promise<Answer> | Answer,
+  ): Promise<Answer> {
+    await this.#queue.turnOf(caller, items, deadlineMs, true);
+    try {
+      return await ask();
+    } finally {
+      this.#queue.ended(items);
+    }
+  }
+
+  /** Runs a request when it is its turn. Its bytes say about how many items it will ask for. */
+  async #runInTurn(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> {
+    const { caller, timeoutMs } = context;
+    const items = weightOf(plan.method) + Math.ceil(request.length / bytesPerItem);
+    const deadlineMs = startMs + this.timeoutMsOf(plan.method, timeoutMs);
+    this.#admission.take(caller, items);
+    try {
+      await this.#queue.turnOf(caller, items, deadlineMs, false);
+      this.#queue.ended(items);
+    } finally {
+      this.#admission.release(caller, items);
+    }
+    return this.#run(plan, request, context, startMs);
+  }
+
   /** Returns the answer or, if a node refuses the map of `epoch`, that of a second run. */
   async #orAgain(
     answer: Promise<Uint8Array>,
@@ -197,6 +283,7 @@ export class ServiceRouter {
       return await answer;
     } catch (thrown) {
       if (operatingFailure(thrown).code !== 'WrongEpoch' || this.#options.reloadMap === undefined) throw thrown;
+      this.#counts.repeated++;
       await this.#reload(epoch, this.#options.reloadMap);
       return await runAgain();
     }
