@@ -32,6 +32,15 @@ export const commandSettings = {
     commands: ['up', 'node', 'router'],
     help: 'the URL that is registered; absent = HTTP/2 at --host and --http2-port',
   },
+  drainMs: {
+    kind: 'integer',
+    default: 1_000,
+    unit: 'ms',
+    min: 0,
+    max: 30_000,
+    commands: ['node', 'router'],
+    help: 'how long a router, or the edge of a node, that stops goes on answering while /readyz says no; more than a load balancer takes to notice',
+  },
   routerUrl: {
     kind: 'url',
     default: null,

@@ -28,6 +28,33 @@ export const metricTable = {
     'Items of requests in flight, as admission counts them.',
   ),
 
+  skyshard_request_items_waiting: row('gauge', 'router', '', 'Items of requests that wait for their turn.'),
+  skyshard_request_turns_total: row(
+    'counter',
+    'router',
+    '',
+    'Parts of large requests, and requests, that had to wait for their turn.',
+  ),
+  skyshard_requests_coalesced_total: row('counter', 'router', '', 'Requests answered by an identical one in flight.'),
+  skyshard_requests_repeated_total: row('counter', 'router', '', 'Requests asked again after a node had a newer map.'),
+  skyshard_requests_refused_total: row('counter', 'router', 'limit', 'Requests that admission refused, by the limit.'),
+
+  skyshard_node_connected: row('gauge', 'router', 'node', '1 while there is a connection to the node, else 0.'),
+  skyshard_node_connections_total: row('counter', 'router', 'node', 'Attempts to connect to the node.'),
+  skyshard_node_calls_total: row('counter', 'router', 'node', 'Calls to the node.'),
+  skyshard_node_sent_messages_total: row(
+    'counter',
+    'router',
+    'node',
+    'Messages to the node, each of one call or more.',
+  ),
+  skyshard_node_calls_in_flight: row('gauge', 'router', 'node', 'Calls that the node has not answered yet.'),
+  skyshard_node_timeouts_total: row('counter', 'router', 'node', 'Calls that the node did not answer in time.'),
+  skyshard_node_late_answers_total: row('counter', 'router', 'node', 'Answers for which nothing waited any more.'),
+  skyshard_node_breaker_open: row('gauge', 'router', 'node', '1 while calls are refused as the node answers none.'),
+  skyshard_node_breaker_openings_total: row('counter', 'router', 'node', 'Times that the breaker opened.'),
+  skyshard_node_breaker_trials_total: row('counter', 'router', 'node', 'Trial calls while the breaker was open.'),
+
   skyshard_call_duration_seconds: row('summary', 'node', 'method', 'Time that a call took in its handler.'),
   skyshard_calls_total: row('counter', 'node', '', 'Calls that arrived from routers, ingest and other nodes.'),
   skyshard_calls_in_flight: row('gauge', 'node', '', 'Calls that have no answer yet.'),

@@ -35,6 +35,8 @@ export type EdgeSettings = LookUpSettings & {
   readonly routerPort: number;
   /** Null serves no HTTP/2. */
   readonly http2Port: number | null;
+  /** See RouterOptions. */
+  readonly drainMs: number;
 };
 
 /** Can be posted between threads. */
@@ -142,7 +144,7 @@ async function startEdge(
   const options = {
     map,
     caller: server.callerOf(name, others),
-    transportOf: (node: string) => others.transportOf(node),
+    links: () => others.snapshot(),
     writes,
     registry,
     metricsText: control.metricsText,
@@ -159,6 +161,8 @@ async function startEdge(
     ...control.askingIngest,
     identity: control.identity!,
     onFault,
+    note,
+    drainMs: edge.drainMs,
     clock,
   };
   try {

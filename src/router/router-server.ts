@@ -14,9 +14,9 @@ import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
 import type { ListeningServer } from '../http/json-server.ts';
 import { BodyBudget, bodyMsMaxDefault, CallerBudgets } from '../http/request-body.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
-import { DurationSummary, LabelledCounter, registerReadout } from '../metrics/metric.ts';
+import { DurationSummary, LabelledCounter } from '../metrics/metric.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { Transport } from '../wire/link-environment.ts';
+import type { LinkSnapshot } from '../wire/link-environment.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { nodeStatusMessage } from '../wire/node-status.ts';
@@ -26,6 +26,7 @@ import { startHttpEdge } from './edge/http-edge.ts';
 import type { Http2Limits } from './edge/http2-connection.ts';
 import { type ListeningHttp2, startHttp2Edge } from './edge/http2-edge.ts';
 import type { CallSharing } from './edge/rpc-endpoint.ts';
+import { FailureLog, type Note } from './failure-log.ts';
 import { labelRoutes } from './label-routes.ts';
 import { type MapAdmin, mapRoutes } from './map-routes.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
@@ -34,7 +35,9 @@ import { ServiceRouter, type WriteCount } from './plan/service-router.ts';
 import { planByMethod } from './plans/service.ts';
 import { type EraseAtIngest, privateRoutes } from './private-routes.ts';
 import { quarantineRoutes } from './quarantine-routes.ts';
+import { Readiness } from './readiness.ts';
 import { repairRoutes } from './repair-routes.ts';
+import { registerRouterMetrics } from './router-metrics.ts';
 import { type NodeCounts, settle } from './settle.ts';
 import { suggestionRoutes } from './suggestion-routes.ts';
 
@@ -64,8 +67,8 @@ const routerLimitDefaults: RouterLimits = {
 export type RouterOptions = {
   readonly map: ShardMap;
   readonly caller: NodeCaller;
-  /** Returns how calls to a node travel; null while they do not. */
-  readonly transportOf?: (node: string) => Transport | null;
+  /** Returns the state of the links to the nodes that `caller` has called, by their names. */
+  readonly links?: () => Readonly<Record<string, LinkSnapshot>>;
   /** See ServiceRouterOptions. */
   readonly writes?: WriteCount;
   readonly identity: IdentitySource;
@@ -94,6 +97,13 @@ export type RouterOptions = {
   readonly mapAdmin?: MapAdmin;
   readonly routes?: readonly JsonRoute[];
   readonly onFault: (error: InvariantError, method: string) => void;
+  /** Called for failed requests that an operator should see, a few a second at most. */
+  readonly note?: Note;
+  /**
+   * How long a router that stops goes on answering while it says that it is not ready and tells
+   * clients to go; absent: not at all. Units: ms.
+   */
+  readonly drainMs?: number;
   readonly clock?: Clock;
 };
 
@@ -106,7 +116,10 @@ export type RunningRouter = AsyncDisposable & {
   readonly router: ServiceRouter;
   /** The bytes of bodies that are arriving. */
   arrivingBytes(): number;
-  /** Stops listening, waits up to `graceMs` for requests in flight, then ends every connection. */
+  /**
+   * Drains, stops listening, waits up to `graceMs` for requests in flight, then ends every
+   * connection.
+   */
   close(graceMs?: number): Promise<void>;
 };
 
@@ -146,15 +159,16 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
   );
 }
 
-function statusRoute(router: ServiceRouter, clock: Clock, transportOf: RouterOptions['transportOf']): JsonRoute {
+function statusRoute(router: ServiceRouter, clock: Clock, links: RouterOptions['links']): JsonRoute {
   return getRoute('/v1/status', async () => {
     const nodes = await nodeStatuses(router, clock);
+    const linkByNode = links?.() ?? {};
     return {
       role: 'router',
       epoch: router.map.epoch,
       slots: router.map.slots,
       itemsInFlight: router.itemsInFlight,
-      nodes: nodes.map((node) => ({ ...node, transport: transportOf?.(node.name) ?? null })),
+      nodes: nodes.map((node) => ({ ...node, transport: linkByNode[node.name]?.transport ?? null })),
     };
   });
 }
@@ -176,7 +190,8 @@ function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOp
 }
 
 function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clock: Clock): ServiceRouter {
-  const { map, caller, identity, writes, registry, onFault, reloadMap } = options;
+  const { map, caller, identity, writes, registry, onFault, reloadMap, note } = options;
+  const failures = note === undefined ? null : new FailureLog(note, clock);
   return new ServiceRouter({
     map,
     caller,
@@ -186,6 +201,7 @@ function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clo
     clock,
     observe: observer(registry, clock),
     onFault,
+    ...(failures === null ? {} : { onFailure: (failure) => failures.add(failure) }),
     ...(reloadMap === undefined ? {} : { reloadMap }),
     ...(writes === undefined ? {} : { writes }),
   });
@@ -203,12 +219,19 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const clock = options.clock ?? systemClock;
   const limits = { ...routerLimitDefaults, ...options.limits };
   const router = serviceRouterOf(options, limits, clock);
-  registerReadout(registry, 'skyshard_request_items_in_flight', () => router.itemsInFlight);
+  registerRouterMetrics(registry, router, options.links);
   const sharing = options.shareCalls?.(router);
+  const { allowedHosts, reusePort = false, drainMs = 0 } = options;
   const edges: ListeningServer[] = [];
   let http2: ListeningHttp2 | null = null;
   const inFlight = (): number => router.itemsInFlight + (sharing?.waiting ?? 0) + (http2?.openStreams() ?? 0);
+  const readiness = new Readiness(async () =>
+    (await nodeStatuses(router, clock)).map(({ error }) => error === undefined),
+  );
   const closeEdges = async (graceMs: number): Promise<void> => {
+    readiness.drain();
+    http2?.drain();
+    if (drainMs > 0) await clock.sleep(drainMs);
     sharing?.stop();
     for (const edge of edges) edge.stopListening();
     const endMs = clock.monotonicMs() + graceMs;
@@ -228,17 +251,17 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const arrivingBytes = (): number => budget.bytes;
   const callers = new CallerBudgets(budget, limits.arrivingBytesOfCallerMax * shareOfLimits);
   const bodies = { ...limits, budget, callers };
-  const { allowedHosts, reusePort = false } = options;
   const shared = { router, host, allowedHosts, reusePort, tls: map.tls, limits: bodies };
   try {
     const http = await startHttpEdge({
       ...shared,
       port: options.port,
       tokens: [adminToken],
-      isReady: async () => (await nodeStatuses(router, clock)).every(({ error }) => error === undefined),
+      isReady: () => readiness.isReady(),
+      isDraining: () => readiness.isDraining,
       metricsText: options.metricsText ?? (() => registry.metrics()),
       routes: [
-        statusRoute(router, clock, options.transportOf),
+        statusRoute(router, clock, options.links),
         settleRoute(router, clock, options.settleIngest),
         ...repairRoutes(router, clock),
         ...privateRoutes(router, clock, options.eraseAtIngest),

@@ -7,13 +7,7 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { seededRandom } from '../base/seeded-random.ts';
-import {
-  type LinkEnvironment,
-  type LinkLimits,
-  type LinkSnapshot,
-  linkLimitDefaults,
-  type Transport,
-} from './link-environment.ts';
+import { type LinkEnvironment, type LinkLimits, type LinkSnapshot, linkLimitDefaults } from './link-environment.ts';
 import type { NodeCall, NodeCaller } from './node-caller.ts';
 import { NodeLink } from './node-link.ts';
 
@@ -92,11 +86,6 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
   /** Returns the state of each node that has been called. */
   snapshot(): Record<string, LinkSnapshot> {
     return Object.fromEntries([...this.#linkByNode].map(([node, link]) => [node, link.snapshot]));
-  }
-
-  /** Returns how calls to a node travel; null while there is no connection. */
-  transportOf(node: string): Transport | null {
-    return this.#linkByNode.get(node)?.snapshot.transport ?? null;
   }
 
   /** Fails pending calls with `Unavailable` and closes all connections. */

@@ -8,11 +8,13 @@ import https from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../support/fake-nodes.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { noIdentitySource } from '../support/no-identities.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
 import { until } from '../support/until.ts';
@@ -45,9 +47,10 @@ function send(
   headers: http.OutgoingHttpHeaders,
   body?: Buffer | readonly Buffer[],
   method = 'POST',
+  { port = running.port, agent }: { readonly port?: number; readonly agent?: http.Agent } = {},
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const request = http.request({ host: '127.0.0.1', port: running.port, path, method, headers, agent: false });
+    const request = http.request({ host: '127.0.0.1', port, path, method, headers, agent: agent ?? false });
     request.on('error', reject);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
@@ -125,7 +128,10 @@ describe('HTTP/1.1', () => {
     const reply = await send('/bsky.Service/SearchPosts', grpc, frame(Buffer.alloc(0)));
     expect(reply).toMatchObject({
       status: 200,
-      headers: { 'grpc-status': '12', 'grpc-message': 'SearchPosts is not built yet' },
+      headers: {
+        'grpc-status': '12',
+        'grpc-message': expect.stringMatching(/^SearchPosts is not built yet \(request /),
+      },
     });
     expect(reply.body).toHaveLength(0);
     const odd = await send(
@@ -134,7 +140,7 @@ describe('HTTP/1.1', () => {
       frame(encodeMessage('GetLikeRecordsRequest', { uris: ['é%\n'] })),
     );
     expect(odd.headers['grpc-status']).toBe('3');
-    expect(decodeURIComponent(String(odd.headers['grpc-message']))).toBe(
+    expect(decodeURIComponent(String(odd.headers['grpc-message']))).toContain(
       'GetLikeRecordsRequest.uris[0]: "é%\\n" is malformed',
     );
   });
@@ -399,6 +405,83 @@ describe('HTTP/2', () => {
     socket.resume().end(Buffer.alloc(5000, 7));
     await once(socket, 'close');
     expect((await send2(session, '/bsky.Service/Ping', proto, Buffer.alloc(0))).status).toBe(200);
+  });
+});
+
+describe('a request that fails', () => {
+  const noted: { message: string; fields: Record<string, unknown> }[] = [];
+  let other: RunningRouter;
+  let session: http2.ClientHttp2Session;
+
+  beforeAll(async () => {
+    other = await startRouter(optionsOf({ note: (message, fields) => noted.push({ message, fields }) }));
+    session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
+    nodes.down.add('n0').add('n1');
+  });
+
+  afterAll(async () => {
+    nodes.down.clear();
+    session.destroy();
+    await other.close();
+  });
+
+  const named = { ...grpc, 'x-atlantis-caller': 'appview' };
+  const path = '/bsky.Service/GetActors';
+
+  test.each([
+    ['gRPC over HTTP/1.1', () => send(path, named, frame(actors), 'POST', other)],
+    ['gRPC over HTTP/2', () => send2(session, path, named, frame(actors))],
+    ['Connect over HTTP/1.1', () => send(path, { ...named, ...proto }, actors, 'POST', other)],
+    ['Connect over HTTP/2', () => send2(session, path, { ...named, ...proto }, actors)],
+  ])('has an id in a header and in its message, by which the router notes it: %s', async (_how, ask) => {
+    noted.length = 0;
+    const { headers, body } = await ask();
+    const id = String(headers['x-request-id']);
+    expect(id).toMatch(/^[\w-]{8}\.[a-z\d]+$/);
+    const message = headers['grpc-message'] ?? JSON.parse(body.toString()).message;
+    expect(message).toMatch(/connection refused/);
+    expect(message.endsWith(`(request ${id})`)).toBe(true);
+    expect(noted).toEqual([
+      {
+        message: expect.stringMatching(/^GetActors failed: Unavailable: shard/),
+        fields: { request: id, caller: 'appview' },
+      },
+    ]);
+  });
+
+  test('by a mistake of its caller is not noted, but has an id too', async () => {
+    noted.length = 0;
+    const { headers } = await send('/bsky.Service/SearchPosts', grpc, frame(Buffer.alloc(0)), 'POST', other);
+    expect(headers['x-request-id']).toMatch(/./);
+    expect(noted).toEqual([]);
+  });
+});
+
+describe('a router that stops', () => {
+  test('is not ready first, tells connections to go, and answers meanwhile', async () => {
+    const clock = new ManualClock();
+    const other = await startRouter(optionsOf({ drainMs: 5_000, clock }));
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const to = { port: other.port, agent };
+    const get = (path: string) => send(path, {}, undefined, 'GET', to);
+    const ask = () => send('/bsky.Service/GetActors', proto, actors, 'POST', to);
+    const session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
+    expect((await get('/readyz')).status).toBe(200);
+    expect((await ask()).headers['connection']).not.toBe('close');
+    expect((await send2(session, '/bsky.Service/GetActors', proto, actors)).status).toBe(200);
+    const goAway = once(session, 'goaway');
+    const closing = other.close();
+    expect((await get('/readyz')).status).toBe(503);
+    await goAway;
+    const last = await ask();
+    expect(last).toMatchObject({ status: 200, headers: { connection: 'close' } });
+    expect(handlesOf(last.body)).toEqual(['aaab.test', 'aaac.test']);
+    // A client that has not noticed yet may connect again.
+    const late = http2.connect(`http://127.0.0.1:${other.http2Port}`);
+    expect((await send2(late, '/bsky.Service/GetActors', proto, actors)).status).toBe(200);
+    while (!(await Promise.race([closing.then(() => true), nextTurn(false)]))) clock.advance(5_000);
+    await expect(get('/readyz')).rejects.toThrow();
+    agent.destroy();
   });
 });
 

@@ -40,6 +40,7 @@ const edge = {
   host: '127.0.0.1',
   routerPort: 0,
   http2Port: 0,
+  drainMs: 0,
   plcUrl: '',
   handleResolver: null,
   allowPrivateHosts: true,

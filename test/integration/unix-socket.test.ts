@@ -19,6 +19,7 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startNode } from '../../src/node/node-process.ts';
 import { type NodeServerOptions, type RunningNodeServer, startNodeServer } from '../../src/node/node-server.ts';
+import type { Transport } from '../../src/wire/link-environment.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
 import { unixOfferOf, unixPathBytesMax } from '../../src/wire/unix-offer.ts';
@@ -39,6 +40,10 @@ afterEach(async () => {
   for (const dispose of disposals.splice(0).reverse()) await dispose();
   rmSync(folder, { recursive: true, force: true });
 });
+
+function transportOf(client: NodeClient): Transport | null {
+  return client.snapshot()['n0']?.transport ?? null;
+}
 
 async function start(options: Partial<NodeServerOptions> = {}): Promise<RunningNodeServer> {
   const serving = await startNodeServer({
@@ -84,7 +89,7 @@ describe('a node with a Unix socket', () => {
     await until(() => serving.wire().connections === 1);
     const stranger = openClient(serving.port, { clusterToken: 'wrong' });
     await expect(echo(stranger)).rejects.toMatchObject({ code: 'Unavailable', message: /cluster token/ });
-    expect(stranger.transportOf('n0')).toBe(null);
+    expect(transportOf(stranger)).toBe(null);
   });
 
   it('lets only its own user in', async () => {
@@ -120,7 +125,7 @@ describe('a node with a Unix socket', () => {
     disposals.push(() => node.close());
     const client = openClient(node.port);
     expect(await echo(client)).toBe('hello');
-    expect(client.transportOf('n0')).toBe('tcp');
+    expect(transportOf(client)).toBe('tcp');
     expect(node.server.snapshot.callCount).toBe(1);
     await until(() => other.wire().connections === 0);
   });
@@ -133,7 +138,7 @@ describe('a node with a Unix socket', () => {
     disposals.push(() => node.close());
     const client = openClient(node.port, { limits: { connectMsMax: 50 } });
     expect(await echo(client)).toBe('hello');
-    expect(client.transportOf('n0')).toBe('tcp');
+    expect(transportOf(client)).toBe('tcp');
   });
 
   const others: [string, (wire: string, stranger: string) => void][] = [
@@ -163,7 +168,7 @@ describe('a node with a Unix socket', () => {
       disposals.push(() => node.close());
       const client = openClient(node.port, { clusterToken: 'secret' });
       expect(await echo(client)).toBe('hello');
-      expect(client.transportOf('n0')).toBe('tcp');
+      expect(transportOf(client)).toBe('tcp');
       expect(connectionCount).toBe(0);
     },
   );
@@ -177,7 +182,7 @@ describe('a node with a Unix socket', () => {
     await expect(start()).rejects.toMatchObject({ code: 'DataInUse', message: expect.stringContaining(path) });
     const client = openClient(serving.port);
     await echo(client);
-    expect(client.transportOf('n0')).toBe('unix');
+    expect(transportOf(client)).toBe('unix');
   });
 
   it('leaves no socket behind when its port is taken', async () => {
@@ -221,7 +226,7 @@ describe('the threads of a node', () => {
     expect(readdirSync(join(folder, 'wire'))).toEqual(['1.sock', '2.sock', 'lock.sock']);
     const client = openClient(port);
     await statusOf(client);
-    expect(client.transportOf('n0')).toBe('unix');
+    expect(transportOf(client)).toBe('unix');
     expect(notes).toEqual([]);
   });
 
@@ -240,7 +245,7 @@ describe('the threads of a node', () => {
     const port = await open(join(folder, 'x'.repeat(unixPathBytesMax)), notes);
     const client = openClient(port);
     await statusOf(client);
-    expect(client.transportOf('n0')).toBe('tcp');
+    expect(transportOf(client)).toBe('tcp');
     expect(notes).toEqual(['no other container', 'use TCP', 'use TCP'].map((part) => expect.stringContaining(part)));
   });
 });

@@ -5,6 +5,7 @@ export const edgeSettings: EdgeSettings = {
   host: '127.0.0.1',
   routerPort: 0,
   http2Port: null,
+  drainMs: 0,
   plcUrl: 'http://127.0.0.1:1',
   handleResolver: null,
   allowPrivateHosts: true,

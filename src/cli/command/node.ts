@@ -40,8 +40,8 @@ export const runNode: Command = (context) => {
     const registry = new Registry();
     registerProcessMetrics(registry);
     const tokens = readAccessTokens(settings, map);
-    const { host, routerPort, http2Port, plcUrl, handleResolver, allowPrivateHosts } = settings;
-    const edge = { host, routerPort, http2Port, plcUrl, handleResolver, allowPrivateHosts };
+    const { host, routerPort, http2Port, plcUrl, handleResolver, allowPrivateHosts, drainMs } = settings;
+    const edge = { host, routerPort, http2Port, plcUrl, handleResolver, allowPrivateHosts, drainMs };
     const node = await startNode({
       name,
       mapJson: start.json,

@@ -14,7 +14,7 @@ import { registerEdge, requireEdgeUrl } from '../process/etcd-edge.ts';
 import { failureSwitch, serve } from '../process/server-process.ts';
 
 export const runRouter: Command = (context) => {
-  const { settings, clock } = context;
+  const { settings, clock, log } = context;
   requireEdgeUrl(context);
   return serve(context, 'router', async (folder) => {
     const start = mapAtStart(readMapFile(settings.map).raw, folder);
@@ -32,7 +32,7 @@ export const runRouter: Command = (context) => {
       {
         map,
         caller,
-        transportOf: (node) => caller.transportOf(node),
+        links: () => caller.snapshot(),
         registry,
         host: settings.host,
         allowedHosts: settings.allowedHost,
@@ -43,6 +43,8 @@ export const runRouter: Command = (context) => {
         mapAdmin: process,
         ...askingIngest(settings.ingestUrl, adminToken),
         onFault: fail,
+        note: (message, fields) => log('warn', message, fields),
+        drainMs: settings.drainMs,
         clock,
       },
       settings,

@@ -168,6 +168,8 @@ export class Cluster implements AsyncDisposable {
       edge: isLone,
       ingestUrl: isLone ? ingestUrl : null,
       serveThreads: serveThreadCount(followed, map.nodes.size),
+      // All of it stops together.
+      drainMs: 0,
     };
     for (const name of map.nodes.keys()) {
       this.#nodes.set(
@@ -182,7 +184,7 @@ export class Cluster implements AsyncDisposable {
     ]);
     await this.#ingest.start();
     if (!isLone) {
-      const routed: Settings = { ...followed, ingestUrl };
+      const routed: Settings = { ...followed, ingestUrl, drainMs: 0 };
       this.#router = this.#child('router', 'router', () => ['router', ...flagsFor('router', routed)]);
       await this.#router.start();
     }

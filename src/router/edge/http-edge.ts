@@ -18,6 +18,7 @@ import {
   failedReply,
   readHead,
   replyTo,
+  requestIdHeader,
   servicePath,
   typeRefusal,
 } from './rpc-endpoint.ts';
@@ -26,23 +27,25 @@ import type { RpcReply } from './rpc-protocol.ts';
 export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach'> & {
   readonly router: ServiceRouter;
   readonly limits: BodyLimitsOfCalls;
+  /** True once connections must end with their next answer. */
+  readonly isDraining: () => boolean;
 };
 
-function sendReply(exchange: Exchange, { httpStatus, contentType, body, grpc }: RpcReply, isClosing = false): void {
-  if (grpc === null) {
-    exchange.send(httpStatus, contentType, body, isClosing);
-    return;
-  }
+function sendReply(exchange: Exchange, reply: RpcReply, isClosing: boolean): void {
+  const { httpStatus, contentType, body, grpc, requestId } = reply;
   exchange.answer((response) => {
     writeStatus(response, httpStatus);
     response.writeHeader('content-type', contentType);
-    response.writeHeader('grpc-status', String(grpc.status));
-    if (grpc.message !== '') response.writeHeader('grpc-message', grpc.message);
+    if (grpc !== null) {
+      response.writeHeader('grpc-status', String(grpc.status));
+      if (grpc.message !== '') response.writeHeader('grpc-message', grpc.message);
+    }
+    if (requestId !== null) response.writeHeader(requestIdHeader, requestId);
     response.end(body, isClosing);
   });
 }
 
-function attachService({ app, pages }: Listener, { router, limits }: HttpEdgeOptions): void {
+function attachService({ app, pages }: Listener, { router, limits, isDraining }: HttpEdgeOptions): void {
   app.post(`${servicePath}:method`, (response, request) => {
     const exchange = new Exchange(response);
     const head = readHead(request.getParameter(0) ?? '', (name) => request.getHeader(name));
@@ -52,8 +55,8 @@ function attachService({ app, pages }: Listener, { router, limits }: HttpEdgeOpt
     const done = (body: Buffer | BodyBound): void => {
       if (typeof body === 'string') return sendReply(exchange, boundReply(head, body), true);
       const reply = replyTo(router, head, body);
-      if (reply instanceof Promise) void reply.then((later) => sendReply(exchange, later));
-      else sendReply(exchange, reply);
+      if (reply instanceof Promise) void reply.then((later) => sendReply(exchange, later, isDraining()));
+      else sendReply(exchange, reply, isDraining());
     };
     exchange.readBody(limits, done, limits.callers.of(head.caller));
   });

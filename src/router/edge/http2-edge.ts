@@ -29,6 +29,7 @@ import {
   failedReply,
   readHead,
   replyTo,
+  requestIdHeader,
   servicePath,
   typeRefusal,
 } from './rpc-endpoint.ts';
@@ -37,6 +38,8 @@ import type { RpcReply } from './rpc-protocol.ts';
 export type ListeningHttp2 = ListeningServer & {
   /** Calls whose answers are not written to the end yet. */
   openStreams(): number;
+  /** Tells clients to go: their sessions end with the calls that they have made. */
+  drain(): void;
 };
 
 export type Http2EdgeOptions = PageRules & {
@@ -65,9 +68,14 @@ function isOver({ destroyed, closed, headersSent }: ServerHttp2Stream): boolean 
   return destroyed || closed || headersSent;
 }
 
-function sendReply(stream: ServerHttp2Stream, { httpStatus, contentType, body, grpc }: RpcReply): void {
+function sendReply(stream: ServerHttp2Stream, reply: RpcReply): void {
   if (isOver(stream)) return;
-  const headers = { ':status': httpStatus, 'content-type': contentType };
+  const { httpStatus, contentType, body, grpc, requestId } = reply;
+  const headers = {
+    ':status': httpStatus,
+    'content-type': contentType,
+    ...(requestId === null ? {} : { [requestIdHeader]: requestId }),
+  };
   if (grpc === null) {
     stream.respond(headers);
     stream.end(body);
@@ -222,6 +230,7 @@ export async function startHttp2Edge(options: Http2EdgeOptions): Promise<Listeni
   return {
     port: (server.address() as AddressInfo).port,
     openStreams: () => connections.streams,
+    drain: () => connections.closeAll(),
     stopListening: () => {
       server.close();
       connections.closeAll();

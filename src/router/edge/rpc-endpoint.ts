@@ -4,6 +4,7 @@ import { InvariantError } from '../../base/invariant.ts';
 import type { HeaderReader } from '../../http/page-guard.ts';
 import { type BodyBound, type BodyLimits, bodyBoundError, type CallerBudgets } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
+import { newRequestId } from './request-id.ts';
 import {
   answerReply,
   errorReply,
@@ -15,6 +16,8 @@ import {
 } from './rpc-protocol.ts';
 
 export const servicePath = '/bsky.Service/';
+/** Of each error, which says it in its message too. */
+export const requestIdHeader = 'x-request-id';
 /** The plain text that answers a request of another content type. */
 export const typeRefusal = 'content-type must be application/grpc, application/proto or application/json\n';
 /** Longer names of callers are truncated. Units: characters. */
@@ -82,14 +85,17 @@ async function laterReply(router: ServiceRouter, head: RpcHead, answer: Promise<
   }
 }
 
-function thrownReply(router: ServiceRouter, { protocol, method }: RpcHead, thrown: unknown): RpcReply {
+function thrownReply(router: ServiceRouter, { protocol, method, caller }: RpcHead, thrown: unknown): RpcReply {
   if (thrown instanceof InvariantError) router.reportFault(thrown, method);
-  return errorReply(protocol, toDataPlaneError(thrown));
+  const error = toDataPlaneError(thrown);
+  const requestId = newRequestId();
+  router.reportFailure({ requestId, method, caller, error });
+  return errorReply(protocol, error, requestId);
 }
 
 /** Returns the reply to a call that is refused before it runs. */
 export function failedReply(head: RpcHead, error: DataPlaneError): RpcReply {
-  return errorReply(head.protocol, error);
+  return errorReply(head.protocol, error, newRequestId());
 }
 
 /** Returns the reply to a body that exceeds a bound. */

@@ -82,6 +82,8 @@ export type RpcReply = {
   readonly body: Buffer;
   /** `grpc-status` and `grpc-message`: trailers over HTTP/2, else headers. Null for Connect. */
   readonly grpc: { readonly status: GrpcStatus; readonly message: string } | null;
+  /** Of an error; null for an answer. Sent as `x-request-id`. */
+  readonly requestId: string | null;
 };
 
 const noBody = Buffer.alloc(0);
@@ -94,13 +96,13 @@ export function answerReply(protocol: RpcProtocol, method: string, answer: Uint8
     body[0] = 0;
     body.writeUInt32BE(answer.length, 1);
     body.set(answer, grpcPrefixBytes);
-    return { httpStatus: 200, contentType: 'application/grpc+proto', body, grpc: grpcOk };
+    return { httpStatus: 200, contentType: 'application/grpc+proto', body, grpc: grpcOk, requestId: null };
   }
   if (protocol === 'connect-proto')
-    return { httpStatus: 200, contentType: 'application/proto', body: asBuffer(answer), grpc: null };
+    return { httpStatus: 200, contentType: 'application/proto', body: asBuffer(answer), grpc: null, requestId: null };
   const { response } = methodByName.get(method)!;
   const text = messageToJson(response, decodeMessage(response, answer));
-  return { httpStatus: 200, contentType: 'application/json', body: Buffer.from(text), grpc: null };
+  return { httpStatus: 200, contentType: 'application/json', body: Buffer.from(text), grpc: null, requestId: null };
 }
 
 /** Percent-encodes what `grpc-message` may not contain: "%", and all but printable ASCII. */
@@ -113,19 +115,20 @@ function headerText(text: string): string {
 /** Longer error messages are truncated, so that headers stay small. Units: characters. */
 const messageLengthMax = 1024;
 
-/** Frames an error. */
-export function errorReply(protocol: RpcProtocol, error: DataPlaneError): RpcReply {
-  const message = error.message.slice(0, messageLengthMax);
+/** Frames an error. Its message ends with the id, since that is what clients log. */
+export function errorReply(protocol: RpcProtocol, error: DataPlaneError, requestId: string): RpcReply {
+  const message = `${error.message.slice(0, messageLengthMax)} (request ${requestId})`;
   if (protocol === 'grpc') {
     return {
       httpStatus: 200,
       contentType: 'application/grpc+proto',
       body: noBody,
       grpc: { status: error.grpc, message: headerText(message) },
+      requestId,
     };
   }
   // Connect's fields and ours, since several of our codes share one of Connect's.
   const { name: code, http: httpStatus } = connectStatus[error.grpc];
-  const body = Buffer.from(`${JSON.stringify({ code, ...errorBodyOf(error), message })}\n`);
-  return { httpStatus, contentType: 'application/json', body, grpc: null };
+  const body = Buffer.from(`${JSON.stringify({ code, ...errorBodyOf(error), message, requestId })}\n`);
+  return { httpStatus, contentType: 'application/json', body, grpc: null, requestId };
 }

@@ -1,0 +1,33 @@
+/**
+ * Whether a load balancer should send requests to a router.
+ *
+ * A router begins once it has reached every node, and stays while it reaches at least half of them:
+ * were one lost node enough, it would take all routers of a fleet away at once.
+ */
+export class Readiness {
+  readonly #reached: () => Promise<readonly boolean[]>;
+  #hasBegun = false;
+  #isDraining = false;
+
+  /** `reached` says of each node whether it answers. */
+  constructor(reached: () => Promise<readonly boolean[]>) {
+    this.#reached = reached;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** From now on it is not ready. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  async isReady(): Promise<boolean> {
+    if (this.#isDraining) return false;
+    const nodes = await this.#reached();
+    const up = nodes.filter((isUp) => isUp).length;
+    if (up === nodes.length) this.#hasBegun = true;
+    return this.#hasBegun && !this.#isDraining && up * 2 >= nodes.length;
+  }
+}

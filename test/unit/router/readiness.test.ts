@@ -1,0 +1,36 @@
+/** When a router says that it is ready. */
+import { expect, test } from 'vitest';
+import { Readiness } from '../../../src/router/readiness.ts';
+
+function readinessOf(nodes: boolean[]): Readiness {
+  return new Readiness(async () => nodes);
+}
+
+test('a router is not ready before it has reached every node', async () => {
+  const nodes = [true, true, false];
+  const readiness = readinessOf(nodes);
+  expect(await readiness.isReady()).toBe(false);
+  nodes[2] = true;
+  expect(await readiness.isReady()).toBe(true);
+});
+
+test('a router that has begun stays ready while half of the nodes answer', async () => {
+  const nodes = [true, true, true, true];
+  const readiness = readinessOf(nodes);
+  await readiness.isReady();
+  for (const [lost, isReady] of [true, true, false].entries()) {
+    nodes[lost] = false;
+    expect(await readiness.isReady()).toBe(isReady);
+  }
+});
+
+test('a router that drains is never ready again, even if it was asked before', async () => {
+  const answer = Promise.withResolvers<boolean[]>();
+  const readiness = new Readiness(() => answer.promise);
+  const asked = readiness.isReady();
+  readiness.drain();
+  answer.resolve([true]);
+  expect(await asked).toBe(false);
+  expect(await readiness.isReady()).toBe(false);
+  expect(readiness.isDraining).toBe(true);
+});
