@@ -35,7 +35,7 @@ export type NodeServerOptions = PageRules & {
   readonly epoch: () => number;
   /** See WireServerOptions. */
   readonly gate?: MapGate;
-  readonly isReady: () => boolean;
+  readonly isReady: () => boolean | Promise<boolean>;
   /** The body of `GET /v1/status`. */
   readonly status: () => Promise<object>;
   /** Absent: the text of `registry`. */

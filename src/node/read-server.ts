@@ -22,10 +22,12 @@ import { MapGate } from '../wire/map-gate.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { NodeClient } from '../wire/node-client.ts';
+import type { NodeStatus } from '../wire/node-status.ts';
 import { unixPathBytesMax } from '../wire/unix-offer.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { CallExchange, type ExchangeEnds } from './call-exchange.ts';
 import { type RunningNodeServer, startNodeServer } from './node-server.ts';
+import { unreadySlots } from './readiness.ts';
 import type { SlotReader } from './slot-reader.ts';
 
 /** Where a node's edge listens; it asks other nodes over the wire. */
@@ -76,7 +78,7 @@ export type NodeControl = {
   /** Shows and changes the map. */
   readonly mapAdmin: MapAdmin;
   /** The body of `GET /v1/status`. */
-  readonly status: () => Promise<object>;
+  readonly status: () => Promise<NodeStatus>;
   /** The metrics of all threads. */
   readonly metricsText: () => Promise<string>;
   readonly askingIngest: AskingIngest;
@@ -122,6 +124,10 @@ function sharingOver(ends: ExchangeEnds, clock: Clock): (router: ServiceRouter) 
     });
 }
 
+async function isReady({ refusal, status }: NodeControl): Promise<boolean> {
+  return refusal() === null && unreadySlots(await status()).length === 0;
+}
+
 type Edge = { readonly router: RunningRouter; readonly others: NodeClient };
 
 async function startEdge(
@@ -162,6 +168,7 @@ async function startEdge(
     identity: control.identity!,
     onFault,
     note,
+    isOwnReady: () => isReady(control),
     drainMs: edge.drainMs,
     clock,
   };
@@ -233,7 +240,7 @@ export class ReadServer implements ListeningPorts {
       handlers: new Map([...control.handlers, ...(beforeRead === undefined ? own : withHook(beforeRead, own))]),
       epoch: () => control.map().epoch,
       gate: this.#gate,
-      isReady: () => control.refusal() === null,
+      isReady: () => isReady(control),
       status: control.status,
       metricsText: control.metricsText,
       registry,

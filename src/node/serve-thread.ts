@@ -13,6 +13,7 @@ import type { IdentitySource, ResolvedIdentity } from '../router/plan/identity-s
 import { epochRefusal } from '../shardmap/map-follower.ts';
 import { parseShardMap } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
+import type { NodeStatus } from '../wire/node-status.ts';
 import { ChangeInlet, sharedWriteCount } from './change-feed.ts';
 import { type NodeControl, ReadServer } from './read-server.ts';
 import type {
@@ -126,7 +127,7 @@ function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOp
       await main.request('reload');
       return main.map;
     },
-    status: async () => (await main.request('status')) as object,
+    status: async () => (await main.request('status')) as NodeStatus,
     metricsText: async () => (await main.request('metrics')) as string,
     askingIngest: asksIngest
       ? {

@@ -6,12 +6,14 @@
  */
 export class Readiness {
   readonly #reached: () => Promise<readonly boolean[]>;
+  readonly #isOwnReady: () => Promise<boolean>;
   #hasBegun = false;
   #isDraining = false;
 
-  /** `reached` says of each node whether it answers. */
-  constructor(reached: () => Promise<readonly boolean[]>) {
+  /** `reached` says of each node whether it answers, `isOwnReady` of the one in this process. */
+  constructor(reached: () => Promise<readonly boolean[]>, isOwnReady: () => Promise<boolean>) {
     this.#reached = reached;
+    this.#isOwnReady = isOwnReady;
   }
 
   get isDraining(): boolean {
@@ -24,7 +26,7 @@ export class Readiness {
   }
 
   async isReady(): Promise<boolean> {
-    if (this.#isDraining) return false;
+    if (this.#isDraining || !(await this.#isOwnReady())) return false;
     const nodes = await this.#reached();
     const up = nodes.filter((isUp) => isUp).length;
     if (up === nodes.length) this.#hasBegun = true;

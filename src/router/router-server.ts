@@ -99,6 +99,8 @@ export type RouterOptions = {
   readonly onFault: (error: InvariantError, method: string) => void;
   /** Called for failed requests that an operator should see, a few a second at most. */
   readonly note?: Note;
+  /** Whether the node is ready whose edge this is; absent for a router. */
+  readonly isOwnReady?: () => Promise<boolean>;
   /**
    * How long a router that stops goes on answering while it says that it is not ready and tells
    * clients to go; absent: not at all. Units: ms.
@@ -225,9 +227,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const edges: ListeningServer[] = [];
   let http2: ListeningHttp2 | null = null;
   const inFlight = (): number => router.itemsInFlight + (sharing?.waiting ?? 0) + (http2?.openStreams() ?? 0);
-  const readiness = new Readiness(async () =>
-    (await nodeStatuses(router, clock)).map(({ error }) => error === undefined),
-  );
+  const reached = async (): Promise<boolean[]> =>
+    (await nodeStatuses(router, clock)).map(({ error }) => error === undefined);
+  const readiness = new Readiness(reached, options.isOwnReady ?? (async () => true));
   const closeEdges = async (graceMs: number): Promise<void> => {
     readiness.drain();
     http2?.drain();

@@ -94,6 +94,10 @@ class TwoNodes implements AsyncDisposable {
     this.#running.delete(name);
   }
 
+  async isReady(name: string): Promise<boolean> {
+    return (await fetch(`http://127.0.0.1:${this.map.nodes.get(name)!.port}/readyz`)).ok;
+  }
+
   async statusOf(name: string): Promise<readonly SlotStatus[]> {
     const call = { node: name, method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs: 10_000 };
     return nodeStatusMessage.decode(await this.client.call(call)).slots;
@@ -234,6 +238,7 @@ describe('a node', () => {
     const statuses = await nodes.statusOf('n1');
     expect(statuses.map(({ condition }) => condition)).toEqual(['incomplete', 'incomplete']);
     expect(await registry.metrics()).toContain('skyshard_slots_incomplete 2');
+    expect([await nodes.isReady('n0'), await nodes.isReady('n1')]).toEqual([true, false]);
     await until(async () => (await nodes.statusOf('n0')).every(({ outbox }) => outbox === 0) || undefined, 20_000);
     expect((await nodes.statusOf('n0')).map(({ condition }) => condition)).toEqual(['complete', 'complete']);
     // What it does not have may have been there: it does not say that it is not.
@@ -277,6 +282,7 @@ describe('a node', () => {
     await nodes.start('n1');
     const followed = nodes.follow([didIn(2, 500)], didIn(3, 500));
     expect((await nodes.statusOf('n1')).map(({ condition }) => condition)).toEqual(['new', 'new']);
+    expect(await nodes.isReady('n1')).toBe(false);
     // Acknowledged, they would be lost to the folder that may yet be put back.
     const known = { session: 0, mark: 0 };
     const origin = { slot: 0, generation: 1, session: 1, previousMark: 0, known };
@@ -287,5 +293,6 @@ describe('a node', () => {
     await nodes.start('n0');
     await followed;
     expect((await nodes.statusOf('n1')).map(({ condition }) => condition)).toEqual(['complete', 'complete']);
+    expect(await nodes.isReady('n1')).toBe(true);
   }, 60_000);
 });

@@ -2,8 +2,10 @@
 import { expect, test } from 'vitest';
 import { Readiness } from '../../../src/router/readiness.ts';
 
+const isOwnReady = async (): Promise<boolean> => true;
+
 function readinessOf(nodes: boolean[]): Readiness {
-  return new Readiness(async () => nodes);
+  return new Readiness(async () => nodes, isOwnReady);
 }
 
 test('a router is not ready before it has reached every node', async () => {
@@ -24,9 +26,20 @@ test('a router that has begun stays ready while half of the nodes answer', async
   }
 });
 
+test('the edge of a node is ready only while the node is', async () => {
+  let isOwn = false;
+  const readiness = new Readiness(
+    async () => [true],
+    async () => isOwn,
+  );
+  expect(await readiness.isReady()).toBe(false);
+  isOwn = true;
+  expect(await readiness.isReady()).toBe(true);
+});
+
 test('a router that drains is never ready again, even if it was asked before', async () => {
   const answer = Promise.withResolvers<boolean[]>();
-  const readiness = new Readiness(() => answer.promise);
+  const readiness = new Readiness(() => answer.promise, isOwnReady);
   const asked = readiness.isReady();
   readiness.drain();
   answer.resolve([true]);
