@@ -133,7 +133,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     topic: 'threads: order of replies',
-    file: 'src/read/answer/whole-thread.ts',
+    file: 'src/read/answer/thread-finds.ts',
     text: 'order.sort();',
     replacement: '',
     methods: ['getThread'],
