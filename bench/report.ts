@@ -5,6 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
 import * as hdr from 'hdr-histogram-js';
 import { systemClock } from '../src/base/clock.ts';
 
@@ -36,12 +37,22 @@ function cpuName(): string {
 }
 
 /** Returns the properties of the machine that figures depend on. */
-export function describeMachine(): { cpu: string; cores: number; memory_gib: number; node: string } {
+const compiledLmdb = join(import.meta.dirname, '..', 'node_modules', 'lmdb', 'build', 'Release', 'lmdb.node');
+
+/** `lmdb`: whether the storage engine is npm's, or compiled here by `npm run build:lmdb`. */
+export function describeMachine(): {
+  cpu: string;
+  cores: number;
+  memory_gib: number;
+  node: string;
+  lmdb: 'of npm' | 'compiled';
+} {
   return {
     cpu: cpuName(),
     cores: availableParallelism(),
     memory_gib: Math.round(totalmem() / 2 ** 30),
     node: process.version,
+    lmdb: existsSync(compiledLmdb) ? 'compiled' : 'of npm',
   };
 }
 

@@ -73,7 +73,9 @@ async function main(): Promise<number> {
   const bench = await loadBench(name);
   const machine = describeMachine();
   console.log(`bench ${name}: ${bench.question}`);
-  console.log(`machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gib} GiB, Node ${machine.node}`);
+  console.log(
+    `machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gib} GiB, Node ${machine.node}, lmdb ${machine.lmdb}`,
+  );
   console.log(`seed: ${seed}${values.quick ? ', quick' : ''}`);
   const startMs = systemClock.monotonicMs();
   const print = (line: string): void => console.log(line);
