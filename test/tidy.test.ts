@@ -31,6 +31,7 @@ const rankByFolder: Readonly<Record<string, number>> = {
   read: 5,
   router: 5,
   ingest: 5,
+  search: 6,
   migrate: 6,
   node: 7,
   demo: 8,
