@@ -86,6 +86,11 @@ export const nodeCalls = {
   postRoots: 'slot.postRoots',
   /** Texts (root URIs) → OpThreadsAnswer, see thread-messages.ts. */
   opThreads: 'slot.opThreads',
+  /** A query → the node's hits; the state of its index; an order to build it; see search-messages. */
+  search: 'slot.search',
+  searchStatus: 'slot.searchStatus',
+  searchRebuild: 'slot.searchRebuild',
+  searchVerify: 'slot.searchVerify',
   /** ThreadRequest, to the node of the root's DID → protobuf GetThreadResponse. */
   thread: 'slot.thread',
 } as const;
