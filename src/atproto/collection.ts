@@ -14,6 +14,8 @@ type CollectionRow = {
   readonly recordsMethod: string | null;
   /** True where a record is returned as part of its actor's info. */
   readonly isActorInfo: boolean;
+  /** True where the search index holds what its records say. */
+  readonly isSearched?: boolean;
   /** The count of its owner that each record adds one to. */
   readonly actorCount?: 'lists' | 'feeds' | 'starterPacks';
   /** The time by which its owner's records are listed: `sorted` is never later than the event. */
@@ -22,9 +24,15 @@ type CollectionRow = {
 
 /** All indexed collections, by a short name. */
 export const collections = {
-  profile: { nsid: 'app.bsky.actor.profile', code: 1, recordsMethod: 'GetProfileRecords', isActorInfo: true },
+  profile: {
+    nsid: 'app.bsky.actor.profile',
+    code: 1,
+    recordsMethod: 'GetProfileRecords',
+    isActorInfo: true,
+    isSearched: true,
+  },
   status: { nsid: 'app.bsky.actor.status', code: 2, recordsMethod: 'GetStatusRecords', isActorInfo: true },
-  post: { nsid: 'app.bsky.feed.post', code: 3, recordsMethod: 'GetPostRecords', isActorInfo: false },
+  post: { nsid: 'app.bsky.feed.post', code: 3, recordsMethod: 'GetPostRecords', isActorInfo: false, isSearched: true },
   like: { nsid: 'app.bsky.feed.like', code: 4, recordsMethod: 'GetLikeRecords', isActorInfo: false },
   repost: { nsid: 'app.bsky.feed.repost', code: 5, recordsMethod: 'GetRepostRecords', isActorInfo: false },
   generator: {
@@ -32,6 +40,7 @@ export const collections = {
     code: 6,
     recordsMethod: 'GetFeedGeneratorRecords',
     isActorInfo: false,
+    isSearched: true,
     actorCount: 'feeds',
     listedBy: 'created',
   },
@@ -54,6 +63,7 @@ export const collections = {
     code: 14,
     recordsMethod: 'GetStarterPackRecords',
     isActorInfo: false,
+    isSearched: true,
     actorCount: 'starterPacks',
     listedBy: 'sorted',
   },
@@ -88,7 +98,7 @@ export const collections = {
 } as const satisfies Readonly<Record<string, CollectionRow>>;
 
 type Rows = typeof collections;
-type Row = Rows[keyof Rows] & Pick<CollectionRow, 'actorCount' | 'listedBy'>;
+type Row = Rows[keyof Rows] & Pick<CollectionRow, 'actorCount' | 'listedBy' | 'isSearched'>;
 
 export type Collection = Row['nsid'];
 

@@ -39,6 +39,7 @@ import { digestOf } from './state-digest.ts';
 import { flushNewActors } from './table/new-actors.ts';
 import { Outbox } from './table/outbox.ts';
 import { nextResend } from './table/resend.ts';
+import { SearchQueue } from './table/search-queue.ts';
 import { SlotState, slotTableNames, slotTables } from './table/slot-state.ts';
 import { decodeItems, isOperatorChunk, malformed, onlyItem, type WaitingChunk, withEntries } from './waiting-chunk.ts';
 
@@ -50,6 +51,8 @@ export type SlotOptions = {
   readonly mapBytes: number;
   /** The session that its first run begins; without it, the slot has none. */
   readonly opening?: Opening;
+  /** True where the node has a search index, for which the slot notes what changes. */
+  readonly isSearched?: boolean;
   /** By default the real ones. */
   readonly rules?: ApplyRules;
   /** Makes the slot's log, by default that in its folder. */
@@ -81,6 +84,8 @@ export class Slot implements AsyncDisposable {
   readonly #applier: EntryApplier;
   readonly quarantine: Quarantine;
   readonly #attempt: AttemptFile;
+  /** Null without a search index. */
+  readonly searchQueue: SearchQueue | null;
   /** Called after an entry was set aside. */
   onQuarantine: ((failure: Failure) => void) | null = null;
   readonly #meta: SlotMeta;
@@ -106,6 +111,9 @@ export class Slot implements AsyncDisposable {
     const canResend = (): boolean => this.#canResend;
     this.own = new OwnEntries({ index: this.index, meta: this.#meta, canResend }, options.opening);
     this.#attempt = new AttemptFile(options.path, this.#meta.cursor);
+    const { isSearched = false } = options;
+    this.searchQueue = isSearched ? new SearchQueue(environment.table(slotTables.search), this.#meta.cursor) : null;
+    this.state.searchChanges = this.searchQueue?.changes ?? null;
     this.#applier = new EntryApplier({
       slots: this.#slots,
       state: this.state,
@@ -206,6 +214,7 @@ export class Slot implements AsyncDisposable {
     this.quarantine.reload();
     this.log.reload(this.#meta.cursor);
     this.outbox.reload();
+    this.searchQueue?.reload();
     this.#unapplied = this.log.entered(this.#meta.cursor).map((logged) => withEntries(this.index, logged));
   }
 
@@ -296,10 +305,13 @@ export class Slot implements AsyncDisposable {
         this.state.flushOwnerRows();
         flushNewActors(this.state);
         metaRow = putSlotMeta(this.state, this.#slots, this.#meta);
-        this.log.trim(this.#meta.cursor);
+        const { cursor, generation } = this.#meta;
+        this.searchQueue?.flush({ cursor, generation, nowMs: this.#appendMs });
+        this.log.trim(cursor);
         return done;
       });
       this.log.committed();
+      this.searchQueue?.committed();
       this.#metaRow = metaRow;
       this.#batchBytes = batchBytesOf(this.environment);
       const { cursor } = this.#meta;

@@ -30,6 +30,8 @@ export type SlotClusterOptions = {
   /** Folder of the slots; by default a temporary one, removed with the cluster. */
   readonly path?: string;
   readonly mapBytes?: number;
+  /** Slots note what a search index must look at. */
+  readonly isSearched?: boolean;
   /** The most entries that one transaction takes. */
   readonly entriesPerChunk?: number;
   /** Draws the order in which slots run and batches arrive. */
@@ -82,6 +84,7 @@ export class SlotCluster implements AsyncDisposable {
         slots: options.slots,
         path: SlotCluster.pathOf(path, index),
         mapBytes: options.mapBytes ?? mapBytesDefault,
+        isSearched: options.isSearched ?? false,
       }),
     );
     return new SlotCluster(slots, path, options);

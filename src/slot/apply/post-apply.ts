@@ -4,7 +4,7 @@ import { nsid } from '../../atproto/collection.ts';
 import type { EffectOf } from '../../entry/entry.ts';
 import type { Judged } from '../../entry/gate.ts';
 import { addToActorCount, isAskedAbout } from '../table/actor-counts.ts';
-import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
+import { type AppliedRecord, noteUnsearched, putRecordRow } from '../table/applied-record.ts';
 import { findEdge } from '../table/edge-by-subject.ts';
 import { feedFlag, putFeedRow, removeFeedRow } from '../table/feed-item.ts';
 import { removeQuestion } from '../table/gate-fact.ts';
@@ -59,6 +59,7 @@ function followerFlagOf({ state }: ApplyContext, { owner, ref, value }: AppliedR
 /** Removes what `indexPost` put; `eventMs` is when the post was deleted or replaced. */
 export function unindexPost(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
   const { owner, ref, sortMs } = record;
+  noteUnsearched(context.state, record);
   removeFeedRow(context.state, owner, sortMs, ref.collection, ref.rkey);
   addToActorCount(context.state, owner, 'posts', -1);
   sendPostEffects(context, record, false, eventMs);

@@ -3,6 +3,7 @@
  *
  * `askedAbout` is a mark, 0 or 1, which costs no look-up where a record changes the counts anyway.
  */
+import { nsid } from '../../atproto/collection.ts';
 import { changedCounters, counterAt } from './counter-row.ts';
 import { type SlotState, tableCode } from './slot-state.ts';
 
@@ -24,10 +25,21 @@ export const actorCountNames = [
 
 export type ActorCountName = (typeof actorCountNames)[number];
 
+/** Returns by what an actor is ranked in search: how often its followers double. */
+export function followersLevel(followers: number): number {
+  return Math.floor(Math.log2(1 + Math.max(0, followers)));
+}
+
 /** Adds to a count. */
 export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
   const before = state.ownerRow(owner, tableCode.actorCounts);
-  state.putOwnerRow(owner, tableCode.actorCounts, changedCounters(before, actorCountNames.indexOf(name), change));
+  const index = actorCountNames.indexOf(name);
+  const row = changedCounters(before, index, change);
+  if (name === 'followers' && state.searchChanges !== null) {
+    const count = counterAt(row, index);
+    if (followersLevel(count) !== followersLevel(count - change)) state.searchChanges.look(owner, nsid.profile, 'self');
+  }
+  state.putOwnerRow(owner, tableCode.actorCounts, row);
 }
 
 /** Returns a count. */

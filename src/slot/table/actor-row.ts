@@ -8,6 +8,7 @@
  * (owner, identity) → keys and services of the DID document.
  * (owner, blobTakedown, cid) → takedown ref.
  */
+import { nsid } from '../../atproto/collection.ts';
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
@@ -74,12 +75,17 @@ export function putActor(state: SlotState, owner: number, row: ActorRow): void {
   writeEntryTime(valueWriter, row.accountMs);
   writeEntryTime(valueWriter, row.seenMs);
   state.rows.put(actorKey(owner), valueWriter.finish());
+  noteActor(state, owner);
+}
+
+function noteActor(state: SlotState, owner: number): void {
   state.touchedOwners.add(owner);
+  state.searchChanges?.look(owner, nsid.profile, 'self');
 }
 
 /** Removes an account: actor, repo, identity, age, tags. Records, edges, private data stay. */
 export function removeActor(state: SlotState, owner: number): void {
-  state.touchedOwners.add(owner);
+  noteActor(state, owner);
   const actor = getActor(state, owner);
   if (actor !== undefined) countNewActor(state, actor.seenMs, -1);
   removeRepo(state, owner);

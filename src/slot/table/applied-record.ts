@@ -52,11 +52,20 @@ export function loadRecord(state: SlotState, owner: number, ref: RecordRef): App
 /** Writes a record's row and invalidates what is cached of it. */
 export function putRecordRow(state: SlotState, record: AppliedRecord, row: RecordRow): void {
   state.rows.put(changedKey(state, record), encodeRecordRow(row));
+  const { owner, ref } = record;
+  if (collectionRow(ref.collection)?.isSearched === true) state.searchChanges?.look(owner, ref.collection, ref.rkey);
 }
 
 /** Removes a record's row and invalidates what is cached of it. */
 export function removeRecordRow(state: SlotState, record: AppliedRecord): void {
   state.rows.remove(changedKey(state, record));
+  noteUnsearched(state, record);
+}
+
+/** Has the search index take out what a record said until now. */
+export function noteUnsearched(state: SlotState, { owner, ref, sortMs }: AppliedRecord): void {
+  if (collectionRow(ref.collection)?.isSearched === true)
+    state.searchChanges?.leave(owner, ref.collection, ref.rkey, sortMs);
 }
 
 /** Returns the key of a row that changes, and notes which caches are stale: of it, of its owner. */

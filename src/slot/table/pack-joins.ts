@@ -40,12 +40,18 @@ export function countJoin(state: SlotState, owner: number, { subject, sortMs, pr
   if (subject === null) return;
   const pack = { owner, collection: subject.collection, rkey: subject.rkey };
   for (const hour of [hourOf(sortMs), allTime]) add(state, joinsKey(pack, hour), present ? 1 : -1);
+  state.searchChanges?.look(owner, pack.collection, pack.rkey);
+}
+
+/** Returns how many ever joined by a pack. */
+export function allJoinsOf({ rows }: SlotState, pack: Pack): number {
+  return rows.getVolatile(joinsKey(pack, allTime))?.readUInt32BE(0) ?? 0;
 }
 
 /** Returns the joins after a time, and all. The newest are at most some minutes ahead of now. */
 export function joinsOf(state: SlotState, pack: Pack, afterMs: number): { recent: number; all: number } {
   const { rows } = state;
-  const all = rows.getVolatile(joinsKey(pack, allTime))?.readUInt32BE(0) ?? 0;
+  const all = allJoinsOf(state, pack);
   if (all === 0) return { recent: 0, all };
   const firstHour = hourOf(afterMs);
   let recent = 0;

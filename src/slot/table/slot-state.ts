@@ -11,6 +11,7 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { invariant } from '../../base/invariant.ts';
 import type { Environment, Table } from '../../storage/environment.ts';
 import { RecordChanges } from './record-changes.ts';
+import type { SearchChanges } from './search-queue.ts';
 
 /** Codes of the logical tables in keys, below 64; append only. Gaps are for new neighbours. */
 export const tableCode = {
@@ -72,7 +73,7 @@ export const tableCode = {
 } as const;
 
 /** Names of the sub-databases of a slot's environment. */
-export const slotTables = { state: 'state', log: 'log', outbox: 'outbox' } as const;
+export const slotTables = { state: 'state', log: 'log', outbox: 'outbox', search: 'search' } as const;
 
 export const slotTableNames: readonly string[] = Object.values(slotTables);
 
@@ -156,6 +157,8 @@ export class SlotState {
   readonly touchedOwners = new Set<number>();
   /** Record rows, likewise. */
   readonly changedRecords = new RecordChanges();
+  /** Records that the node's search index must look at; null where it has none. */
+  searchChanges: SearchChanges | null = null;
   becameIncomplete = false;
   areFilesReplaced = false;
   /** Of a reader: the slot was complete at the last look, and has not become incomplete since. */
