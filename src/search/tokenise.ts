@@ -1,9 +1,9 @@
 /**
  * Turns text into the terms that the index holds and that queries ask for.
  *
- * Owns: folding of case, width and marks; what a word is; bigrams for scripts without spaces. Has no
- * dictionary and no stemming, so every Node gives the same terms. A change of what it returns raises
- * `tokeniserVersion`, and indexes of another version are built anew.
+ * Owns: folding of case, width and marks; what a word is; bigrams for scripts without spaces. Has
+ * no dictionary and no stemming, so every Node gives the same terms. A change of what it returns
+ * raises `tokeniserVersion`, and indexes of another version are built anew.
  */
 
 /** Stored in the index. */
@@ -44,7 +44,7 @@ const foldedLetters = new RegExp(`[${Object.keys(plainLetters).join('')}]`, 'gu'
  * what is invisible. Not all marks: those of kana, Thai and Indic scripts make other letters.
  */
 const droppedMarks =
-  /[\u20e3\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff]/gu;
+  /[\u20e3\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u00ad\u200b-\u200f\u2060\ufeff]|[\ufe00-\ufe0f]/gu;
 const skinTones = /[\u{1f3fb}-\u{1f3ff}]/gu;
 const beyondAscii = /[\u0080-\u{10ffff}]/u;
 

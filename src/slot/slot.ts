@@ -108,22 +108,14 @@ export class Slot implements AsyncDisposable {
     this.#meta = loadSlotMeta(this.state);
     this.log = (options.log ?? embeddedLog)(environment.table(slotTables.log), this.#meta.cursor);
     this.quarantine = new Quarantine(this.state);
-    const canResend = (): boolean => this.#canResend;
-    this.own = new OwnEntries({ index: this.index, meta: this.#meta, canResend }, options.opening);
+    const [meta, sources] = [this.#meta, this.#sources];
+    this.own = new OwnEntries({ index: this.index, meta, canResend: () => this.#canResend }, options.opening);
     this.#attempt = new AttemptFile(options.path, this.#meta.cursor);
-    const { isSearched = false } = options;
-    this.searchQueue = isSearched ? new SearchQueue(environment.table(slotTables.search), this.#meta.cursor) : null;
-    this.state.searchChanges = this.searchQueue?.changes ?? null;
-    this.#applier = new EntryApplier({
-      slots: this.#slots,
-      state: this.state,
-      outbox: this.outbox,
-      sources: this.#sources,
-      meta: this.#meta,
-      quarantine: this.quarantine,
-      attempt: this.#attempt,
-      rules: options.rules,
-    });
+    const table = environment.table(slotTables.search);
+    this.searchQueue = options.isSearched ? new SearchQueue(table, this.state, meta.cursor) : null;
+    const { state, outbox, quarantine } = this;
+    const [attempt, { slots, rules }] = [this.#attempt, options];
+    this.#applier = new EntryApplier({ slots, state, outbox, sources, meta, quarantine, attempt, rules });
     this.#load();
   }
 
@@ -224,10 +216,8 @@ export class Slot implements AsyncDisposable {
    * Shape: each element is one chunk's bytes for this slot. Returns and errors: as `apply`.
    */
   run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
-    return this.apply(
-      chunkBytes.map((bytes) => ({ bytes, appendMs, onOutcome: () => {}, position: 0 })),
-      appendMs,
-    );
+    const chunks = chunkBytes.map((bytes) => ({ bytes, appendMs, onOutcome: () => {}, position: 0 }));
+    return this.apply(chunks, appendMs);
   }
 
   /**

@@ -86,7 +86,7 @@ export const nodeCalls = {
   postRoots: 'slot.postRoots',
   /** Texts (root URIs) → OpThreadsAnswer, see thread-messages.ts. */
   opThreads: 'slot.opThreads',
-  /** A query → the node's hits; the state of its index; an order to build it; see search-messages. */
+  /** A query → hits; the state of the index; orders to build and compare; search-messages.ts. */
   search: 'slot.search',
   searchStatus: 'slot.searchStatus',
   searchRebuild: 'slot.searchRebuild',

@@ -23,9 +23,13 @@ export async function startLoneNode(options: {
   slots: number;
   applyThreads: number;
   clusterToken?: string;
+  /** See NodeOptions. */
+  searchThreads?: number;
+  /** Stays where it is; by default a temporary one, removed with the node. */
+  folder?: string;
 }): Promise<LoneNode> {
-  const { slots, applyThreads, clusterToken = null } = options;
-  const folder = mkdtempSync(join(tmpdir(), 'skyshard-lone-node-'));
+  const { slots, applyThreads, clusterToken = null, searchThreads = 0 } = options;
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'skyshard-lone-node-'));
   const registry = new Registry();
   const node = await startNode({
     name: 'n0',
@@ -36,6 +40,7 @@ export async function startLoneNode(options: {
     slotMapBytes: 2 ** 28,
     lingerMs: 1,
     applyThreads,
+    searchThreads,
     prefetchReads: false,
     recordCacheMib: 1,
     adminToken: null,
@@ -51,7 +56,7 @@ export async function startLoneNode(options: {
     [Symbol.asyncDispose]: async () => {
       await client[Symbol.asyncDispose]();
       await node.close();
-      rmSync(folder, { recursive: true, force: true });
+      if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -52,13 +52,21 @@ export class RoutedNetwork implements AsyncDisposable {
   /** The names of all calls to nodes so far. */
   readonly calls: string[] = [];
 
-  /** With `isCached` both nodes are the network's own reads, whose caches are invalidated. */
-  constructor(network: ReadsNetwork, isCached = false) {
+  /**
+   * With `isCached` both nodes are the network's own reads, whose caches are invalidated.
+   * `searchOf` answers searches of a node.
+   */
+  constructor(
+    network: ReadsNetwork,
+    isCached = false,
+    searchOf?: (node: number) => (payload: Uint8Array) => Uint8Array,
+  ) {
     this.network = network;
     const caller: NodeCaller = {
       call: async ({ node, method, payload }) => {
         this.calls.push(method);
         if (method === nodeCalls.write) return this.#write(payload);
+        if (method === nodeCalls.search && searchOf !== undefined) return searchOf(Number(node.slice(1)))(payload);
         const handlers = isCached ? network.reads.handlers : handlersOf(network, Number(node.slice(1)));
         const handler = handlers.get(method);
         if (handler === undefined) throw new Error(`no handler of ${method}`);

@@ -117,9 +117,13 @@ export class SearchQueue {
   #trimBelow = 0;
   #firstRow = 0;
 
-  /** `cursor` is the slot's: a queue that ends elsewhere lacks changes. */
-  constructor(table: Table, cursor: number) {
+  /**
+   * Has the state note its changes here. `cursor` is the slot's: a queue that ends elsewhere lacks
+   * changes.
+   */
+  constructor(table: Table, state: { searchChanges: SearchChanges | null }, cursor: number) {
     this.#table = table;
+    state.searchChanges = this.changes;
     this.#meta = searchQueueMeta(table) ?? nothing;
     this.#isStale = this.#meta.cursor !== cursor;
   }

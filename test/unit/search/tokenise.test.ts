@@ -1,3 +1,4 @@
+/** Real sentences in many languages, what must be found in them, and what must not. */
 import { describe, expect, it } from 'vitest';
 import { documentTerms, foldText, termLengthMax, termsOf, textLengthMax } from '../../../src/search/tokenise.ts';
 

@@ -132,7 +132,7 @@ describe('a folder', () => {
     // As a transaction of a version without the queue would.
     environment.transact(() => {
       const table = environment.table(slotTables.search);
-      const queue = new SearchQueue(table, slot.cursor);
+      const queue = new SearchQueue(table, { searchChanges: null }, slot.cursor);
       queue.flush({ cursor: slot.cursor + 7, generation: slot.generation, nowMs: 0 });
     });
     await slot[Symbol.asyncDispose]();
@@ -147,7 +147,7 @@ describe('the rows of a queue', () => {
   beforeEach(() => {
     environment = Environment.open({ path: join(folder, 'rows'), mapBytes: 2 ** 26, tables: ['search'] });
     table = environment.table('search');
-    queue = new SearchQueue(table, 0);
+    queue = new SearchQueue(table, { searchChanges: null }, 0);
     commit(0);
   });
   afterEach(() => environment.close());

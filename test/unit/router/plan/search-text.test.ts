@@ -1,3 +1,4 @@
+/** What the operators of a search box mean, and that everything else is words. */
 import { describe, expect, it } from 'vitest';
 import { readSearchText, searchTextLengthMax } from '../../../../src/router/plan/search-text.ts';
 import { searchLimits } from '../../../../src/wire/search-messages.ts';

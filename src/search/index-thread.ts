@@ -1,0 +1,170 @@
+/**
+ * Entry point of the index thread, the only writer of a node's search index.
+ *
+ * Owns: what happens when the file cannot be written. A damaged one is removed and built again, a
+ * full disk is waited for; slots note their changes meanwhile, and searches answer from what there
+ * is, or `Unavailable`.
+ */
+import { statSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { type Clock, systemClock } from '../base/clock.ts';
+import type { SearchStatus, VerifiedSlot } from '../wire/search-messages.ts';
+import { isDamage, isDiskFull, isIndexFailure, removeIndexFile } from './index-file.ts';
+import { verifySlot } from './index-verifier.ts';
+import { IndexWriter } from './index-writer.ts';
+import { IndexedSlot } from './indexed-slot.ts';
+import type { FromSearchThreads, SearchThreadOptions, ToIndexThread } from './search-thread-messages.ts';
+
+/** How long changes gather, so that a transaction has many: part of how soon a post is found. */
+const gatherMs = 200;
+/** A transaction of so many changes is followed by the next at once. */
+const manyChanges = 500;
+const progressEveryMs = 1_000;
+const retryMs = 5_000;
+
+function post(message: FromSearchThreads): void {
+  parentPort!.postMessage(message);
+}
+
+type Verification = { readonly id: number; readonly slot: number; readonly steps: Generator<void, VerifiedSlot> };
+
+class IndexLoop {
+  readonly #options: SearchThreadOptions;
+  readonly #clock: Clock;
+  readonly #slots: Map<number, IndexedSlot>;
+  #writer: IndexWriter | null = null;
+  #isClosing = false;
+  #isDamaged = false;
+  #problem = '';
+  #progressMs = 0;
+  /** Asked for while the file was not open. */
+  readonly #rebuilds: (number | null)[] = [];
+  readonly #verifications: Verification[] = [];
+  #wake = new AbortController();
+
+  constructor(options: SearchThreadOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#slots = new Map(options.places.map((place) => [place.slot, new IndexedSlot(place)]));
+  }
+
+  async run(): Promise<void> {
+    while (!this.#isClosing) {
+      let waitMs = 0;
+      try {
+        waitMs = this.#step() ? 0 : gatherMs;
+      } catch (thrown) {
+        if (!isIndexFailure(thrown)) throw thrown;
+        waitMs = this.#recover(thrown as Error);
+      }
+      this.#wake = new AbortController();
+      await this.#clock.sleep(waitMs, this.#wake.signal);
+    }
+    this.#writer?.close();
+    for (const slot of this.#slots.values()) await slot.close();
+    parentPort!.close();
+  }
+
+  /** Returns whether there is more to do at once. Errors: those of SQLite. */
+  #step(): boolean {
+    if (this.#isDamaged) this.#remove();
+    const writer = this.#open();
+    for (let slot = this.#rebuilds.shift(); slot !== undefined; slot = this.#rebuilds.shift()) writer.rebuild(slot);
+    const taken = writer.takeChanges();
+    const hasWorked = writer.workOn();
+    this.#verifySome();
+    this.#problem = '';
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#progressMs >= progressEveryMs) {
+      this.#progressMs = nowMs;
+      post({ type: 'progress', slots: writer.progress() });
+    }
+    return hasWorked || taken >= manyChanges || this.#verifications.length > 0;
+  }
+
+  #open(): IndexWriter {
+    if (this.#writer !== null) return this.#writer;
+    this.#writer = IndexWriter.open(this.#options.path, this.#slots);
+    post({ type: 'opened' });
+    return this.#writer;
+  }
+
+  /** Removes the file; what follows opens a new one. */
+  #remove(): void {
+    this.#isDamaged = false;
+    for (const { id } of this.#verifications.splice(0))
+      post({ type: 'failed', id, code: 'Unavailable', message: 'the index was removed meanwhile' });
+    post({ type: 'note', message: 'search: the index file is damaged, and is built again', fields: {} });
+    this.#writer?.close();
+    this.#writer = null;
+    removeIndexFile(this.#options.path);
+  }
+
+  /** Does what can be done about a failure. Returns when to try again. Units: ms. */
+  #recover(thrown: Error): number {
+    if (isDamage(thrown)) {
+      this.#remove();
+      return 0;
+    }
+    this.#writer?.close();
+    this.#writer = null;
+    const why = isDiskFull(thrown) ? 'the disk is full: free some space' : thrown.message;
+    this.#problem = `the index cannot be written, and is tried again every ${retryMs / 1000} s: ${why}`;
+    post({ type: 'note', message: `search: ${this.#problem}`, fields: {} });
+    return retryMs;
+  }
+
+  #verifySome(): void {
+    const verification = this.#verifications[0];
+    if (verification === undefined) return;
+    const { done, value } = verification.steps.next();
+    if (done !== true) return;
+    this.#verifications.shift();
+    post({ type: 'answered', id: verification.id, value });
+  }
+
+  take(message: ToIndexThread): void {
+    switch (message.type) {
+      case 'status':
+        return post({ type: 'answered', id: message.id, value: this.#status() });
+      case 'rebuild':
+        this.#rebuilds.push(message.slot);
+        this.#wake.abort();
+        return post({ type: 'answered', id: message.id, value: null });
+      case 'verify':
+        return this.#verify(message.id, message.slot);
+      case 'damaged':
+        this.#isDamaged = true;
+        return this.#wake.abort();
+      case 'close':
+        this.#isClosing = true;
+        return this.#wake.abort();
+    }
+  }
+
+  #verify(id: number, index: number): void {
+    const slot = this.#slots.get(index);
+    if (slot === undefined || this.#writer === null || this.#writer.servedKey(index) === 0) {
+      const message = `slot ${index} has no index here that could be compared: see skyshard search status`;
+      return post({ type: 'failed', id, code: 'Unavailable', message });
+    }
+    this.#verifications.push({ id, slot: index, steps: verifySlot(this.#writer, slot) });
+    this.#wake.abort();
+  }
+
+  #status(): SearchStatus {
+    const writer = this.#writer;
+    const { path } = this.#options;
+    const bytes = ['', '-wal'].reduce(
+      (sum, end) => sum + (statSync(path + end, { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
+    const counts = writer?.counts() ?? { posts: 0, actors: 0, feeds: 0, packs: 0 };
+    const slots = writer?.slotStatus() ?? [];
+    return { isEnabled: true, ...counts, bytes, problem: this.#problem, slots };
+  }
+}
+
+const loop = new IndexLoop(workerData as SearchThreadOptions, systemClock);
+parentPort!.on('message', (message: ToIndexThread) => loop.take(message));
+await loop.run();

@@ -1,0 +1,108 @@
+/**
+ * What the slots say of a hit at this moment: whether it is there, and whether it may be shown.
+ *
+ * The index follows its slots within a second, but what was deleted, taken down or deactivated is
+ * left out at once, since every hit is looked up here.
+ */
+import { nsid } from '../atproto/collection.ts';
+import { recordUri } from '../atproto/compact-key.ts';
+import { type ActorRow, getActor } from '../slot/table/actor-row.ts';
+import { recordKey, sortMsOf } from '../slot/table/record-row.ts';
+import { RecordView } from '../slot/table/record-view.ts';
+import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
+import { Environment } from '../storage/environment.ts';
+import { decodeDocKey } from './doc-key.ts';
+import type { SlotPlace } from './indexed-slot.ts';
+
+type LiveSlot = { readonly environment: Environment; readonly state: SlotState; isFresh: boolean };
+
+const view = new RecordView();
+
+/** `sortMs`: of a record; 0 of an actor. */
+export type LiveHit = { readonly name: string; readonly sortMs: number };
+
+export class LiveSlots {
+  readonly #bySlot = new Map<number, LiveSlot>();
+  #slotByKey = new Map<number, number>();
+  #keyBySlot = new Map<number, number>();
+
+  constructor(places: readonly SlotPlace[]) {
+    for (const { slot, path, mapBytes } of places) {
+      const environment = Environment.open({ path, mapBytes, tables: slotTableNames });
+      this.#bySlot.set(slot, { environment, state: new SlotState(slot, environment), isFresh: false });
+    }
+  }
+
+  get slots(): Iterable<number> {
+    return this.#bySlot.keys();
+  }
+
+  /** Says under which key each slot is served. */
+  useKeys(keyBySlot: Map<number, number>): void {
+    this.#keyBySlot = keyBySlot;
+    this.#slotByKey = new Map([...keyBySlot].map(([slot, key]) => [key, slot]));
+  }
+
+  /** Goes on in the files that slots are in now, some times a second. */
+  reopenReplaced(): void {
+    for (const { environment } of this.#bySlot.values()) if (!environment.isInPlace) environment.reopen();
+  }
+
+  /** Begins a query, which is to see all commits before it. */
+  begin(): void {
+    for (const live of this.#bySlot.values()) live.isFresh = false;
+  }
+
+  #fresh(slot: number): SlotState | undefined {
+    const live = this.#bySlot.get(slot);
+    if (live === undefined) return undefined;
+    if (!live.isFresh) live.environment.refreshReads();
+    live.isFresh = true;
+    return live.state;
+  }
+
+  /** Returns the key and the owner of a DID in a slot of this node. */
+  ownerOf(did: string, slot: number): { readonly key: number; readonly owner: number } | undefined {
+    const owner = this.#fresh(slot)?.ownerOf(did);
+    const key = this.#keyBySlot.get(slot);
+    return owner === undefined || key === undefined ? undefined : { key, owner };
+  }
+
+  #actor(
+    k: Uint8Array,
+  ): { readonly state: SlotState; readonly owner: number; rkey: string; actor: ActorRow } | undefined {
+    const { key, owner, rkey } = decodeDocKey(k);
+    const slot = this.#slotByKey.get(key);
+    const state = slot === undefined ? undefined : this.#fresh(slot);
+    const actor = state === undefined ? undefined : getActor(state, owner);
+    if (state === undefined || actor === undefined) return undefined;
+    return actor.takedownRef === null && actor.upstreamStatus === '' ? { state, owner, rkey, actor } : undefined;
+  }
+
+  /** Returns an actor's DID; undefined if it may not be shown. */
+  actor(k: Uint8Array): LiveHit | undefined {
+    const found = this.#actor(k);
+    return found === undefined ? undefined : { name: found.actor.did, sortMs: 0 };
+  }
+
+  /** Returns a record's URI and sort time; undefined if it is gone or may not be shown. */
+  record(k: Uint8Array, collection: string): LiveHit | undefined {
+    const found = this.#actor(k);
+    if (found === undefined) return undefined;
+    const { state, owner, rkey, actor } = found;
+    const row = state.rows.getVolatile(recordKey(owner, collection, rkey));
+    if (row === undefined) return undefined;
+    const { isTakenDown, indexedMs, createdMs, hasCreated } = view.read(row);
+    if (isTakenDown) return undefined;
+    const sortMs = sortMsOf({ indexedMs, createdMs: hasCreated ? createdMs : null });
+    return { name: recordUri({ did: actor.did, collection, rkey }), sortMs };
+  }
+
+  post(k: Uint8Array): LiveHit | undefined {
+    return this.record(k, nsid.post);
+  }
+
+  async close(): Promise<void> {
+    for (const { environment } of this.#bySlot.values()) await environment.close();
+  }
+}

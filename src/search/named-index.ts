@@ -1,0 +1,75 @@
+/**
+ * Writes actors, feeds and packs into the index, each kind into tables of its own.
+ *
+ * Their row ids begin with how well they are known, so that a prefix of a name finds the best known
+ * first and ends after a page. Runs within a transaction of the index thread.
+ */
+import { xxh32 } from '../base/xxh32.ts';
+import type { NamedKind, Statements } from './index-file.ts';
+import { levelOfNamedId, namedId } from './rank.ts';
+import type { NamedTerms } from './record-terms.ts';
+import { SpanCounts } from './span-counts.ts';
+
+export type NamedEntry = {
+  readonly k: Buffer;
+  /** A DID or URI, whose hash orders those of one level on all nodes alike. */
+  readonly name: string;
+  readonly level: number;
+  readonly terms: NamedTerms;
+};
+
+export class NamedIndex {
+  readonly #sql: Statements;
+  readonly #kind: NamedKind;
+  readonly #spans: SpanCounts;
+
+  constructor(sql: Statements, kind: NamedKind) {
+    this.#sql = sql;
+    this.#kind = kind;
+    this.#spans = new SpanCounts(sql, kind);
+  }
+
+  #idOf(k: Buffer): number | undefined {
+    return this.#sql.get<{ id: number }>(`SELECT id FROM ${this.#kind} WHERE k = ?`, k)?.id;
+  }
+
+  remove(k: Buffer): void {
+    const id = this.#idOf(k);
+    if (id === undefined) return;
+    const row = BigInt(id);
+    for (const part of ['_name', '_text']) this.#sql.run(`DELETE FROM ${this.#kind}${part} WHERE rowid = ?`, row);
+    this.#sql.run(`DELETE FROM ${this.#kind} WHERE id = ?`, row);
+    this.#spans.add(id, -1);
+  }
+
+  /** Puts an entry in the place of what the index has of it: few change, and rarely. */
+  put({ k, name, level, terms }: NamedEntry): void {
+    const before = this.#idOf(k);
+    if (before !== undefined) this.remove(k);
+    // One that stays on its level keeps its place.
+    const isSame = before !== undefined && levelOfNamedId(before) === levelOfNamedId(namedId(level, 0));
+    const id = isSame ? before : this.#freeId(namedId(level, xxh32(Buffer.from(name))));
+    const row = BigInt(id);
+    this.#sql.run(`INSERT INTO ${this.#kind}(id, k) VALUES (?, ?)`, row, k);
+    this.#sql.run(`INSERT INTO ${this.#kind}_name(rowid, t) VALUES (?, ?)`, row, terms.name);
+    this.#sql.run(`INSERT INTO ${this.#kind}_text(rowid, t) VALUES (?, ?)`, row, terms.text);
+    this.#spans.add(id, 1);
+  }
+
+  /** Ends a transaction. */
+  flush(): void {
+    this.#spans.flush();
+  }
+
+  /** Begins again after a transaction that was taken back. */
+  reload(): void {
+    this.#spans.reload();
+  }
+
+  /** Hashes of billions: a taken one has a free one after it. */
+  #freeId(first: number): number {
+    let id = first;
+    while (this.#sql.get(`SELECT 1 FROM ${this.#kind} WHERE id = ?`, BigInt(id)) !== undefined) id++;
+    return id;
+  }
+}

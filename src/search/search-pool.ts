@@ -1,0 +1,104 @@
+/**
+ * The search of a node: its index thread and its search threads, as the main thread uses them.
+ *
+ * A serving thread hands a query on and gets the bytes of its answer: it never touches the index.
+ */
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import type { SearchStatus, VerifiedSlot } from '../wire/search-messages.ts';
+import type { SlotProgress } from './index-writer.ts';
+import { RestartingWorker } from './restarting-worker.ts';
+import type {
+  FromSearchThreads,
+  SearchThreadOptions,
+  ToIndexThread,
+  ToSearchThread,
+} from './search-thread-messages.ts';
+
+/** Queries that wait for one thread; more are refused. */
+const queriesWaitingMax = 256;
+
+/** The module of SQLite says that it is experimental; its version is that of the binary. */
+const execArgv = ['--disable-warning=ExperimentalWarning'];
+
+export type SearchPoolOptions = SearchThreadOptions & {
+  /** How many search threads there are. */
+  readonly threads: number;
+  /** Called about once a second with what slots need not keep any more. */
+  readonly onProgress: (slots: readonly SlotProgress[]) => void;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+  readonly clock: Clock;
+};
+
+export class SearchPool implements AsyncDisposable {
+  readonly #index: RestartingWorker<ToIndexThread>;
+  readonly #threads: readonly RestartingWorker<ToSearchThread>[];
+
+  constructor({ threads, onProgress, note, clock, ...threadOptions }: SearchPoolOptions) {
+    mkdirSync(dirname(threadOptions.path), { recursive: true, mode: 0o700 });
+    const take = (message: FromSearchThreads): void => {
+      if (message.type === 'note') note(message.message, message.fields);
+      else if (message.type === 'progress') onProgress(message.slots);
+      else if (message.type === 'opened') for (const thread of this.#threads) thread.send({ type: 'reopen' });
+      else if (message.type === 'damaged') this.#index.send({ type: 'damaged' });
+    };
+    const common = { workerData: threadOptions, execArgv };
+    const startSearch = (): Worker =>
+      new Worker(new URL('./search-thread.ts', import.meta.url), { ...common, name: 'skyshard-search' });
+    const startIndex = (): Worker =>
+      new Worker(new URL('./index-thread.ts', import.meta.url), { ...common, name: 'skyshard-index' });
+    const options = { onMessage: take, note, clock };
+    this.#threads = Array.from(
+      { length: threads },
+      () => new RestartingWorker({ ...options, name: 'a search thread', start: startSearch }),
+    );
+    this.#index = new RestartingWorker({ ...options, name: 'the index thread', start: startIndex });
+  }
+
+  /**
+   * Answers `slot.search`, at the search thread that has least to do.
+   *
+   * Errors: DataPlaneError as `SearchReader.find`; `ResourceExhausted` when too many queries wait.
+   */
+  async search(payload: Uint8Array): Promise<Uint8Array> {
+    const thread = this.#threads.reduce((least, other) => (other.waiting < least.waiting ? other : least));
+    if (thread.waiting >= queriesWaitingMax)
+      throw new DataPlaneError('ResourceExhausted', `${queriesWaitingMax} searches wait for each search thread`);
+    const copy = new Uint8Array(payload);
+    return (await thread.ask((id) => ({ type: 'query', id, payload: copy }), [copy.buffer])) as Uint8Array;
+  }
+
+  async status(): Promise<SearchStatus> {
+    return (await this.#index.ask((id) => ({ type: 'status', id }))) as SearchStatus;
+  }
+
+  /** The status for metrics, which must not fail with the thread. */
+  async statusOrEmpty(): Promise<SearchStatus> {
+    try {
+      return await this.status();
+    } catch (thrown) {
+      operatingFailure(thrown);
+      return { isEnabled: true, posts: 0, actors: 0, feeds: 0, packs: 0, bytes: 0, problem: '', slots: [] };
+    }
+  }
+
+  /** Has a slot built again, or all of the node. */
+  async rebuild(slot: number | null): Promise<void> {
+    await this.#index.ask((id) => ({ type: 'rebuild', id, slot }));
+  }
+
+  /** Compares a slot with its index. Errors: DataPlaneError `Unavailable` while it has none. */
+  async verify(slot: number): Promise<VerifiedSlot> {
+    return (await this.#index.ask((id) => ({ type: 'verify', id, slot }))) as VerifiedSlot;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([
+      this.#index.close({ type: 'close' }),
+      ...this.#threads.map((thread) => thread.close({ type: 'close' })),
+    ]);
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * Answers queries from the index file, in a search thread.
+ *
+ * Owns: a connection that only reads, and what it knows of the file for a moment: which slots are
+ * served, how many rows there are. Refuses to answer while a slot of the node is not built: what is
+ * missing must not look as if it were not there.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { slotOf } from '../shardmap/slot-of.ts';
+import type { SearchAnswer, SearchQuery } from '../wire/search-messages.ts';
+import { idsPerSpan, isDamage, isIndexFailure, type NamedKind, openForReading, Statements } from './index-file.ts';
+import type { SlotPlace } from './indexed-slot.ts';
+import { LiveSlots } from './live-slots.ts';
+import { NamedSearch } from './named-search.ts';
+import { PostSearch } from './post-search.ts';
+import type { Ranges } from './windows.ts';
+
+/** How long it is known which slots are served, and how many rows there are. Units: ms. */
+const servedKnownMs = 200;
+const rangesKnownMs = 2_000;
+
+export type SearchReaderOptions = {
+  readonly path: string;
+  readonly places: readonly SlotPlace[];
+  /** The number of slots of the cluster. */
+  readonly slots: number;
+  readonly clock: Clock;
+  /** Called when the file is damaged. */
+  readonly onDamage: () => void;
+};
+
+export class SearchReader {
+  readonly #options: SearchReaderOptions;
+  readonly #live: LiveSlots;
+  #db: DatabaseSync | null = null;
+  #sql: Statements | null = null;
+  readonly #rangesByKind = new Map<NamedKind | 'post', { readonly ranges: Ranges; readonly untilMs: number }>();
+  #servedUntilMs = 0;
+  #unservedCount = 0;
+
+  constructor(options: SearchReaderOptions) {
+    this.#options = options;
+    this.#live = new LiveSlots(options.places);
+  }
+
+  /** Closes the file: there may be another in its place. */
+  reopen(): void {
+    this.#db?.close();
+    this.#db = null;
+    this.#sql = null;
+    this.#servedUntilMs = 0;
+    this.#rangesByKind.clear();
+  }
+
+  /**
+   * Answers a query.
+   *
+   * Errors: DataPlaneError `InvalidArgument` for too many terms, `Unavailable` while the index is
+   * built or cannot be read.
+   */
+  find(query: SearchQuery): SearchAnswer {
+    try {
+      const sql = this.#open();
+      this.#live.begin();
+      this.#requireServed(sql);
+      const { clock } = this.#options;
+      if (query.kind !== 'posts') {
+        const rangesOf = (kind: NamedKind): Ranges => this.#ranges(sql, kind);
+        return new NamedSearch({ sql, live: this.#live, rangesOf, clock }).find(query);
+      }
+      const posts = new PostSearch({
+        sql,
+        live: this.#live,
+        ranges: this.#ranges(sql, 'post'),
+        slotOf: (did) => slotOf(did, this.#options.slots),
+        clock,
+      });
+      return posts.find(query);
+    } catch (thrown) {
+      if (!isIndexFailure(thrown)) throw thrown;
+      this.reopen();
+      if (isDamage(thrown)) this.#options.onDamage();
+      const message = 'the search index cannot be read, and is opened or built again';
+      throw new DataPlaneError('Unavailable', message, { cause: thrown });
+    }
+  }
+
+  #open(): Statements {
+    if (this.#sql === null) {
+      this.#db = openForReading(this.#options.path);
+      this.#sql = new Statements(this.#db);
+    }
+    return this.#sql;
+  }
+
+  #requireServed(sql: Statements): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs >= this.#servedUntilMs) {
+      const rows = sql.all<{ slot: number; served: number }>('SELECT slot, served FROM slot WHERE served > 0');
+      const own = new Set(this.#live.slots);
+      const keys = new Map(rows.filter(({ slot }) => own.has(slot)).map(({ slot, served }) => [slot, served]));
+      this.#live.reopenReplaced();
+      this.#live.useKeys(keys);
+      this.#unservedCount = own.size - keys.size;
+      this.#servedUntilMs = nowMs + servedKnownMs;
+    }
+    if (this.#unservedCount > 0) {
+      const message = `the search index of ${this.#unservedCount} slots is being built from their records`;
+      throw new DataPlaneError('Unavailable', message);
+    }
+  }
+
+  #ranges(sql: Statements, kind: NamedKind | 'post'): Ranges {
+    const nowMs = this.#options.clock.monotonicMs();
+    const known = this.#rangesByKind.get(kind);
+    if (known !== undefined && nowMs < known.untilMs) return known.ranges;
+    const found = sql.all<{ bucket: number; rows: number }>(
+      'SELECT bucket, rows FROM span WHERE kind = ? AND rows > 0 ORDER BY bucket',
+      kind,
+    );
+    const idsPerRange = idsPerSpan[kind];
+    const starts = found.map(({ bucket }) => bucket * idsPerRange);
+    const ranges = { idsPerRange, starts, rows: found.map(({ rows }) => rows) };
+    this.#rangesByKind.set(kind, { ranges, untilMs: nowMs + rangesKnownMs });
+    return ranges;
+  }
+
+  async close(): Promise<void> {
+    this.reopen();
+    await this.#live.close();
+  }
+}

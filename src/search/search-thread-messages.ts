@@ -1,0 +1,35 @@
+/** Messages between a node's main thread and its threads of search: clones; buffers are moved. */
+import type { ErrorCode } from '../base/data-plane-error.ts';
+import type { SearchStatus, VerifiedSlot } from '../wire/search-messages.ts';
+import type { SlotProgress } from './index-writer.ts';
+import type { SlotPlace } from './indexed-slot.ts';
+
+export type SearchThreadOptions = {
+  readonly path: string;
+  readonly places: readonly SlotPlace[];
+  readonly slots: number;
+};
+
+/** A message with an `id` is answered by `answered` or `failed` with the same. */
+export type ToSearchThread =
+  | { readonly type: 'query'; readonly id: number; readonly payload: Uint8Array }
+  | { readonly type: 'reopen' }
+  | { readonly type: 'close' };
+
+export type ToIndexThread =
+  | { readonly type: 'status'; readonly id: number }
+  | { readonly type: 'rebuild'; readonly id: number; readonly slot: number | null }
+  | { readonly type: 'verify'; readonly id: number; readonly slot: number }
+  | { readonly type: 'damaged' }
+  | { readonly type: 'close' };
+
+export type FromSearchThreads =
+  | { readonly type: 'answered'; readonly id: number; readonly value: Uint8Array | SearchStatus | VerifiedSlot | null }
+  | { readonly type: 'failed'; readonly id: number; readonly code: ErrorCode; readonly message: string }
+  /** A search thread found the file damaged. */
+  | { readonly type: 'damaged' }
+  /** The index thread has opened the file, perhaps another than before. */
+  | { readonly type: 'opened' }
+  /** Slots whose queues are taken durably up to a seq (exclusive). */
+  | { readonly type: 'progress'; readonly slots: readonly SlotProgress[] }
+  | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> };
