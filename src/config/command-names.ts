@@ -32,6 +32,9 @@ const sourceAndHostCommands = [
   'host list',
 ] as const;
 
+/** Commands about the search indexes of the nodes. */
+export const searchCommands = ['search status', 'search rebuild', 'search verify'] as const;
+
 /** Commands about the shard map of a running cluster. */
 export const mapCommands = ['map show', 'map diff', 'map push'] as const;
 
@@ -62,6 +65,7 @@ export const commandNames = [
   'quarantine drop',
   'repair slot',
   'slot compact',
+  ...searchCommands,
   'import postgres',
   ...operatorCommands,
   'map validate',
@@ -106,6 +110,7 @@ export const clientCommands = [
   'repo takedown',
   ...quarantineCommands,
   'slot compact',
+  ...searchCommands,
   'import postgres',
   ...operatorCommands,
   ...recordCommands,

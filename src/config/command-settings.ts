@@ -6,6 +6,7 @@ import {
   quarantineCommands,
   quarantineDecisions,
   recordCommands,
+  searchCommands,
 } from './command-names.ts';
 
 const webSchemes = ['http:', 'https:'];
@@ -53,6 +54,7 @@ export const commandSettings = {
       'repo purge',
       ...quarantineCommands,
       'slot compact',
+      ...searchCommands,
       'import postgres',
       ...operatorCommands,
       ...recordCommands,
@@ -127,7 +129,12 @@ export const commandSettings = {
     commands: quarantineDecisions,
     help: 'take all that this slot keeps',
   },
-  all: { kind: 'switch', default: false, commands: quarantineDecisions, help: 'take all that is kept' },
+  all: {
+    kind: 'switch',
+    default: false,
+    commands: [...quarantineDecisions, 'search rebuild'],
+    help: 'take all that is kept, or every slot',
+  },
   again: {
     kind: 'switch',
     default: false,

@@ -42,6 +42,7 @@ export type SettingRow = Shared &
     | { readonly kind: 'switch'; readonly default: false }
   );
 
+const threads = { kind: 'integer', unit: 'threads' } as const;
 const port = { kind: 'integer', unit: 'port', min: 0, max: 65_535 } as const;
 const webSchemes = ['http:', 'https:'];
 
@@ -144,9 +145,8 @@ export const settingTable = {
     help: 'lag of a source above which a sample is proven instead of all',
   },
   verifyThreads: {
-    kind: 'integer',
+    ...threads,
     default: 1,
-    unit: 'threads',
     min: 1,
     max: 64,
     commands: ['up', 'ingest'],
@@ -303,22 +303,28 @@ export const settingTable = {
     help: 'how long a slot must be quiet before its file is compacted, if that makes it much smaller; 0 = only by `slot compact`',
   },
   applyThreads: {
-    kind: 'integer',
+    ...threads,
     default: 1,
-    unit: 'threads',
     min: 1,
     max: 64,
     commands: ['up', 'node'],
     help: 'threads of a node that write; its slots are dealt out among them',
   },
   serveThreads: {
-    kind: 'integer',
+    ...threads,
     default: null,
-    unit: 'threads',
     min: 1,
     max: 256,
     commands: ['up', 'node'],
     help: 'threads of a node that serve all of its slots; absent = the cores of the machine less the apply threads of its nodes, at least 1',
+  },
+  searchThreads: {
+    ...threads,
+    default: 1,
+    min: 0,
+    max: 64,
+    commands: ['up', 'node'],
+    help: 'threads of a node that answer searches, beside one that keeps its search index; 0 = no index',
   },
   prefetchReads: {
     kind: 'switch',

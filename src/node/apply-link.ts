@@ -7,6 +7,7 @@
 import { Worker } from 'node:worker_threads';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
+import type { SlotProgress } from '../search/index-writer.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
 import type { SlotCompaction } from '../wire/slot-compaction.ts';
@@ -112,6 +113,11 @@ export class ApplyLink implements AsyncDisposable {
   async digest(slot: number): Promise<{ seq: number; digest: string }> {
     const answer = await this.#ask((id) => ({ type: 'digest', id, slot }));
     return answer.type === 'digest' ? { seq: answer.seq, digest: answer.digest } : { seq: 0, digest: '' };
+  }
+
+  /** Says what of the queues of slots of this thread the search index has durably. */
+  searchIndexed(slots: readonly SlotProgress[]): void {
+    if (!this.#isClosing) this.#send({ type: 'search-indexed', slots });
   }
 
   /** Lets the thread compact slots, whose readers are all open. */

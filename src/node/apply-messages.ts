@@ -2,6 +2,7 @@
 import type { CrashPoint } from '../base/crash-point.ts';
 import type { SlotCondition } from '../entry/entry.ts';
 import type { LogServer } from '../log/log-session.ts';
+import type { SlotProgress } from '../search/index-writer.ts';
 import type { QuarantinedEntry } from '../slot/table/quarantine-row.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
@@ -24,6 +25,8 @@ export type ApplyThreadOptions = {
   readonly lingerMs: number;
   /** How long a slot must have been quiet before it is compacted by itself; 0: never. */
   readonly compactQuietMs: number;
+  /** True where the node has a search index, for which slots note what changes. */
+  readonly isSearched: boolean;
   /** Where the logs of the slots are; null: in their folders. */
   readonly logServer: LogServer | null;
   readonly clusterToken: string | null;
@@ -43,6 +46,8 @@ export type ToApplyThread =
   /** All readers are open, so that they hear of it when slots go on in other files. */
   | { readonly type: 'readers-open' }
   | { readonly type: 'compact'; readonly id: number; readonly slot: number; readonly action: 'begin' | 'look' }
+  /** Up to where the search index has queues of slots durably. */
+  | { readonly type: 'search-indexed'; readonly slots: readonly SlotProgress[] }
   /** A newer map, of the same slots; checked. */
   | { readonly type: 'map'; readonly mapJson: unknown }
   | { readonly type: 'close' };

@@ -13,6 +13,7 @@ import { seededRandom } from '../base/seeded-random.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunkHead } from '../log/chunk.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
 import type { SlotLog } from '../log/slot-log.ts';
+import type { SlotProgress } from '../search/index-writer.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 import { generationAfter } from '../slot/effect-position.ts';
 import { Slot } from '../slot/slot.ts';
@@ -92,7 +93,7 @@ function openSlots(
   clock: Clock,
   logs: FollowedLogs | null,
 ): Slot[] {
-  const { dataDir, slotMapBytes: mapBytes, conditionBySlot } = options;
+  const { dataDir, slotMapBytes: mapBytes, conditionBySlot, isSearched } = options;
   const random = seededRandom(clock.nowMs());
   return options.slots.map((index) => {
     const opening = {
@@ -103,7 +104,7 @@ function openSlots(
     };
     const log = (table: Table, cursor: number): SlotLog =>
       logs === null ? new EmbeddedLog(table, cursor) : logs.logOf(index, table, cursor);
-    const slot = Slot.open({ index, slots, path: slotPath(dataDir, index), mapBytes, opening, log });
+    const slot = Slot.open({ index, slots, path: slotPath(dataDir, index), mapBytes, isSearched, opening, log });
     slot.onQuarantine = ({ seq, kind, did, reason }) =>
       post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
     if (logs === null) open(slot, clock);
@@ -182,11 +183,10 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
         return void postStatus(message.id, slots, queue);
       case 'digest':
         return postDigest(message.id, ownSlot(queue, message.slot));
-      case 'compact': {
-        const slot = ownSlot(queue, message.slot);
-        if (message.action === 'begin') compactor.begin(slot);
-        return post({ type: 'compaction', id: message.id, compaction: compactor.compactionOf(slot) });
-      }
+      case 'compact':
+        return compact(compactor, ownSlot(queue, message.slot), message);
+      case 'search-indexed':
+        return trimSearchQueues(queue, message.slots);
       case 'readers-open':
         return compactor.start();
       case 'map':
@@ -223,6 +223,15 @@ async function postStatus(id: number, slots: readonly Slot[], queue: ApplyQueue)
 
 function postNote(message: string, fields: Record<string, unknown>): void {
   post({ type: 'note', message, fields });
+}
+
+function compact(compactor: SlotCompactor, slot: Slot, { id, action }: ToApplyThread & { type: 'compact' }): void {
+  if (action === 'begin') compactor.begin(slot);
+  post({ type: 'compaction', id, compaction: compactor.compactionOf(slot) });
+}
+
+function trimSearchQueues(queue: ApplyQueue, slots: readonly SlotProgress[]): void {
+  for (const { slot, epoch, seq } of slots) ownSlot(queue, slot).searchQueue?.trimBelow(epoch, seq);
 }
 
 function ownSlot(queue: ApplyQueue, index: number): Slot {

@@ -11,9 +11,9 @@ import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { LogServer } from '../log/log-session.ts';
 import { mapHandlers } from '../mapchange/map-handlers.ts';
-import { LabelledCounter } from '../metrics/metric.ts';
 import { type LookUps, startLookUps } from '../router/looking-up-router.ts';
 import type { AskingIngest } from '../router/router-server.ts';
+import type { SearchPool } from '../search/search-pool.ts';
 import type { MapJson, StoredMaps } from '../shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import { didsOfSlotAnswer, didsOfSlotRequest } from '../wire/dids-of-slot.ts';
@@ -28,11 +28,12 @@ import { lockDataFolder } from './data-folder.ts';
 import { didsOfSlot } from './dids-of-slot.ts';
 import { followNodeMap } from './node-map.ts';
 import { NodePeers } from './node-peers.ts';
+import { searchHandlers, startNodeSearch } from './node-search.ts';
 import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
 import type { EdgeSettings, ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
 import { feedsBetween, ServePool } from './serve-pool.ts';
 import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
-import { quarantineHandlers } from './slot-quarantine.ts';
+import { quarantineHandlers, quarantineNoter } from './slot-quarantine.ts';
 import { openReaders, reopenReplaced, reposOf, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
@@ -64,6 +65,8 @@ export type NodeOptions = {
   readonly applyThreads: number;
   /** Threads that serve all slots of the node; absent: one. */
   readonly serveThreads?: number;
+  /** Threads that answer searches; absent or 0: the node has no search index. */
+  readonly searchThreads?: number;
   /** Where the node also answers as a router; absent: nowhere. */
   readonly edge?: EdgeSettings | undefined;
   /** What the edge has ingest do; absent without ingest. */
@@ -119,6 +122,7 @@ async function startApplyThreads(
         slotMapBytes: options.slotMapBytes,
         lingerMs: options.lingerMs,
         compactQuietMs: (options.compactQuietS ?? 0) * 1000,
+        isSearched: (options.searchThreads ?? 0) > 0,
         logServer: options.logServer ?? null,
         clusterToken: options.clusterToken,
         trustedCertificates,
@@ -137,6 +141,7 @@ async function startApplyThreads(
 }
 
 type Parts = {
+  readonly search: SearchPool | null;
   readonly readers: ReadonlyMap<number, SlotReader>;
   readonly status: () => Promise<NodeStatus>;
   readonly slots: number;
@@ -145,7 +150,7 @@ type Parts = {
 };
 
 /** Returns the handlers of the calls that are no reads, by name. */
-function handlersOf({ readers, status, writes, comparison, slots }: Parts): Map<string, CallHandler> {
+function handlersOf({ readers, status, writes, comparison, slots, search }: Parts): Map<string, CallHandler> {
   return new Map<string, CallHandler>([
     [nodeCalls.append, (payload) => writes.append(payload)],
     [nodeCalls.write, (payload) => writes.write(payload)],
@@ -153,6 +158,7 @@ function handlersOf({ readers, status, writes, comparison, slots }: Parts): Map<
     [nodeCalls.compact, (payload) => writes.compact(payload)],
     ...quarantineHandlers(readers, writes),
     ...storedRepoHandlers(readers, slots),
+    ...searchHandlers(search),
     [
       nodeCalls.reposToResync,
       (payload) => reposToResyncAnswer.encode(reposOf(readers, reposToResyncRequest.decode(payload))),
@@ -277,7 +283,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     throw thrown;
   });
   readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
+  const search = startNodeSearch(options, map, links);
   const { control, comparison, lookUps } = controlOf(options, {
+    search,
     links,
     readers,
     peers,
@@ -291,6 +299,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await threads[Symbol.asyncDispose]();
     lookUps?.[Symbol.dispose]();
     await peers[Symbol.asyncDispose]();
+    await search?.[Symbol.asyncDispose]();
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
     await lock?.[Symbol.asyncDispose]();
@@ -325,6 +334,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 }
 
 type ControlParts = {
+  readonly search: SearchPool | null;
   readonly links: readonly ApplyLink[];
   readonly readers: ReadonlyMap<number, SlotReader>;
   readonly peers: NodePeers;
@@ -336,7 +346,7 @@ type ControlParts = {
 /** Makes what the main thread does for all serving threads. */
 function controlOf(
   options: NodeOptions,
-  { links, readers, peers, saw, threads, fail }: ControlParts,
+  { search, links, readers, peers, saw, threads, fail }: ControlParts,
 ): { readonly control: NodeControl; readonly comparison: PositionComparison; readonly lookUps: LookUps | null } {
   const { name, registry } = options;
   const { maps } = peers.process;
@@ -353,7 +363,7 @@ function controlOf(
   const lookUps = options.edge === undefined ? null : startLookUps(options.edge, options.clock);
   const control: NodeControl = {
     handlers: new Map([
-      ...handlersOf({ readers, slots, status, writes, comparison }),
+      ...handlersOf({ search, readers, slots, status, writes, comparison }),
       ...mapHandlers(maps, options.clock ?? systemClock),
     ]),
     map: () => maps.map,
@@ -367,20 +377,6 @@ function controlOf(
     identity: lookUps?.source ?? null,
   };
   return { control, comparison, lookUps };
-}
-
-/** Returns a function that counts and notes what goes into quarantine. */
-function quarantineNoter(registry: Registry, note: NonNullable<NodeOptions['note']>): ApplyLinkOptions['onQuarantine'] {
-  const quarantined = new LabelledCounter(registry, 'skyshard_quarantine_total');
-  return (slot, { seq, kind, did, reason }) => {
-    quarantined.with(kind, reasonLabel(reason)).add();
-    note('an entry could not be applied and is in quarantine', { slot, seq, kind, did, reason });
-  };
-}
-
-/** Returns the name of what was thrown, which is one of few. */
-function reasonLabel(reason: string): string {
-  return /^[A-Za-z-]{1,40}(?=:|$)/.exec(reason)?.[0] ?? 'other';
 }
 
 function distribute(slots: readonly number[], threads: number): number[][] {

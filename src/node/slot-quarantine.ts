@@ -1,6 +1,8 @@
 /** Answers the calls about what the node's slots keep in quarantine. */
+import type { Registry } from 'prom-client';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { encodeEntry } from '../entry/entry-codec.ts';
+import { LabelledCounter } from '../metrics/metric.ts';
 import {
   getQuarantined,
   getQuarantinedDid,
@@ -24,6 +26,7 @@ import {
   quarantineShowRequest,
   shownBytesMax,
 } from '../wire/slot-quarantine.ts';
+import type { ApplyLinkOptions } from './apply-link.ts';
 import { freshState, type SlotReader } from './slot-reader.ts';
 import type { SlotWrites } from './slot-writes.ts';
 
@@ -90,4 +93,21 @@ export function quarantineHandlers(
       },
     ],
   ];
+}
+
+/** Returns a function that counts and notes what goes into quarantine. */
+export function quarantineNoter(
+  registry: Registry,
+  note: (message: string, fields: Record<string, unknown>) => void,
+): ApplyLinkOptions['onQuarantine'] {
+  const quarantined = new LabelledCounter(registry, 'skyshard_quarantine_total');
+  return (slot, { seq, kind, did, reason }) => {
+    quarantined.with(kind, reasonLabel(reason)).add();
+    note('an entry could not be applied and is in quarantine', { slot, seq, kind, did, reason });
+  };
+}
+
+/** Returns the name of what was thrown, which is one of few. */
+function reasonLabel(reason: string): string {
+  return /^[A-Za-z-]{1,40}(?=:|$)/.exec(reason)?.[0] ?? 'other';
 }

@@ -38,6 +38,7 @@ import { quarantineRoutes } from './quarantine-routes.ts';
 import { Readiness } from './readiness.ts';
 import { repairRoutes } from './repair-routes.ts';
 import { registerRouterMetrics } from './router-metrics.ts';
+import { searchRoutes } from './search-routes.ts';
 import { type NodeCounts, settle } from './settle.ts';
 import { suggestionRoutes } from './suggestion-routes.ts';
 
@@ -269,6 +270,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         ...privateRoutes(router, clock, options.eraseAtIngest),
         ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
         ...compactionRoutes(router, clock),
+        ...searchRoutes(router, clock),
         ...suggestionRoutes(router, clock),
         ...labelRoutes(router, clock),
         ...actorRoutes(router, clock),

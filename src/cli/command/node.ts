@@ -57,6 +57,7 @@ export const runNode: Command = (context) => {
       compactQuietS: settings.compactQuietS,
       applyThreads: settings.applyThreads,
       serveThreads: serveThreadCount(settings),
+      searchThreads: settings.searchThreads,
       edge: settings.edge ? edge : undefined,
       askingIngest: askingIngest(settings.ingestUrl, tokens.adminToken),
       prefetchReads: settings.prefetchReads,

@@ -1,5 +1,5 @@
 /**
- * The HTTP/1.1 edge on uWebSockets: gRPC, Connect and the JSON endpoints on one port.
+ * The HTTP/1.1 edge on uWebSockets: gRPC, Connect, XRPC of search and JSON endpoints on one port.
  *
  * gRPC over HTTP/1.1 has no trailers here: `grpc-status` is a header, and an error is headers only.
  */
@@ -23,6 +23,7 @@ import {
   typeRefusal,
 } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
+import { attachSearchSkeletons } from './search-skeletons.ts';
 
 export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach'> & {
   readonly router: ServiceRouter;
@@ -64,5 +65,11 @@ function attachService({ app, pages }: Listener, { router, limits, isDraining }:
 
 /** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
 export function startHttpEdge(options: HttpEdgeOptions): Promise<ListeningServer> {
-  return startJsonServer({ ...options, attach: (listener) => attachService(listener, options) });
+  return startJsonServer({
+    ...options,
+    attach: (listener) => {
+      attachService(listener, options);
+      attachSearchSkeletons(listener, options.router);
+    },
+  });
 }

@@ -10,6 +10,9 @@ import type { MethodName } from '../../proto/generated/bsky-service.ts';
 /** The page methods read up to some thousand rows for a page. */
 const page = 10;
 
+/** At most 20 ms of each node. */
+const search = 20 * page;
+
 /** Methods that are not listed weigh 1. */
 export const weightByMethod: ReadonlyMap<MethodName, number> = new Map<MethodName, number>([
   ['GetFollows', page],
@@ -41,7 +44,16 @@ export const weightByMethod: ReadonlyMap<MethodName, number> = new Map<MethodNam
   ['GetSiteStandardRecordsByRef', page],
   ['GetTimeline', page],
   ['GetThread', page],
+  ['SearchActorsTypeahead', page],
   ['GetSitemapPage', 5 * page],
+  ['SearchActors', 5 * page],
+  ['SearchActorsV2', 5 * page],
+  ['SearchFeedGenerators', 5 * page],
+  ['SearchFeedGeneratorsV2', 5 * page],
+  ['SearchStarterPacks', 5 * page],
+  ['SearchStarterPacksV2', 5 * page],
+  ['SearchPosts', search],
+  ['SearchPostsV2', search],
 ]);
 
 /** Returns what a request counts besides its keys. */

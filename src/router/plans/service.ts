@@ -16,6 +16,7 @@ import { notificationPlans } from './notifications.ts';
 import { privateDataPlans } from './private-data.ts';
 import { recordPlans } from './records.ts';
 import { relationPlans } from './relations.ts';
+import { searchPlans } from './search.ts';
 import { siteStandardPlans } from './site-standard.ts';
 import { sitemapPlans } from './sitemap.ts';
 import { suggestionPlans } from './suggestions.ts';
@@ -47,6 +48,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...suggestionPlans,
     ...siteStandardPlans,
     ...sitemapPlans,
+    ...searchPlans,
     ...labelPlans,
     knownLikersPlan,
     ...verificationPlans,

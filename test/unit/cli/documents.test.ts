@@ -92,7 +92,7 @@ describe('README.md', () => {
     const listed = table
       .split('\n')
       .filter((line) => /^\| [a-z]/.test(line))
-      .flatMap((line) => line.match(/\b[A-Z][A-Za-z]+\b/g) ?? []);
+      .flatMap((line) => line.match(/\b[A-Z][A-Za-z0-9]+\b/g) ?? []);
     expect(listed.sort()).toEqual([...planByMethod.keys()].sort());
     for (const method of listed) expect(serviceMethods.map(([name]) => name)).toContain(method);
   });

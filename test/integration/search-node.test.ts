@@ -1,0 +1,139 @@
+/** A node with its threads of search: live, and built again by itself beside serving. */
+import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RemoteLog } from '../../src/log/remote-log.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import {
+  type PostQuery,
+  type SearchStatus,
+  searchAnswer,
+  searchRequest,
+  searchSlotRequest,
+  searchStatusAnswer,
+  searchVerifyAnswer,
+} from '../../src/wire/search-messages.ts';
+import { CommitAppender } from '../support/commit-appender.ts';
+import { type LoneNode, startLoneNode } from '../support/lone-node.ts';
+import { makeMemoryFolder } from '../support/memory-folder.ts';
+import { recordOp } from '../support/record-op.ts';
+import { until } from '../support/until.ts';
+import { didOf } from './reads-network.ts';
+
+const slots = 4;
+const alice = didOf('alice');
+const post = 'app.bsky.feed.post';
+let folder: string;
+let node: LoneNode;
+let log: RemoteLog;
+let commits: CommitAppender;
+
+async function start(): Promise<void> {
+  node = await startLoneNode({ slots, applyThreads: 2, searchThreads: 2, folder });
+  log = new RemoteLog({ map: () => node.map, caller: node.client });
+}
+
+beforeEach(async () => {
+  folder = makeMemoryFolder('skyshard-search-node-');
+  commits = new CommitAppender();
+  await start();
+});
+afterEach(() => node[Symbol.asyncDispose]());
+
+async function call(method: string, payload: Uint8Array = Buffer.alloc(0)): Promise<Uint8Array> {
+  return await node.client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
+}
+
+async function write(text: string, rkey: string): Promise<void> {
+  const record = { $type: post, text, createdAt: new Date(commits.timeMs).toISOString() };
+  await commits.commit(log, alice, [recordOp({ collection: post, rkey }, record)]);
+}
+
+async function found(word: string): Promise<string[]> {
+  const query: PostQuery = {
+    kind: 'posts',
+    sort: 'latest',
+    all: [[{ kind: 'text', value: word }]],
+    none: [],
+    sinceMs: null,
+    untilMs: Date.now() + 60_000,
+    followed: null,
+    after: null,
+    limit: 100,
+  };
+  try {
+    return searchAnswer.decode(await call(nodeCalls.search, searchRequest.encode(query))).hits.map(({ key }) => key);
+  } catch (thrown) {
+    expect(thrown).toMatchObject({ code: 'Unavailable' });
+    return ['unavailable'];
+  }
+}
+
+async function status(): Promise<SearchStatus> {
+  return searchStatusAnswer.decode(await call(nodeCalls.searchStatus));
+}
+
+async function untilFound(word: string, count: number): Promise<void> {
+  await until(async () => (await found(word)).filter((key) => key.startsWith('at:')).length === count);
+}
+
+describe('a node', () => {
+  it('finds what was applied, soon', async () => {
+    await write('hello world', 'one');
+    await untilFound('hello', 1);
+    expect(await found('hello')).toEqual([`at://${alice}/${post}/one`]);
+    await write('hello again', 'two');
+    await untilFound('hello', 2);
+    const { posts, problem, slots: each } = await status();
+    expect({ posts, problem, slots: each.length }).toEqual({ posts: 2, problem: '', slots });
+    expect(each.every(({ state, isServed }) => state === 'ready' && isServed)).toBe(true);
+    await until(async () => (await status()).slots.every(({ waiting }) => waiting === 0));
+    const metrics = await node.registry.metrics();
+    expect(metrics).toContain('skyshard_search_rows{kind="posts"} 2');
+  });
+
+  it('goes on after a restart, with what came while it had no index', async () => {
+    await write('hello one', 'one');
+    await untilFound('hello', 1);
+    await node[Symbol.asyncDispose]();
+    node = await startLoneNode({ slots, applyThreads: 1, searchThreads: 0, folder });
+    log = new RemoteLog({ map: () => node.map, caller: node.client });
+    await write('hello two', 'two');
+    await expect(call(nodeCalls.searchStatus)).rejects.toMatchObject({ code: 'Unimplemented' });
+    await node[Symbol.asyncDispose]();
+    await start();
+    await untilFound('hello', 2);
+  });
+
+  it('builds an index again that is damaged, and answers other calls meanwhile', async () => {
+    for (let index = 0; index < 20; index++) await write(`hello ${index}`, `r${index}`);
+    await untilFound('hello', 20);
+    await node[Symbol.asyncDispose]();
+    const path = join(folder, 'search', 'index.db');
+    expect(readdirSync(join(folder, 'search'))).toContain('index.db');
+    const file = openSync(path, 'r+');
+    writeSync(file, Buffer.alloc(64 * 1024, 0xa5), 0, 64 * 1024, 0);
+    closeSync(file);
+    await start();
+    expect((await call(nodeCalls.status)).length).toBeGreaterThan(0);
+    await untilFound('hello', 20);
+    expect((await status()).problem).toBe('');
+  });
+
+  it('builds and compares on demand', async () => {
+    for (let index = 0; index < 10; index++) await write(`hello ${index}`, `r${index}`);
+    await untilFound('hello', 10);
+    await call(nodeCalls.searchRebuild, searchSlotRequest.encode({ slot: null }));
+    const slotsSeen: number[] = [];
+    await until(async () => (await status()).slots.every(({ state }) => state === 'ready'));
+    for (let slot = 0; slot < slots; slot++) {
+      const verified = searchVerifyAnswer.decode(
+        await call(nodeCalls.searchVerify, searchSlotRequest.encode({ slot })),
+      );
+      expect(verified).toMatchObject({ stored: verified.indexed, sampled: verified.stored, missing: [] });
+      slotsSeen.push(verified.stored);
+    }
+    expect(slotsSeen.reduce((sum, count) => sum + count, 0)).toBe(10);
+    expect((await found('hello')).length).toBe(10);
+  });
+});
