@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { stripSource } from './test/support/stripped-source.ts';
 import { reporters } from './test/support/unhandled-errors.ts';
+
+const loadStripped = stripSource();
 
 /**
  * Conformance tests are a package of their own (`test/conformance/`), with their own configuration.
@@ -11,6 +14,9 @@ export default defineConfig({
     setupFiles: ['test/support/property-seed.ts'],
     reporters: reporters(),
     pool: 'forks',
+    // For threads of the tests' processes, and for processes that tests start.
+    execArgv: loadStripped,
+    env: { NODE_OPTIONS: loadStripped.join(' ') },
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,

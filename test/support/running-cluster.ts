@@ -11,6 +11,12 @@ import { until } from './until.ts';
 const mainPath = join(projectRoot, 'src', 'cli', 'main.ts');
 const freePorts = ['--router-port=0', '--http2-port=0', '--ingest-port=0', '--demo-port=0'];
 
+/** What a process has of the environment of the tests. */
+function environmentOf(program: Program): NodeJS.ProcessEnv {
+  const { PATH, HOME, NODE_OPTIONS } = process.env;
+  return program === sourceProgram ? { PATH, HOME, NODE_OPTIONS } : { PATH, HOME };
+}
+
 export type Ended = { readonly code: number | null; readonly out: string; readonly err: string };
 
 /** The program to run: the source under this Node, unless a test passes another. */
@@ -25,7 +31,7 @@ export async function runCommand(
   program: Program = sourceProgram,
 ): Promise<Ended> {
   const child = spawn(program[0]!, [...program.slice(1), ...words], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...environment },
+    env: { ...environmentOf(program), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed = collect(child);
@@ -91,7 +97,7 @@ export async function startCluster(
   const dataDir = join(folder, 'data');
   const flags = ['up', `--data-dir=${dataDir}`, `--map=${join(folder, 'map.json')}`, ...freePorts, ...words];
   const child = spawn(program[0]!, [...program.slice(1), ...flags], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' },
+    env: environmentOf(program),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed = collect(child);
