@@ -4,10 +4,12 @@
  * Owns: the response. uWebSockets forbids touching it once it has ended or the client has gone.
  */
 import type { HttpResponse } from 'uWebSockets.js';
-import { STATUS_CODES } from 'node:http';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { errorBodyOf } from './error-body.ts';
 import { type BodyBound, type BodyLimits, type BodySource, boundOfWhole, RequestBody } from './request-body.ts';
+
+/** Not imported, since an import of all that this module exports loads the client of `fetch` too. */
+const { STATUS_CODES } = process.getBuiltinModule('node:http');
 
 /** Writes the status line with its reason phrase; uWebSockets itself writes that of 200. */
 export function writeStatus(response: HttpResponse, status: number): void {

@@ -6,12 +6,15 @@
  * changes between check and connection (DNS rebinding) gains nothing. Refuses: schemes other than
  * https for untrusted hosts, credentials in a URL.
  */
-import * as http from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import * as https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { type AddressLookup, NameLookup } from './address-lookup.ts';
 import { GrowingBody } from './growing-body.ts';
 import { isPublicAddress } from './public-address.ts';
+
+/** Not imported, since an import of all that this module exports loads the client of `fetch` too. */
+const http = process.getBuiltinModule('node:http');
 
 /** Why a fetch got no answer. An answer with an error status is still an answer. */
 export type FetchReason =
@@ -25,7 +28,7 @@ export type FetchReason =
   | 'unreachable';
 
 export type FetchOutcome =
-  | { readonly ok: true; readonly status: number; readonly headers: http.IncomingHttpHeaders; readonly body: Buffer }
+  | { readonly ok: true; readonly status: number; readonly headers: IncomingHttpHeaders; readonly body: Buffer }
   | { readonly ok: false; readonly reason: FetchReason; readonly message: string };
 
 /** How another protocol connects to a host, or why it may not. */
@@ -173,7 +176,7 @@ export class PublicFetch implements Disposable {
     };
     return new Promise((resolve) => {
       const fail = (error: Error): void => resolve(failureOf(error, target, deadline.isOver));
-      const onResponse = (response: http.IncomingMessage): void => {
+      const onResponse = (response: IncomingMessage): void => {
         if (request.pace !== undefined) response.on('data', ({ length }: Buffer) => deadline.noteBytes(length));
         collectBody(response, request.bytesMax, resolve, fail);
       };
@@ -203,7 +206,7 @@ function failureOf(error: Error, target: URL, isLate: boolean): FetchOutcome {
 
 /** Collects an answer's body; one that is too large is not read to its end. */
 function collectBody(
-  response: http.IncomingMessage,
+  response: IncomingMessage,
   bytesMax: number,
   resolve: (outcome: FetchOutcome) => void,
   fail: (error: Error) => void,
