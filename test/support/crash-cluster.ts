@@ -5,9 +5,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CrashPoint } from '../../src/base/crash-point.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
@@ -21,6 +20,7 @@ import type { SlotState } from '../../src/slot/table/slot-state.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
+import { makeMemoryFolder } from './memory-folder.ts';
 import type { NodeChildSettings } from './node-child.ts';
 import { until } from './until.ts';
 
@@ -85,7 +85,7 @@ export class CrashCluster implements AsyncDisposable {
       { name: 'first', primary: 'a', slots: [`0-${slots / 2 - 1}`] },
       { name: 'second', primary: 'b', slots: [`${slots / 2}-${slots - 1}`] },
     ];
-    return new CrashCluster({ epoch: 1, slots, nodes, shards }, ports, mkdtempSync(join(tmpdir(), 'skyshard-crash-')));
+    return new CrashCluster({ epoch: 1, slots, nodes, shards }, ports, makeMemoryFolder('skyshard-crash-'));
   }
 
   dataDirOf(name: string): string {

@@ -1,10 +1,10 @@
 /** `skyshard up` for tests, in its own process and folder, on free ports. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type RunFile, readRunFile } from '../../src/cli/process/run-file.ts';
+import { makeMemoryFolder } from './memory-folder.ts';
 import { projectRoot } from './source-scan.ts';
 import { until } from './until.ts';
 
@@ -68,7 +68,7 @@ const oneShard = [{ name: 's0', primary: 'n0', replicas: [], slots: ['0-3'] }];
 
 /** Makes a folder with a map of one or two nodes on free ports; the caller removes it. */
 export function clusterFolder(nodeCount: 1 | 2 = 2): string {
-  const folder = mkdtempSync(join(tmpdir(), 'skyshard-up-'));
+  const folder = makeMemoryFolder('skyshard-up-');
   const shards = nodeCount === 1 ? oneShard : twoShards;
   const nodes = Object.fromEntries(shards.map(({ primary }) => [primary, { host: '127.0.0.1', port: 0 }]));
   writeFileSync(join(folder, 'map.json'), JSON.stringify({ epoch: 1, slots: 4, nodes, shards }));
@@ -77,7 +77,7 @@ export function clusterFolder(nodeCount: 1 | 2 = 2): string {
 
 /** Makes such a folder with the example in ops/, but for its ports, which are free ones. */
 export function exampleFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'skyshard-up-'));
+  const folder = makeMemoryFolder('skyshard-up-');
   const example = readFileSync(join(projectRoot, 'ops', 'two-nodes.json'), 'utf8');
   writeFileSync(join(folder, 'map.json'), example.replaceAll(/"port": \d+/g, '"port": 0'));
   return folder;

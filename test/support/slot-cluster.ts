@@ -4,8 +4,7 @@
  * Real slots on real files, only without the wire. `random` draws the order in which effects of
  * different sources arrive, which must not change what is read once the cluster has settled.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { invariant } from '../../src/base/invariant.ts';
@@ -18,6 +17,7 @@ import { Slot } from '../../src/slot/slot.ts';
 import type { OutboxBatch } from '../../src/slot/table/outbox.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
 import { originOf } from './effect-origin.ts';
+import { makeMemoryFolder } from './memory-folder.ts';
 
 /** Entries from outside all have an owner. */
 export type OwnedEntry =
@@ -77,7 +77,7 @@ export class SlotCluster implements AsyncDisposable {
   }
 
   static open(options: SlotClusterOptions): SlotCluster {
-    const path = options.path ?? mkdtempSync(join(tmpdir(), 'skyshard-slots-'));
+    const path = options.path ?? makeMemoryFolder('skyshard-slots-');
     const slots = Array.from({ length: options.slots }, (_unused, index) =>
       Slot.open({
         index,
