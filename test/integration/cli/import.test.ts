@@ -115,7 +115,7 @@ async function applied(): Promise<number> {
 async function killAt(entries: number): Promise<boolean> {
   const words = ['import', 'postgres', url, '--parallel=1', `--data-dir=${cluster.dataDir}`];
   const importer = spawn(sourceProgram[0]!, [...sourceProgram.slice(1), ...words], {
-    env: { PATH: process.env['PATH'] ?? '' },
+    env: { PATH: process.env['PATH'], NODE_OPTIONS: process.env['NODE_OPTIONS'] },
     stdio: 'ignore',
   });
   const ended = once(importer, 'exit');
