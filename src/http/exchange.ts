@@ -8,7 +8,7 @@ import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { errorBodyOf } from './error-body.ts';
 import { type BodyBound, type BodyLimits, type BodySource, boundOfWhole, RequestBody } from './request-body.ts';
 
-/** Not imported, since an import of all that this module exports loads the client of `fetch` too. */
+/** Not imported: an import of this module also loads the client of `fetch`. */
 const { STATUS_CODES } = process.getBuiltinModule('node:http');
 
 /** Writes the status line with its reason phrase; uWebSockets itself writes that of 200. */

@@ -13,7 +13,7 @@ import { type AddressLookup, NameLookup } from './address-lookup.ts';
 import { GrowingBody } from './growing-body.ts';
 import { isPublicAddress } from './public-address.ts';
 
-/** Not imported, since an import of all that this module exports loads the client of `fetch` too. */
+/** Not imported: an import of this module also loads the client of `fetch`. */
 const http = process.getBuiltinModule('node:http');
 
 /** Why a fetch got no answer. An answer with an error status is still an answer. */

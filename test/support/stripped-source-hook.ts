@@ -11,7 +11,7 @@ const cacheFolder = `${import.meta.dirname}/`;
 const rootUrl = new URL('../../../', import.meta.url).href;
 const rootFolder = fileURLToPath(rootUrl);
 
-/** Returns the stripped text of a file, or undefined if the cache has none or that of an older one. */
+/** Returns the stripped text of a file; undefined if the cache has none, or an older one. */
 function cachedText(path: string): string | undefined {
   try {
     const text = readFileSync(cacheFolder + path, 'utf8');
