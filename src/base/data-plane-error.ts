@@ -75,8 +75,8 @@ export const errorTable = {
   Unimplemented: {
     grpc: grpcStatus.unimplemented,
     isRetryable: false,
-    meaning: 'The method is part of bsky.Service but is not built yet.',
-    hint: 'See the table of methods in README.md.',
+    meaning: 'bsky.Service has no such method, or not in this version.',
+    hint: 'Check its name; a newer AppView needs a newer skyshard.',
   },
   Unauthenticated: {
     grpc: grpcStatus.unauthenticated,

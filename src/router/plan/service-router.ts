@@ -312,6 +312,5 @@ function labelOf(method: string): string {
 }
 
 function unknownMethod(method: string): DataPlaneError {
-  if (isMethodName(method)) return new DataPlaneError('Unimplemented', `${method} is not built yet`);
   return new DataPlaneError('Unimplemented', `bsky.Service has no method ${JSON.stringify(method.slice(0, 96))}`);
 }

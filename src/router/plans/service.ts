@@ -1,4 +1,4 @@
-/** The plans of all methods. A method without a plan is not built yet. */
+/** The plans of all methods. */
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
 import { actorPlans } from './actors.ts';
