@@ -320,7 +320,7 @@ export const settingTable = {
   },
   searchThreads: {
     ...threads,
-    default: 1,
+    default: 0,
     min: 0,
     max: 64,
     commands: ['up', 'node'],
