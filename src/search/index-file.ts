@@ -20,6 +20,9 @@ export const namedKinds = ['actor', 'feed', 'pack'] as const;
 export type NamedKind = (typeof namedKinds)[number];
 export const postTables = ['post0', 'post1', 'post2', 'post3'] as const;
 
+/** How long a reader goes by what it read of which slots are served. Units: ms. */
+export const servedKnownMs = 200;
+
 /** What every connection may hold of the file in memory. Units: KiB. */
 const cacheKib = 64 * 1024;
 

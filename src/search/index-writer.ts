@@ -6,9 +6,10 @@
  * gets a new key: until that is done, the rows of the old one are served, and are removed later.
  */
 import type { DatabaseSync } from 'node:sqlite';
+import { systemClock } from '../base/clock.ts';
 import type { SlotSearch } from '../wire/search-messages.ts';
 import { decodeDocKey } from './doc-key.ts';
-import { namedKinds, openForWriting, removeIndexFile, Statements } from './index-file.ts';
+import { namedKinds, openForWriting, removeIndexFile, Statements, servedKnownMs } from './index-file.ts';
 import { type BuildPosition, IndexBatch, type IndexedSlot } from './indexed-slot.ts';
 import { NamedIndex } from './named-index.ts';
 import { type IndexedPost, PostIndex } from './post-index.ts';
@@ -20,6 +21,8 @@ const changesPerCommit = 2_000;
 /** Posts of a step of a build: a commit of so many takes about 50 ms. */
 const postsPerStep = 1_000;
 const rowsPerPurge = 1_000;
+/** Readers that ask by a key which is no more served have noticed by then. */
+const purgeDelayMsDefault = 2 * servedKnownMs;
 
 /** `served` and `building` are keys, 0 for none; `owner` is the next one to build, 0 for none. */
 type SlotRow = {
@@ -46,9 +49,12 @@ export class IndexWriter {
   readonly #rows = new Map<number, SlotRow>();
   /** Within the owner at which a build is. */
   readonly #afterPost = new Map<number, Buffer>();
+  readonly #purgeDelayMs: number;
   #purge: Purge | null = null;
+  #purgeFromMs = 0;
 
-  private constructor(slots: ReadonlyMap<number, IndexedSlot>, db: DatabaseSync) {
+  private constructor(slots: ReadonlyMap<number, IndexedSlot>, db: DatabaseSync, purgeDelayMs: number) {
+    this.#purgeDelayMs = purgeDelayMs;
     this.#slots = slots;
     this.#db = db;
     this.#sql = new Statements(db);
@@ -59,11 +65,11 @@ export class IndexWriter {
   }
 
   /** Opens the file; one of another version is removed. Errors: those of SQLite. */
-  static open(path: string, slots: ReadonlyMap<number, IndexedSlot>): IndexWriter {
+  static open(path: string, slots: ReadonlyMap<number, IndexedSlot>, purgeDelayMs = purgeDelayMsDefault): IndexWriter {
     const db = openForWriting(path);
-    if (db !== null) return new IndexWriter(slots, db);
+    if (db !== null) return new IndexWriter(slots, db, purgeDelayMs);
     removeIndexFile(path);
-    return new IndexWriter(slots, openForWriting(path)!);
+    return new IndexWriter(slots, openForWriting(path)!, purgeDelayMs);
   }
 
   /** Reads what the file says of the slots. */
@@ -147,6 +153,7 @@ export class IndexWriter {
 
   #beginPurge(): void {
     this.#purge = { stage: 1, id: 0 };
+    this.#purgeFromMs = systemClock.monotonicMs() + this.#purgeDelayMs;
     this.#storePurge();
   }
 
@@ -196,7 +203,7 @@ export class IndexWriter {
         return true;
       }
     }
-    if (this.#purge === null) return false;
+    if (this.#purge === null || systemClock.monotonicMs() < this.#purgeFromMs) return false;
     this.#purgeSome(this.#purge);
     return true;
   }

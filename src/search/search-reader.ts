@@ -10,15 +10,21 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import type { SearchAnswer, SearchQuery } from '../wire/search-messages.ts';
-import { idsPerSpan, isDamage, isIndexFailure, type NamedKind, openForReading, Statements } from './index-file.ts';
+import {
+  idsPerSpan,
+  isDamage,
+  isIndexFailure,
+  type NamedKind,
+  openForReading,
+  Statements,
+  servedKnownMs,
+} from './index-file.ts';
 import type { SlotPlace } from './indexed-slot.ts';
 import { LiveSlots } from './live-slots.ts';
 import { NamedSearch } from './named-search.ts';
 import { PostSearch } from './post-search.ts';
 import type { Ranges } from './windows.ts';
 
-/** How long it is known which slots are served, and how many rows there are. Units: ms. */
-const servedKnownMs = 200;
 const rangesKnownMs = 2_000;
 
 export type SearchReaderOptions = {

@@ -34,14 +34,14 @@ class NodeIndex {
       this.damages++;
     };
     this.#open = () => new SearchReader({ path, places, slots, clock, onDamage });
-    this.writer = IndexWriter.open(path, this.#slots);
+    this.writer = IndexWriter.open(path, this.#slots, 0);
     this.reader = this.#open();
   }
 
   async restart(): Promise<void> {
     this.writer.close();
     await this.reader.close();
-    this.writer = IndexWriter.open(this.path, this.#slots);
+    this.writer = IndexWriter.open(this.path, this.#slots, 0);
     this.reader = this.#open();
   }
 
