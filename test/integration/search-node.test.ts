@@ -117,7 +117,7 @@ describe('a node', () => {
     await start();
     expect((await call(nodeCalls.status)).length).toBeGreaterThan(0);
     await untilFound('hello', 20);
-    expect((await status()).problem).toBe('');
+    await until(async () => (await status()).problem === '');
   });
 
   it('builds and compares on demand', async () => {

@@ -20,8 +20,10 @@ import { decodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { encodeLabelersPosition } from '../../src/wire/labelers-page.ts';
 import { decodeTexts, encodeTexts, messageVersion } from '../../src/wire/message.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { nodeStatusMessage } from '../../src/wire/node-status.ts';
 import { markPartial } from '../../src/wire/partial-answer.ts';
+import { searchAnswer } from '../../src/wire/search-messages.ts';
 import { decodeThread, encodeOpThreadsAnswer } from '../../src/wire/thread-messages.ts';
 import * as messages from './wire-messages.ts';
 
@@ -258,6 +260,7 @@ export class FakeNodes implements NodeCaller {
     'slot.siteDocuments': (payload, own) => this.#records('slot.siteDocuments', payload, own),
     'slot.sitePublications': (payload, own) => this.#records('slot.sitePublications', payload, own),
     'slot.sitemapHandles': () => encodeTexts([]),
+    [nodeCalls.search]: () => searchAnswer.encode({ hits: [], reached: null, isComplete: true }),
     'slot.probeEdges': (payload, own) => {
       const { dids, probes } = messages.decodeProbeEdges(payload);
       own(probes.map(({ owner }) => dids[owner]!));

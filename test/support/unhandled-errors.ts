@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import type { Reporter } from 'vitest/node';
 
 /** The environment variable that names the file: a JSON array of texts. Set by `run-tests.ts`. */
-export const unhandledErrorsFileVariable = 'SKYSHARD_UNHANDLED_ERRORS_FILE';
+export const unhandledErrorsFileVariable = 'UNHANDLED_ERRORS_FILE';
 
 export class UnhandledErrors implements Reporter {
   readonly #path: string;
