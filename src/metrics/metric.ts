@@ -61,6 +61,20 @@ export class Count {
   }
 }
 
+/**
+ * Returns a reading for several metrics: those of a scrape are read in one turn of the event loop,
+ * so they share one answer.
+ */
+export function sharedReading<Value>(read: () => Promise<Value>): () => Promise<Value> {
+  let asked: Promise<Value> | null = null;
+  return () => {
+    asked ??= read().finally(() => {
+      asked = null;
+    });
+    return asked;
+  };
+}
+
 /** A counter; `with` returns the series of the given label values, in the order of the table. */
 export class LabelledCounter {
   readonly #series: SeriesSet<Count>;

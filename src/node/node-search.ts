@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { registerReadout } from '../metrics/metric.ts';
+import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import { SearchPool } from '../search/search-pool.ts';
 import { type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
@@ -49,18 +49,19 @@ export function startNodeSearch(
 }
 
 function registerSearchMetrics(registry: Registry, pool: SearchPool): void {
+  const status = sharedReading(() => pool.statusOrEmpty());
   registerReadout(registry, 'skyshard_search_rows', async () => {
-    const { posts, actors, feeds, packs } = await pool.statusOrEmpty();
+    const { posts, actors, feeds, packs } = await status();
     return Object.entries({ posts, actors, feeds, packs }).map(([kind, value]) => ({ labels: { kind }, value }));
   });
-  registerReadout(registry, 'skyshard_search_index_bytes', async () => (await pool.statusOrEmpty()).bytes);
+  registerReadout(registry, 'skyshard_search_index_bytes', async () => (await status()).bytes);
   registerReadout(registry, 'skyshard_search_waiting_changes', async () =>
-    (await pool.statusOrEmpty()).slots.reduce((sum, { waiting }) => sum + waiting, 0),
+    (await status()).slots.reduce((sum, { waiting }) => sum + waiting, 0),
   );
   registerReadout(
     registry,
     'skyshard_search_slots_building',
-    async () => (await pool.statusOrEmpty()).slots.filter(({ state }) => state === 'building').length,
+    async () => (await status()).slots.filter(({ state }) => state === 'building').length,
   );
 }
 

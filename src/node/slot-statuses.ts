@@ -1,6 +1,6 @@
 /** The status of a node's slots, and metrics that sum it. */
 import type { Registry } from 'prom-client';
-import { registerReadout } from '../metrics/metric.ts';
+import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
@@ -20,14 +20,7 @@ export async function nodeStatus(name: string, map: ShardMap, links: readonly Ap
 
 /** Registers sums over the node's slots. Each apply thread is asked once for each scrape. */
 export function registerSlotMetrics(registry: Registry, links: readonly StatusLink[]): void {
-  let asked: Promise<SlotStatus[]> | null = null;
-  // All metrics of a scrape are read in one turn of the event loop, so they share one answer.
-  const statuses = (): Promise<SlotStatus[]> => {
-    asked ??= slotStatuses(links).finally(() => {
-      asked = null;
-    });
-    return asked;
-  };
+  const statuses = sharedReading(() => slotStatuses(links));
   const sum = (name: MetricName, field: 'waiting' | 'outbox' | 'quarantined' | 'bytes' | 'cursor'): void =>
     registerReadout(registry, name, async () => (await statuses()).reduce((total, slot) => total + slot[field], 0));
   sum('skyshard_entries_waiting', 'waiting');
