@@ -9,6 +9,7 @@ import { errorBodyOf } from '../../http/error-body.ts';
 import { decodeMessage, methodByName } from '../../proto/codec.ts';
 import { asBuffer } from '../../proto/fields.ts';
 import { messageFromJson, messageToJson } from '../../proto/json.ts';
+import { unknownMethod } from '../plan/service-router.ts';
 
 export type RpcProtocol = 'grpc' | 'connect-proto' | 'connect-json';
 
@@ -70,8 +71,7 @@ export function requestBytes(protocol: RpcProtocol, method: string, body: Buffer
   if (protocol === 'grpc') return unframe(body);
   if (protocol === 'connect-proto') return body;
   const messages = methodByName.get(method);
-  if (messages === undefined)
-    throw new DataPlaneError('Unimplemented', `bsky.Service has no method ${JSON.stringify(method.slice(0, 96))}`);
+  if (messages === undefined) throw unknownMethod(method);
   return messageFromJson(messages.request, body.toString('utf8'));
 }
 

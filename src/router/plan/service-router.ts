@@ -311,6 +311,7 @@ function labelOf(method: string): string {
   return isMethodName(method) ? method : 'unknown';
 }
 
-function unknownMethod(method: string): DataPlaneError {
+/** Returns the refusal of a method that the service does not have. */
+export function unknownMethod(method: string): DataPlaneError {
   return new DataPlaneError('Unimplemented', `bsky.Service has no method ${JSON.stringify(method.slice(0, 96))}`);
 }
