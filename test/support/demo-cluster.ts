@@ -21,11 +21,11 @@ export class DemoCluster {
     this.cluster = cluster;
   }
 
-  /** Starts it with ten actors, and waits until all their records are applied. */
+  /** Starts it with ten actors and a search index, and waits until all their records are applied. */
   static async start(records: number): Promise<DemoCluster> {
     const folder = clusterFolder();
-    const words = ['--demo', '--demo-actors=10', `--demo-records=${records}`, '--demo-rate=0'];
-    const started = new DemoCluster(folder, await startCluster(folder, words));
+    const demo = ['--demo', '--demo-actors=10', `--demo-records=${records}`, '--demo-rate=0'];
+    const started = new DemoCluster(folder, await startCluster(folder, [...demo, '--search-threads=1']));
     await started.settle();
     return started;
   }

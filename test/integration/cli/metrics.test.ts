@@ -11,7 +11,8 @@ let cluster: RunningCluster;
 
 beforeAll(async () => {
   folder = clusterFolder();
-  cluster = await startCluster(folder, ['--demo', '--demo-actors=20', '--demo-records=300', '--demo-rate=0']);
+  const demo = ['--demo', '--demo-actors=20', '--demo-records=300', '--demo-rate=0'];
+  cluster = await startCluster(folder, [...demo, '--search-threads=1']);
   await fetch(`${cluster.run.router.url}/v1/settle`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
