@@ -52,6 +52,7 @@ export class MapWatch {
     this.#polling ??= this.#poll();
   }
 
+  /** No answer that comes later changes the map: its folder may be another process's by then. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#polling;
@@ -116,7 +117,11 @@ export class MapWatch {
     return [...maps.map.nodes.keys()].filter((node) => role !== 'node' || node !== name);
   }
 
-  /** Resolves when all have answered, or as soon as the newer map that was heard of is in force. */
+  /**
+   * Resolves when all have answered, or as soon as the newer map that was heard of is in force.
+   *
+   * Errors: InvariantError, at once.
+   */
   #askAll(): Promise<void> {
     const { maps } = this.#options;
     const isBehind = maps.isOutdated;
@@ -125,15 +130,16 @@ export class MapWatch {
     let left = nodes.length;
     let answers = 0;
     this.#problem = null;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       if (left === 0) resolve();
       if (needed === 0) this.#isUnsure = false;
       for (const node of nodes) {
-        void this.#ask(node).then((problem) => {
+        const asked = this.#ask(node).then((problem) => {
           this.#problem ??= problem;
           if (problem === null && ++answers >= needed) this.#isUnsure = false;
           if (--left === 0 || (isBehind && !maps.isOutdated)) resolve();
         });
+        asked.catch(reject);
       }
     });
   }
@@ -146,6 +152,7 @@ export class MapWatch {
     const payload = mapRequest.encode({ caller: own, withProcesses: false });
     try {
       const answer = await caller.call({ node, method: nodeCalls.map, payload, timeoutMs: askMsMax });
+      if (this.#stop.signal.aborted) return null;
       this.#take(
         node,
         decodeOfPeer(nodeCalls.map, () => mapAnswer.decode(answer), 'Internal'),

@@ -1,0 +1,55 @@
+/** A process that asks nodes for their maps: what ends a check, and what comes after a stop. */
+import { expect, it } from 'vitest';
+import { InvariantError } from '../../../src/base/invariant.ts';
+import { MapWatch } from '../../../src/mapchange/map-watch.ts';
+import { MapFollower, type MapJson } from '../../../src/shardmap/map-follower.ts';
+import { mapAnswer } from '../../../src/wire/map-messages.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+function jsonOf(epoch: number): MapJson {
+  const nodes = { n0: { host: '127.0.0.1', port: 1 }, n1: { host: '127.0.0.1', port: 2 } };
+  return { epoch, slots: 1, nodes, shards: [{ name: 's0', primary: 'n0', slots: ['0'] }] };
+}
+
+type Asked = { readonly watch: MapWatch; readonly answers: PromiseWithResolvers<Uint8Array>[]; stored: number[] };
+
+function watched(): Asked {
+  const clock = new ManualClock();
+  const stored: number[] = [];
+  const maps = new MapFollower({
+    mapJson: jsonOf(1),
+    store: ({ committed }) => void stored.push(Number(committed?.['epoch'])),
+    read: () => jsonOf(1),
+    adopt: () => null,
+    note: () => {},
+    clock,
+  });
+  const answers: PromiseWithResolvers<Uint8Array>[] = [];
+  const call = (): Promise<Uint8Array> => {
+    answers.push(Promise.withResolvers<Uint8Array>());
+    return answers.at(-1)!.promise;
+  };
+  return {
+    watch: new MapWatch({ maps, caller: { call }, role: 'router', name: 'r', note: () => {}, clock }),
+    answers,
+    stored,
+  };
+}
+
+it('a broken invariant ends the check that met it, and nothing waits for the others', async () => {
+  const { watch, answers } = watched();
+  const check = watch.check();
+  answers[0]!.reject(new InvariantError('a test'));
+  await expect(check).rejects.toThrow(InvariantError);
+  answers[1]!.reject(new Error('too late to matter'));
+});
+
+it('an answer that comes after the stop changes no map', async () => {
+  const { watch, answers, stored } = watched();
+  const check = watch.check();
+  await watch.stop();
+  const committed = { epoch: 2, digest: '2', json: jsonOf(2) };
+  for (const { resolve } of answers) resolve(mapAnswer.encode({ committed, prepared: null, processes: [] }));
+  await check;
+  expect(stored).toEqual([]);
+});
