@@ -21,7 +21,7 @@ export class DemoCluster {
     this.cluster = cluster;
   }
 
-  /** Starts it with ten actors and a search index, and waits until all their records are applied. */
+  /** Starts it with ten actors and a search index. Waits until all their records are applied. */
   static async start(records: number): Promise<DemoCluster> {
     const folder = clusterFolder();
     const demo = ['--demo', '--demo-actors=10', `--demo-records=${records}`, '--demo-rate=0'];
