@@ -115,6 +115,10 @@ describe('entries that a node cannot apply', () => {
     const { entries } = await list();
     expect(entries).toMatchObject([{ slot: 0, kind: 'commit', did: poisoned }]);
     const name = `0/${entries[0]!.seq}`;
+    const said = node.notes.filter((note) => note.includes('is in quarantine'));
+    expect(said).toEqual([
+      expect.stringMatching(`"slot":0,"seq":${entries[0]!.seq},"kind":"commit","did":"${poisoned}"`),
+    ]);
     expect(await run('quarantine list', runQuarantineList, {})).toContain(name);
     const shown = await run('quarantine show', runQuarantineShow, {}, name);
     expect(shown).toContain('the block of an op holds a record');

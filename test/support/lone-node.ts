@@ -12,6 +12,8 @@ export type LoneNode = AsyncDisposable & {
   readonly map: ShardMap;
   readonly client: NodeClient;
   readonly registry: Registry;
+  /** What the node has said, oldest first. */
+  readonly notes: readonly string[];
 };
 
 function mapJson(slots: number, port: number): object {
@@ -31,6 +33,7 @@ export async function startLoneNode(options: {
   const { slots, applyThreads, clusterToken = null, searchThreads = 0 } = options;
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'skyshard-lone-node-'));
   const registry = new Registry();
+  const notes: string[] = [];
   const node = await startNode({
     name: 'n0',
     mapJson: mapJson(slots, 0),
@@ -46,6 +49,7 @@ export async function startLoneNode(options: {
     adminToken: null,
     clusterToken,
     registry,
+    note: (message, fields) => void notes.push(`${message} ${JSON.stringify(fields)}`),
   });
   const map = parseShardMap(mapJson(slots, node.port));
   const client = new NodeClient({ map, clusterToken });
@@ -53,6 +57,7 @@ export async function startLoneNode(options: {
     map,
     client,
     registry,
+    notes,
     [Symbol.asyncDispose]: async () => {
       await client[Symbol.asyncDispose]();
       await node.close();
