@@ -1,7 +1,11 @@
 /** Operators' endpoints as data: verb, path, the shape of the body, and the handler. */
 import type * as v from 'valibot';
+import { parseBoundedJson } from '../base/bounded-json.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { readShape } from '../config/json-shape.ts';
+
+/** Values and keys of one body: a record may have 100,000. */
+const bodyItemsMax = 150_000;
 
 /** An operators' endpoint. Its result is sent as JSON, what it throws as the error body. */
 export type JsonRoute = {
@@ -40,12 +44,7 @@ export function deleteRoute<Shape extends v.GenericSchema>(
   return { ...postRoute(path, shape, answer), verb: 'delete' };
 }
 
-/** Parses a JSON body; an empty one is `{}`. Errors: DataPlaneError `InvalidArgument`. */
+/** Parses a JSON body; an empty one is `{}`. Errors: those of `parseBoundedJson`. */
 export function parseBody(body: Buffer): unknown {
-  if (body.length === 0) return {};
-  try {
-    return JSON.parse(body.toString());
-  } catch (cause) {
-    throw new DataPlaneError('InvalidArgument', 'the body is not JSON', { cause });
-  }
+  return body.length === 0 ? {} : parseBoundedJson(body.toString(), 'the body', bodyItemsMax);
 }

@@ -5,11 +5,15 @@
  * timestamps, int64 as a string, enum names. Unknown keys are refused by name, since a misspelt key
  * would otherwise be silently ignored.
  */
+import { parseBoundedJson } from '../base/bounded-json.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { encodeMessage } from './codec.ts';
 import { fieldsByMessage, type MessageByName, type MessageName, namesByEnum } from './generated/bsky-service.ts';
 import { type AnyMessage, nestingDepthMax } from './message-decoder.ts';
 import type { FieldSchema, MessageInput } from './schema.ts';
+
+/** Values and keys of one message in JSON: six for each of the things that it may ask for. */
+const jsonItemsMax = 30_000;
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -106,17 +110,10 @@ function message(name: MessageName, value: Json, path: string, depth: number): A
 /**
  * Converts JSON to protobuf bytes. Empty text is the empty message.
  *
- * Errors: DataPlaneError `InvalidArgument` naming the field.
+ * Errors: DataPlaneError `InvalidArgument` naming the field; `ResourceExhausted` past a limit.
  */
 export function messageFromJson<Name extends MessageName>(name: Name, text: string): Buffer {
-  let value: Json = {};
-  if (text.length > 0) {
-    try {
-      value = JSON.parse(text) as Json;
-    } catch (cause) {
-      throw new DataPlaneError('InvalidArgument', `${name}: the body is not JSON`, { cause });
-    }
-  }
+  const value = text.length > 0 ? (parseBoundedJson(text, `${name}: the body`, jsonItemsMax) as Json) : {};
   const parsed = message(name, value, name, 0);
   return encodeMessage(name, parsed as unknown as MessageInput<MessageByName[Name]>);
 }

@@ -163,6 +163,20 @@ export const mutants: readonly Mutant[] = [
     caughtBy: { target: 'proofs', seed: 1, seconds: 30 },
   },
   {
+    bound: 'levels of JSON',
+    file: 'src/base/bounded-json.ts',
+    text: 'if (++depth > jsonDepthMax)',
+    replacement: 'if (++depth > text.length)',
+    caughtBy: { tests: ['test/unit/base/bounded-json.test.ts'] },
+  },
+  {
+    bound: 'fields that each part of a request has',
+    file: 'src/router/plan/item-split.ts',
+    text: 'if (this.bytes > otherBytesMax)',
+    replacement: 'if (this.bytes < 0)',
+    caughtBy: { tests: ['test/unit/router/plans/by-item.test.ts'] },
+  },
+  {
     bound: 'bytes of one entry of the log',
     file: 'src/log/remote-log.ts',
     text: '> entryBytesMax',

@@ -66,12 +66,21 @@ function unframe(body: Buffer): Buffer {
   return body.subarray(grpcPrefixBytes);
 }
 
-/** Returns the protobuf bytes of a request. Errors: `InvalidArgument`, `Unimplemented`. */
+/** JSON takes far longer to read than as many bytes of protobuf. */
+const jsonBytesMax = 1_048_576;
+
+/**
+ * Returns the protobuf bytes of a request.
+ *
+ * Errors: `InvalidArgument`, `Unimplemented`; `ResourceExhausted` past a limit on JSON.
+ */
 export function requestBytes(protocol: RpcProtocol, method: string, body: Buffer): Buffer {
   if (protocol === 'grpc') return unframe(body);
   if (protocol === 'connect-proto') return body;
   const messages = methodByName.get(method);
   if (messages === undefined) throw unknownMethod(method);
+  if (body.length > jsonBytesMax)
+    throw new DataPlaneError('ResourceExhausted', `a body of JSON is larger than jsonBytesMax = ${jsonBytesMax}`);
   return messageFromJson(messages.request, body.toString('utf8'));
 }
 

@@ -33,6 +33,8 @@ export type ItemSplit = {
 };
 
 const letterD = 0x64;
+/** Each part of a request has a copy of all fields but the items. */
+const otherBytesMax = 524_288;
 
 /** Scratch for one synchronous call: the ranges of a request's items, and their nodes. */
 let starts = new Int32Array(1024);
@@ -79,19 +81,34 @@ function refuseItem(field: ItemField, index: number, request: Buffer, start: num
   throw new DataPlaneError('InvalidArgument', `${field.path}[${index}]: ${JSON.stringify(shown)} is malformed`);
 }
 
-/** What `locateItems` found besides nodes: numbers of items, and the ranges of other fields. */
-type Located = { readonly count: number; readonly missingCount: number; readonly others: readonly number[] };
+/** The ranges of a request's fields that are no items. */
+class OtherFields {
+  /** Start and end of each range, adjacent fields in one. */
+  readonly ranges: number[] = [];
+  bytes = 0;
+
+  add(start: number, end: number, path: string): void {
+    this.bytes += end - start;
+    if (this.bytes > otherBytesMax)
+      throw new DataPlaneError('ResourceExhausted', `${path}: more than ${otherBytesMax} bytes of other fields`);
+    if (this.ranges.at(-1) === start) this.ranges[this.ranges.length - 1] = end;
+    else this.ranges.push(start, end);
+  }
+}
+
+/** What `locateItems` found besides nodes. */
+type Located = { readonly count: number; readonly missingCount: number; readonly others: OtherFields };
 
 /** Finds the node of every item. */
 function locateItems(request: Buffer, field: ItemField, fanOut: FanOut): Located {
   const scanner = new FieldScanner(request, field.path);
   const inner = new FieldScanner(request, field.path, 0, 0);
-  const others: number[] = [];
+  const others = new OtherFields();
   let count = 0;
   let missingCount = 0;
   while (scanner.next()) {
     if (scanner.number !== field.number) {
-      others.push(scanner.tagStart, scanner.end);
+      others.add(scanner.tagStart, scanner.end, field.path);
       continue;
     }
     if (scanner.wire !== wireType.lengthDelimited)
@@ -119,11 +136,10 @@ function subRequestFor(
   part: number,
   { firstItem, items, bytes }: Part,
   subRequestOf: Int16Array,
-  others: readonly number[],
+  others: OtherFields,
 ): Buffer {
-  let otherBytes = 0;
-  for (let index = 0; index < others.length; index += 2) otherBytes += others[index + 1]! - others[index]!;
-  const payload = Buffer.allocUnsafe(bytes + otherBytes);
+  const { ranges } = others;
+  const payload = Buffer.allocUnsafe(bytes + others.bytes);
   let position = 0;
   for (let item = firstItem, left = items; left > 0; item++) {
     if (subRequestOf[item] !== part) continue;
@@ -131,8 +147,8 @@ function subRequestFor(
     while (--left > 0 && subRequestOf[item + 1] === part && starts[item + 1] === ends[item]) item++;
     position = copyBytes(payload, position, request, start, ends[item]!);
   }
-  for (let index = 0; index < others.length; index += 2) {
-    position = copyBytes(payload, position, request, others[index]!, others[index + 1]!);
+  for (let index = 0; index < ranges.length; index += 2) {
+    position = copyBytes(payload, position, request, ranges[index]!, ranges[index + 1]!);
   }
   return payload;
 }
@@ -147,7 +163,8 @@ function splitOfOneNode(request: Buffer, count: number): ItemSplit {
  * Splits a request. If all items belong to one node and are few, its sub-request is the request,
  * not a copy. A node has a further sub-request for each `itemsPerTurn` items.
  *
- * Errors: DataPlaneError `InvalidArgument` naming the item; `ResourceExhausted` past `itemsMax`.
+ * Errors: DataPlaneError `InvalidArgument` naming the item; `ResourceExhausted` past `itemsMax` or
+ * `otherBytesMax`.
  */
 export function splitItems(request: Buffer, field: ItemField, fanOut: FanOut): ItemSplit {
   const { count, missingCount, others } = locateItems(request, field, fanOut);

@@ -1,12 +1,14 @@
 /** Messages survive encoding, as protobuf and as JSON, and malformed ones are refused by name. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { jsonDepthMax } from '../../../src/base/bounded-json.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../../src/proto/codec.ts';
 import { fieldNumber, fieldsByMessage, type MessageName } from '../../../src/proto/generated/bsky-service.ts';
 import { messageFromJson, messageToJson } from '../../../src/proto/json.ts';
 import { nestingDepthMax, repeatedCountMax } from '../../../src/proto/message-decoder.ts';
 import type { FieldSchema } from '../../../src/proto/schema.ts';
+import { planDefaults } from '../../../src/router/plan/plan.ts';
 
 const names = Object.keys(fieldsByMessage) as MessageName[];
 
@@ -217,8 +219,25 @@ describe('malformed messages', () => {
   });
 
   test('JSON that nests deeper than messages do is refused', () => {
-    const text = `${'{"actors":[{"profile":'.repeat(1)}${'['.repeat(5000)}${']'.repeat(5000)}}]}`;
+    const text = `{"actors":[{"profile":${'['.repeat(50)}${']'.repeat(50)}}]}`;
     expect(problemOf(() => messageFromJson('GetActorsResponse', text)).message).toMatch(/profile: must be an object/);
-    expect(nestingDepthMax).toBeLessThan(100);
+    expect(nestingDepthMax).toBeLessThan(jsonDepthMax);
+  });
+
+  test.each([
+    ['InvalidArgument', 'levels', `{"dids":${'['.repeat(500_000)}${']'.repeat(500_000)}}`],
+    ['ResourceExhausted', 'values', `{"dids":[${'"",'.repeat(300_000)}""]}`],
+    ['ResourceExhausted', 'keys', `{${Array.from({ length: 100_000 }, (_unused, key) => `"${key}":1`).join(',')}}`],
+  ])('JSON is %s for its many %s before it is parsed', (code, _what, text) => {
+    expect(problemOf(() => messageFromJson('GetActorsRequest', text))).toMatchObject({
+      code,
+      message: expect.stringMatching(/^GetActorsRequest: the body (has more|is nested deeper) than /),
+    });
+  });
+
+  test('JSON may ask for as many things as a request may', () => {
+    const refs = Array.from({ length: planDefaults.itemsMax }, () => ({ uri: 'at://a', cid: '{[,:]}' }));
+    const bytes = messageFromJson('GetInteractionCountsRequest', JSON.stringify({ refs }));
+    expect(decodeMessage('GetInteractionCountsRequest', bytes).refs).toHaveLength(refs.length);
   });
 });

@@ -1,6 +1,7 @@
 /** By-item plans: answers in the order asked, missing items, and refused ones. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { itemsPerTurn } from '../../../../src/router/plan/fair-queue.ts';
 import { answerPartsMax } from '../../../../src/router/plan/partial-answers.ts';
 import { countOf, didOf, oneNodeMap, postOf, twoNodeMap } from '../../../support/fake-nodes.ts';
 import { anyDid, anyUri, malformedUri, RouterPlans, refusal } from '../../../support/router-plans.ts';
@@ -135,6 +136,23 @@ describe.each([
 });
 
 describe('by item', () => {
+  test('fields that are no items go to each part, up to a number of bytes', async () => {
+    plans = new RouterPlans();
+    const dids = Array.from({ length: 2 * itemsPerTurn }, (_unused, index) => didOf(index));
+    const skipCacheForDids = dids.slice(0, 100);
+    const { actors } = await plans.ask('GetActors', { dids, skipCacheForDids });
+    expect(actors).toHaveLength(dids.length);
+    const parts = plans.nodes.asked.length;
+    expect(parts).toBeGreaterThan(1);
+    const many = new Array<string>(16_000).fill(didOf(1));
+    const error = await refusal(plans.ask('GetActors', { dids, skipCacheForDids: many }));
+    expect(error).toMatchObject({
+      code: 'ResourceExhausted',
+      message: expect.stringContaining('bytes of other fields'),
+    });
+    expect(plans.nodes.asked.length).toBe(parts);
+  });
+
   test('a missing node fails the whole request with the name of its shard', async () => {
     plans = new RouterPlans();
     plans.nodes.down.add('n1');
