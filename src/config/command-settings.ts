@@ -13,6 +13,37 @@ const webSchemes = ['http:', 'https:'];
 export const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 
 export const commandSettings = {
+  log: {
+    kind: 'urls',
+    default: [],
+    schemes: ['nats:'],
+    commands: ['up', 'node', 'router', 'ingest'],
+    help: 'NATS server with JetStream that holds the log, `nats://host:port`; repeated, any of one cluster; absent = the log is in the folders of the slots',
+  },
+  logCredentialsFile: {
+    kind: 'path',
+    default: null,
+    commands: ['up', 'node', 'ingest'],
+    help: 'file with what that server asks for: a .creds file, or one line with a token or `<user>:<password>`',
+  },
+  logCopies: {
+    kind: 'integer',
+    default: 1,
+    unit: 'servers',
+    min: 1,
+    max: 5,
+    commands: ['up', 'node'],
+    help: 'how many servers of the cluster have each entry, when the log is made there; 3 for production',
+  },
+  logBytesMax: {
+    kind: 'integer',
+    default: 8 * 2 ** 30,
+    unit: 'bytes',
+    min: 2 ** 24,
+    max: 2 ** 50,
+    commands: ['up', 'node'],
+    help: 'the most that the log takes on the server, when it is made there; a full log makes its writers wait',
+  },
   etcd: {
     kind: 'url',
     default: null,

@@ -75,7 +75,8 @@ function checkUrl(text: string, where: string, schemes: readonly string[]): stri
     const given = url === null ? 'what is given cannot be read as a URL' : `not with ${url.protocol}`;
     fail(where, `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}; ${given}`);
   }
-  if (url.username !== '' || url.password !== '') fail(where, 'must not hold a user name or a password');
+  if (url.username !== '' || url.password !== '')
+    fail(where, 'must not hold a user name, a password or a token; a file holds them');
   return text.replace(/\/+$/, '');
 }
 

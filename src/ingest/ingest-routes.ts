@@ -268,6 +268,7 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
       backfill: backfill.progress,
       bsync: bsync?.status ?? null,
       repair: options.cluster?.repair.progress ?? null,
+      log: options.log.serverStatus ?? null,
     })),
     getRoute('/v1/backfill', (query) => showBackfill(options, query)),
     postRoute('/v1/backfill', backfillBody, (body) => requestBackfill(options, body)),

@@ -37,6 +37,8 @@ export class SlotsSeen {
   readonly #cursors: number[];
   /** Comparisons, under way or done, with nodes over the connection that they have. */
   readonly #comparedByNode = new Map<string, Promise<void>>();
+  /** What the last comparison found to be lost, by node. */
+  readonly #lossByNode = new Map<string, DataPlaneError>();
 
   /** Errors: DataPlaneError `ConfigInvalid` for a file that is not ours. */
   constructor(options: SlotsSeenOptions) {
@@ -71,21 +73,39 @@ export class SlotsSeen {
     return comparing;
   }
 
-  async #compare(node: string): Promise<void> {
-    const call = { node, method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs: callTimeoutMs };
-    this.#see(nodeStatusMessage.decode(await this.#options.caller.call(call)));
+  /**
+   * Returns at once, also while the node does not answer.
+   *
+   * Errors: DataPlaneError `ConfigInvalid` naming slots that lacked what they had when the node was
+   * last compared.
+   */
+  async requireNoneLost(node: string): Promise<void> {
+    const loss = this.#lossByNode.get(node);
+    if (loss !== undefined) throw loss;
   }
 
-  #see({ name, slots }: NodeStatus): void {
+  async #compare(node: string): Promise<void> {
+    const call = { node, method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs: callTimeoutMs };
+    const status = nodeStatusMessage.decode(await this.#options.caller.call(call));
+    const loss = this.#lossOf(status);
+    if (loss === null) this.#lossByNode.delete(node);
+    else this.#lossByNode.set(node, loss);
+    if (loss !== null) throw loss;
+    this.#see(status);
+  }
+
+  #lossOf({ name, slots }: NodeStatus): DataPlaneError | null {
     const isBack = ({ slot, cursor, condition }: NodeStatus['slots'][number]): boolean =>
       condition !== 'incomplete' && cursor < (this.#cursors[slot] ?? 0);
     const lost = slots.filter(isBack).map(({ slot }) => slot);
-    if (lost.length > 0) {
-      const list = lost.slice(0, 16).join(',');
-      throw new DataPlaneError('ConfigInvalid', `slots of node ${name} lack what they were fed before: ${list}`, {
-        hint: `Put back the folder of node ${name}; or, if that is lost, move away what is there and start once with --begin-again ${list}, then run \`skyshard repair slot <n>\` for each.`,
-      });
-    }
+    if (lost.length === 0) return null;
+    const list = lost.slice(0, 16).join(',');
+    return new DataPlaneError('ConfigInvalid', `slots of node ${name} lack what they were fed before: ${list}`, {
+      hint: `Put back the folder of node ${name}; or, if that is lost, move away what is there and start once with --begin-again ${list}, then run \`skyshard repair slot <n>\` for each.`,
+    });
+  }
+
+  #see({ slots }: NodeStatus): void {
     let isNewer = false;
     for (const { slot, cursor: seen } of slots) {
       isNewer ||= this.#cursors[slot] !== seen;

@@ -46,6 +46,7 @@ function chunkOfRow({ key, value }: Row): LoggedChunk {
 export class EmbeddedLog implements SlotLog {
   readonly isEmbedded = true;
   readonly problem = null;
+  readonly messages = null;
   readonly #table: Table;
   /** Appended and not yet read, oldest first. */
   #waiting: AppendedChunk[] = [];

@@ -9,7 +9,9 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { LogServer, LogSession } from './log-session.ts';
+import type { LogServerStatus } from '../wire/node-status.ts';
+import { durabilityWarning, type LogServer, type ServerFacts } from './log-server.ts';
+import type { LogSession } from './log-session.ts';
 
 export type JetStreamConnectionOptions = {
   readonly server: LogServer;
@@ -30,12 +32,28 @@ export class JetStreamConnection implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #session: LogSession | null = null;
-  /** Why there is no session; null while there is one. */
-  problem: string | null = 'the log server is not connected yet';
+  #failure: DataPlaneError | null = null;
+  /** Of the last session that there was. */
+  #facts: ServerFacts;
+  #warning: string | null = null;
 
   constructor(options: JetStreamConnectionOptions) {
     this.#options = options;
+    this.#facts = { url: options.server.urls.join(', '), version: null, copies: null };
     this.#running = this.#run();
+  }
+
+  /** Why there is no session; null while there is one, and before the first. */
+  get failure(): DataPlaneError | null {
+    return this.#failure;
+  }
+
+  get problem(): string | null {
+    return this.#session === null ? (this.#failure?.message ?? 'the log server is not connected yet') : null;
+  }
+
+  get status(): LogServerStatus {
+    return { ...this.#facts, problem: this.problem, warning: this.#warning };
   }
 
   get session(): LogSession | null {
@@ -47,35 +65,44 @@ export class JetStreamConnection implements AsyncDisposable {
     const { signal } = this.#stop;
     for (let failures = 0; !signal.aborted; ) {
       const startMs = clock.monotonicMs();
-      const error = await this.#runSession();
+      const error = await this.#runSession(failures);
       if (signal.aborted) return;
       failures = clock.monotonicMs() - startMs > goodSessionMs ? 1 : failures + 1;
-      this.problem = error.message;
+      this.#failure = error;
       if (isSaidAgain(failures))
         note(`the log is tried again: ${error.message}`, { code: error.code, hint: error.hint });
       await clock.sleep(backoffMs(retryPolicy, failures, random), signal);
     }
   }
 
-  /** Runs one session, and returns what ended it. */
-  async #runSession(): Promise<DataPlaneError> {
+  /** Runs one session, with one URL after the other, and returns what ended it. */
+  async #runSession(attempt: number): Promise<DataPlaneError> {
     const { server, map, use } = this.#options;
+    const url = server.urls[attempt % server.urls.length]!;
     let session: LogSession | null = null;
     try {
       // Loads the client of NATS, which a cluster without a server does not need.
       const { LogSession } = await import('./log-session.ts');
-      session = await LogSession.open(server, map());
+      session = await LogSession.open(server, url, map());
       this.#session = session;
-      this.problem = null;
+      this.#failure = null;
+      this.#noteFacts(session.facts);
       await use(session);
       await session.untilEnded();
-      return new DataPlaneError('Unavailable', `the connection to ${server.url} is lost`);
+      return new DataPlaneError('Unavailable', `the connection to ${url} is lost`);
     } catch (thrown) {
       return operatingFailure(thrown);
     } finally {
       this.#session = null;
       await session?.close();
     }
+  }
+
+  #noteFacts(facts: ServerFacts): void {
+    this.#facts = facts;
+    const warning = durabilityWarning(facts);
+    if (warning !== null && warning !== this.#warning) this.#options.note(`the log: ${warning}`, { url: facts.url });
+    this.#warning = warning;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,8 +14,9 @@ import type { Table } from '../storage/environment.ts';
 import { type ChunkOutcome, readChunk, readChunkHead } from './chunk.ts';
 import { type LogPosition, putPosition, readPosition } from './log-position.ts';
 import type { LogSession, MessageStream, ReadStart, ReceivedMessage } from './log-session.ts';
-import type { AppendedChunk, LoggedChunk, ReadChunk, SlotLog } from './slot-log.ts';
+import type { AppendedChunk, LoggedChunk, MessageSeqs, ReadChunk, SlotLog } from './slot-log.ts';
 import { splitChunk } from './split-chunk.ts';
+import { type UnreadMessage, UnreadMessages } from './unread-messages.ts';
 
 /** What the slot itself appends when its log is opened. */
 export type SlotEntries = {
@@ -40,12 +41,7 @@ export type JetStreamLogOptions = {
 /** A message that the slot has taken, and the slot's own seq of its last entry. */
 type TakenMessage = LogPosition & { readonly logged: LoggedMessage | null };
 type LoggedMessage = { readonly firstSeq: number; readonly bytes: Uint8Array };
-type UnreadMessage = ReadChunk & { readonly timeMs: number; readonly entryCount: number };
 
-/** Above this, no more is received before the slot has read. */
-const unreadBytesMax = 8 * 2 ** 20;
-/** The same for a slot that has stopped, whose operator's decision comes after what waits. */
-const unreadBytesOfStoppedMax = 256 * 2 ** 20;
 const noOutcome = (): void => {};
 
 function refused(error: DataPlaneError): ChunkOutcome & { status: 'refused' } {
@@ -62,19 +58,19 @@ export class JetStreamLog implements SlotLog {
   /** How many of them are committed as taken; how many the current transaction has applied. */
   #committedCount = 0;
   #appliedCount = 0;
-  #unread: UnreadMessage[] = [];
-  readableBytes = 0;
-  #unreadEntries = 0;
+  readonly #unread = new UnreadMessages();
   #pendingMessages = 0;
+  #receivedSeq = 0;
+  #lastSeqOnServer = 0;
   #onReadable: (withinMs: number | undefined) => void = () => {};
-  #onRoom: () => void = () => {};
   #session: LogSession | null = null;
   #messages: MessageStream | null = null;
   readonly #ownByToken = new Map<string, AppendedChunk>();
   #nextToken = 1;
-  #unreadBytesMax = unreadBytesMax;
   #purgedSeq = 0;
   problem: string | null = 'the log server is not connected yet';
+  /** Why an operator must help before the log can be read; null where none must. */
+  refusal: DataPlaneError | null = null;
 
   /** Errors: DataPlaneError `ConfigInvalid` for a slot whose log is in its folder. */
   constructor(options: JetStreamLogOptions) {
@@ -91,15 +87,30 @@ export class JetStreamLog implements SlotLog {
     return Math.max(this.#last?.head ?? 0, this.#options.cursor);
   }
 
+  get readableBytes(): number {
+    return this.#unread.bytes;
+  }
+
   get readableEntries(): number {
-    return this.#unreadEntries + this.#pendingMessages;
+    return this.#unread.entries + this.#pendingMessages;
+  }
+
+  get messages(): MessageSeqs {
+    const applied = this.#position?.seq ?? 0;
+    return { applied, last: Math.max(applied, this.#receivedSeq, this.#lastSeqOnServer) };
   }
 
   /** Asks the server how much of the log is not received yet. */
   async refresh(): Promise<void> {
-    const messages = this.#messages;
-    if (messages === null) return;
-    this.#pendingMessages = await messages.pending().catch(() => 1);
+    const [session, messages] = [this.#session, this.#messages];
+    if (session === null || messages === null) return;
+    try {
+      this.#pendingMessages = await messages.pending();
+      if (this.#pendingMessages > 0) this.#lastSeqOnServer = await session.lastSeqOf(this.#options.slot);
+    } catch {
+      // What is not known is not done.
+      this.#pendingMessages = Math.max(1, this.#pendingMessages);
+    }
   }
 
   append(chunk: AppendedChunk): void {
@@ -123,7 +134,7 @@ export class JetStreamLog implements SlotLog {
       if (this.problem !== null && this.#messages !== null) this.problem = null;
     } catch (thrown) {
       const error = operatingFailure(thrown);
-      if (error.code === 'ResourceExhausted') this.problem = error.message;
+      if (session === this.#session) this.problem = error.message;
       // It may be in the log all the same; what sends it again finds a repeat.
       if (this.#ownByToken.delete(token)) chunk.onOutcome(refused(error));
     }
@@ -134,33 +145,16 @@ export class JetStreamLog implements SlotLog {
   }
 
   read(bytesMax: number): ReadChunk[] {
-    const isStopped = this.#unreadBytesMax > unreadBytesMax;
-    let bytes = 0;
-    let count = 0;
-    while (count < this.#unread.length && (count === 0 || bytes < bytesMax || isStopped)) {
-      const message = this.#unread[count++]!;
-      bytes += message.bytes.length;
-      this.#unreadEntries -= message.entryCount;
-    }
-    this.readableBytes -= bytes;
-    if (this.readableBytes <= this.#unreadBytesMax) this.#onRoom();
-    return this.#unread.splice(0, count);
+    return this.#unread.take(bytesMax);
   }
 
   /** What no transaction has taken is read again; what one has is in the log for good. */
   takeBack(chunks: readonly ReadChunk[], outcome: ChunkOutcome & { readonly status: 'refused' }): void {
-    if (outcome.code === 'ApplyStopped') {
-      this.#unreadBytesMax = unreadBytesOfStoppedMax;
-      this.#onRoom();
-    }
+    if (outcome.code === 'ApplyStopped') this.#unread.setStopped(true);
     const takenSeq = this.#last?.seq ?? 0;
     const back = (chunks as readonly UnreadMessage[]).filter(({ position }) => position > takenSeq);
     for (const { position, onOutcome } of chunks) if (position <= takenSeq) onOutcome(outcome);
-    this.#unread.unshift(...back);
-    for (const { bytes, entryCount } of back) {
-      this.readableBytes += bytes.length;
-      this.#unreadEntries += entryCount;
-    }
+    this.#unread.takeBack(back);
   }
 
   enter(read: ReadChunk, entryCount: number, appendMs: number): number {
@@ -198,7 +192,7 @@ export class JetStreamLog implements SlotLog {
   }
 
   committed(): void {
-    this.#unreadBytesMax = unreadBytesMax;
+    this.#unread.setStopped(false);
     const applied = this.#taken.splice(0, this.#appliedCount).at(-1);
     if (applied !== undefined) {
       const { logged: _logged, ...position } = applied;
@@ -232,6 +226,7 @@ export class JetStreamLog implements SlotLog {
       const error = operatingFailure(thrown);
       problem = error.message;
       if (error.code !== 'ConfigInvalid') throw error;
+      this.refusal = error;
       this.#options.note(problem, { slot: this.#options.slot, hint: error.hint });
     } finally {
       this.#leave(problem);
@@ -244,10 +239,7 @@ export class JetStreamLog implements SlotLog {
       if (message.seq <= lastSeq) continue;
       lastSeq = message.seq;
       this.#onMessage(message);
-      if (this.readableBytes <= this.#unreadBytesMax) continue;
-      await new Promise<void>((resolve) => {
-        this.#onRoom = resolve;
-      });
+      await this.#unread.untilRoom();
     }
   }
 
@@ -257,6 +249,7 @@ export class JetStreamLog implements SlotLog {
     const head = tryDecode(() => readChunkHead(bytes));
     const entryCount = head instanceof MalformedBytes ? 0 : head.itemCount;
     const onOutcome = own?.onOutcome ?? noOutcome;
+    this.#receivedSeq = seq;
     this.#unread.push({
       bytes,
       appendMs: Math.max(timeMs, this.#last?.appendMs ?? 0),
@@ -265,8 +258,6 @@ export class JetStreamLog implements SlotLog {
       timeMs,
       entryCount,
     });
-    this.readableBytes += bytes.length;
-    this.#unreadEntries += entryCount;
     this.#pendingMessages = Math.max(0, this.#pendingMessages - 1);
     this.#onReadable(own?.withinMs);
   }
@@ -299,6 +290,8 @@ export class JetStreamLog implements SlotLog {
     if (this.#position !== null) this.#position = { ...this.#position, ...moved };
     this.#taken = this.#taken.map((taken) => ({ ...taken, ...moved }));
     this.#purgedSeq = 0;
+    this.#receivedSeq = 0;
+    this.#lastSeqOnServer = 0;
     return startAfter(this.#last!);
   }
 
@@ -329,10 +322,7 @@ export class JetStreamLog implements SlotLog {
     this.#messages?.close();
     this.#messages = null;
     this.problem = problem;
-    this.#unread = [];
-    this.readableBytes = 0;
-    this.#unreadEntries = 0;
-    this.#onRoom();
+    this.#unread.clear();
     const own = [...this.#ownByToken.values()];
     this.#ownByToken.clear();
     const message = `slot ${this.#options.slot}: ${problem}`;

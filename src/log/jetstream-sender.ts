@@ -8,9 +8,11 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { LogServerStatus } from '../wire/node-status.ts';
 import { type ChunkOutcome, readChunkHead } from './chunk.ts';
 import { JetStreamConnection } from './jetstream-connection.ts';
-import type { LogServer, LogSession } from './log-session.ts';
+import type { LogServer } from './log-server.ts';
+import type { LogSession } from './log-session.ts';
 import { splitChunk } from './split-chunk.ts';
 
 export type JetStreamSenderOptions = {
@@ -27,10 +29,18 @@ const batchBytes = 128 * 2 ** 10;
 export class JetStreamSender implements AsyncDisposable {
   readonly #connection: JetStreamConnection;
   readonly #begunSlots = new Set<number>();
+  /** Why the last chunk was refused; null once one is taken. */
+  #refusal: string | null = null;
 
   constructor(options: JetStreamSenderOptions) {
     const use = async (): Promise<void> => this.#begunSlots.clear();
     this.#connection = new JetStreamConnection({ ...options, use });
+  }
+
+  /** What keeps it from the server, or the server from taking more. */
+  get status(): LogServerStatus {
+    const { status } = this.#connection;
+    return { ...status, problem: status.problem ?? this.#refusal };
   }
 
   /**
@@ -49,9 +59,11 @@ export class JetStreamSender implements AsyncDisposable {
     try {
       await this.#requireBegun(session, slot);
       for (const part of splitChunk(bytes, session.chunkBytesMax)) await session.publish(slot, part);
+      this.#refusal = null;
       return { status: 'durable', batchBytes };
     } catch (thrown) {
       const { code, message } = operatingFailure(thrown);
+      this.#refusal = message;
       return { status: 'refused', code, message };
     }
   }

@@ -1,4 +1,5 @@
 import type { Entry } from '../entry/entry.ts';
+import type { LogServerStatus } from '../wire/node-status.ts';
 
 /**
  * Appends entries to the log of the slot that a key hashes to.
@@ -20,4 +21,6 @@ export interface LogAppender {
   /** Resolves once there is capacity: the backpressure of the log. */
   waitForCapacity(): Promise<void>;
   readonly pendingBytes: number;
+  /** What is known of the server that has the log; absent where nodes have it. */
+  readonly serverStatus?: LogServerStatus | null;
 }

@@ -5,7 +5,6 @@
  * stream refuses what it has no room for, and drops nothing by itself: what is dropped is decided
  * by those who read.
  */
-import { readFileSync } from 'node:fs';
 import type { JetStreamClient, JetStreamManager, JsMsg, StoredMsg, StreamInfo } from '@nats-io/jetstream';
 import {
   DiscardPolicy,
@@ -15,18 +14,18 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream';
-import { connect, credsAuthenticator, headers, type NatsConnection } from '@nats-io/transport-node';
+import {
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  headers,
+  type NatsConnection,
+} from '@nats-io/transport-node';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { entryBytesMax } from './entry-limit.ts';
+import { type LogServer, readLogCredentials, type ServerFacts, type StreamLimits } from './log-server.ts';
 import { type LogStream, streamOfSlot, streamsOf, subjectOfSlot } from './log-streams.ts';
-
-/** `nats://host:port`, and the file with the credentials for it, if it asks for any. */
-export type LogServer = {
-  readonly url: string;
-  readonly credentialsFile: string | null;
-  readonly streamBytesMax: number;
-};
 
 /** What a stream is; another `created` means another stream of the same name. */
 export type StreamState = { readonly name: string; readonly created: string; readonly lastSeq: number };
@@ -40,6 +39,8 @@ export type PublishOptions = {
   /** The log of the slot begins with it; refused where there is one. */
   readonly isFirst?: true;
 };
+
+type MessageQuery = { seq: number; next_by_subj?: string } | { last_by_subj: string };
 
 /** Where reading begins: at a seq, or after a time. */
 export type ReadStart = { readonly seq: number } | { readonly afterMs: number };
@@ -58,6 +59,8 @@ const tokenHeader = 'Skyshard-Token';
 const firstHeader = 'Skyshard-First';
 const connectMsMax = 5_000;
 const requestMsMax = 5_000;
+/** A server that answers no ping for two of these is lost. */
+const pingEveryMs = 3_000;
 /** Headers, subject, and what the server adds. */
 const messageOverheadBytes = 1_024;
 /** Messages that a slot's reader asks for at a time. */
@@ -65,6 +68,14 @@ const readAheadMessages = 64;
 /** No room in the stream, or on the server. */
 const fullCodes: ReadonlySet<number> = new Set([10_077, 10_023, 10_047]);
 const streamNotFoundCode = 10_059;
+
+/** Errors: DataPlaneError `ConfigInvalid`. */
+function authentication(credentialsFile: string | null): ConnectionOptions {
+  if (credentialsFile === null) return {};
+  const given = readLogCredentials(credentialsFile);
+  if (given.kind === 'creds') return { authenticator: credsAuthenticator(given.bytes) };
+  return given.kind === 'token' ? { token: given.token } : { user: given.user, pass: given.password };
+}
 
 function failure(doing: string, thrown: unknown): DataPlaneError {
   if (thrown instanceof DataPlaneError) return thrown;
@@ -94,12 +105,16 @@ export class LogSession {
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
   readonly #map: ShardMap;
+  readonly #url: string;
   readonly #streamByName = new Map<string, StreamState>();
+  /** The fewest copies that one of the streams has. */
+  #copies = Number.POSITIVE_INFINITY;
   readonly #ended = new AbortController();
   /** The largest chunk that one message takes. */
   readonly chunkBytesMax: number;
 
-  private constructor(connection: NatsConnection, manager: JetStreamManager, map: ShardMap) {
+  private constructor(url: string, connection: NatsConnection, manager: JetStreamManager, map: ShardMap) {
+    this.#url = url;
     this.#connection = connection;
     this.#manager = manager;
     this.#client = jetstream(connection, { timeout: requestMsMax });
@@ -109,28 +124,34 @@ export class LogSession {
   }
 
   /**
-   * Connects, and makes streams that are missing.
+   * Connects to one of the server's URLs, and makes streams that are missing.
    *
-   * Errors: DataPlaneError `Unavailable`; `ConfigInvalid` for a server that entries do not fit.
+   * Errors: DataPlaneError `Unavailable`, also where a stream is missing that others make;
+   * `ConfigInvalid` for credentials that cannot be read, or a server that entries do not fit.
    */
-  static async open(server: LogServer, map: ShardMap): Promise<LogSession> {
-    const { url, credentialsFile } = server;
-    const authenticator =
-      credentialsFile === null ? {} : { authenticator: credsAuthenticator(readFileSync(credentialsFile)) };
-    const options = { servers: url, reconnect: false, timeout: connectMsMax, name: 'skyshard', ...authenticator };
-    const connection = await connect(options).catch((thrown: unknown) => {
+  static async open(server: LogServer, url: string, map: ShardMap): Promise<LogSession> {
+    const connection = await connect({
+      servers: url,
+      name: 'skyshard',
+      reconnect: false,
+      timeout: connectMsMax,
+      pingInterval: pingEveryMs,
+      maxPingOut: 2,
+      ...authentication(server.credentialsFile),
+    }).catch((thrown: unknown) => {
       throw failure(`no connection to ${url}`, thrown);
     });
     try {
       const manager = await jetstreamManager(connection, { timeout: requestMsMax });
-      const session = new LogSession(connection, manager, map);
+      const session = new LogSession(url, connection, manager, map);
       if (session.chunkBytesMax < entryBytesMax) {
         const found = `${url} takes messages of ${connection.info!.max_payload} bytes`;
         throw new DataPlaneError('ConfigInvalid', `${found}, and an entry may have ${entryBytesMax}`, {
           hint: 'Set `max_payload: 8MB` in the configuration of nats-server, and restart it.',
         });
       }
-      for (const stream of streamsOf(map)) await session.#openStream(stream, server);
+      const streams = streamsOf(map);
+      for (const stream of streams) await session.#openStream(stream, server.streams, streams.length);
       return session;
     } catch (thrown) {
       await connection.close();
@@ -138,20 +159,28 @@ export class LogSession {
     }
   }
 
-  async #openStream({ name, subjects }: LogStream, { streamBytesMax }: LogServer): Promise<void> {
+  async #openStream({ name, subjects }: LogStream, limits: StreamLimits | null, streamCount: number): Promise<void> {
     const info = await this.#manager.streams.info(name).catch((thrown: unknown) => {
       if (!(thrown instanceof JetStreamApiError) || thrown.code !== streamNotFoundCode) throw thrown;
+      if (limits === null)
+        throw new DataPlaneError('Unavailable', `the stream ${name} is not there: no node has started yet`);
       return this.#manager.streams.add({
         name,
         subjects: [subjects],
         storage: StorageType.File,
         retention: RetentionPolicy.Limits,
         discard: DiscardPolicy.New,
-        max_bytes: streamBytesMax,
-        num_replicas: 1,
+        max_bytes: Math.floor(limits.bytesMax / streamCount),
+        num_replicas: limits.copies,
       });
     });
     this.#streamByName.set(name, stateOf(info));
+    this.#copies = Math.min(this.#copies, info.config.num_replicas);
+  }
+
+  /** What this connection has shown of the server. */
+  get facts(): ServerFacts {
+    return { url: this.#url, version: this.#connection.info!.version, copies: this.#copies };
   }
 
   /** Aborted once the connection is lost. */
@@ -188,7 +217,12 @@ export class LogSession {
     return this.#message(slot, { seq: 1, next_by_subj: subjectOfSlot(this.#map, slot) });
   }
 
-  async #message(slot: number, query: { seq: number; next_by_subj?: string }): Promise<LogMessage | null> {
+  /** Returns the seq of the last message of a slot; 0 where there is none. */
+  async lastSeqOf(slot: number): Promise<number> {
+    return (await this.#message(slot, { last_by_subj: subjectOfSlot(this.#map, slot) }))?.seq ?? 0;
+  }
+
+  async #message(slot: number, query: MessageQuery): Promise<LogMessage | null> {
     try {
       return messageOf(await this.#manager.streams.getMessage(this.streamOf(slot).name, query));
     } catch (thrown) {

@@ -19,6 +19,7 @@ import { slotOf } from '../shardmap/slot-of.ts';
 import { payloadBytesMax } from '../wire/frame.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import type { LogServerStatus } from '../wire/node-status.ts';
 import { decodeOfPeer } from '../wire/peer-bytes.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, readChunk, writeChunk, writeEntriesChunk } from './chunk.ts';
 import { EntriesRefused, type RefusalReason } from './entries-refused.ts';
@@ -27,8 +28,8 @@ import type { LogAppender } from './log-appender.ts';
 
 export type RemoteLogOptions = {
   readonly caller: NodeCaller;
-  /** Sends the chunks of a call, by default to the node. A missing outcome is a failure. */
-  readonly send?: (node: string, chunks: readonly Buffer[]) => Promise<(ChunkOutcome | undefined)[]>;
+  /** The server that has the log; absent where nodes have it, to which chunks then go. */
+  readonly server?: ChunkSender;
   /** Called for every entry, so that a new map applies from the next one. */
   readonly map: () => ShardMap;
   readonly clock?: Clock;
@@ -43,6 +44,12 @@ export type RemoteLogOptions = {
   readonly onRetry?: (node: string, error: DataPlaneError, failures: number) => void;
   /** Called for each entry that is refused for good. */
   readonly onRefused?: (node: string, error: EntriesRefused) => void;
+};
+
+/** Takes chunks for a log on a server. A missing outcome is a failure. */
+export type ChunkSender = {
+  send(chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]>;
+  readonly status: LogServerStatus;
 };
 
 /** Entries for one slot that are appended together, and acknowledged together. */
@@ -142,6 +149,10 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     this.#pendingBytes += bytes;
     if (!queue.isSending) void this.#pump(queue);
     return chunk.durable.promise;
+  }
+
+  get serverStatus(): LogServerStatus | null {
+    return this.#options.server?.status ?? null;
   }
 
   get hasCapacity(): boolean {
@@ -302,8 +313,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     const { node, failures } = queue;
     try {
       await this.#options.beforeCall?.(node);
-      const { caller, send = (to, parts) => sendToNode(caller, to, parts) } = this.#options;
-      const outcomes = await send(node, chunks);
+      const { caller, server } = this.#options;
+      const outcomes = await (server === undefined ? sendToNode(caller, node, chunks) : server.send(chunks));
       const refused = outcomes.find((outcome) => outcome?.status === 'refused');
       if (refused !== undefined)
         this.#options.onRetry?.(node, errorFromPeer(`node ${node}`, refused.code, refused.message), failures + 1);

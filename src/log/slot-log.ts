@@ -19,6 +19,9 @@ export type ReadChunk = {
   readonly position: number;
 };
 
+/** The seqs on the server of the last message applied and durable, and of the last there is. */
+export type MessageSeqs = { readonly applied: number; readonly last: number };
+
 /** The entries have the seqs `firstSeq` to `firstSeq + items.length - 1`. */
 export type LoggedChunk = { readonly firstSeq: number; readonly appendMs: number; readonly chunk: Chunk };
 
@@ -37,6 +40,8 @@ export interface SlotLog {
   /** What can be read now. */
   readonly readableBytes: number;
   readonly readableEntries: number;
+  /** How far a log on a server is applied; null for one in a folder, whose head says it. */
+  readonly messages: MessageSeqs | null;
   /** What keeps the slot from its log, or what was lost of it; null where nothing does. */
   readonly problem: string | null;
 
@@ -62,7 +67,7 @@ export interface SlotLog {
   /** Goes back to what is on disk, after an aborted transaction. */
   reload(cursor: number): void;
 
-  /** Brings `readableEntries` up to date with what is elsewhere. */
+  /** Brings `readableEntries` and `messages` up to date with what is elsewhere. */
   refresh(): Promise<void>;
   /** Refuses what was appended and is not read. Nothing is called afterwards. */
   close(outcome: ChunkOutcome): void;

@@ -81,6 +81,7 @@ export const metricTable = {
   skyshard_search_slots_building: row('gauge', 'node', '', 'Slots of which the search index is being built.'),
   skyshard_quarantined_entries: row('gauge', 'node', '', 'Entries that could not be applied and are kept.'),
   skyshard_slots_stopped: row('gauge', 'node', '', 'Slots that have stopped applying and only serve.'),
+  skyshard_slots_without_log: row('gauge', 'node', '', 'Slots that cannot read or write their log on a server.'),
   skyshard_slots_incomplete: row('gauge', 'node', '', 'Slots that lost what they held and wait for a repair.'),
   skyshard_quarantine_total: row(
     'counter',

@@ -9,9 +9,14 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import type { SlotProgress } from '../search/index-writer.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
-import type { SlotStatus } from '../wire/node-status.ts';
 import type { SlotCompaction } from '../wire/slot-compaction.ts';
-import type { ApplyThreadOptions, FromApplyThread, QuarantineNotice, ToApplyThread } from './apply-messages.ts';
+import type {
+  ApplyStatus,
+  ApplyThreadOptions,
+  FromApplyThread,
+  QuarantineNotice,
+  ToApplyThread,
+} from './apply-messages.ts';
 import { errorOfThread } from './thread-error.ts';
 
 /** `onDeath` is not called for an end that was requested. */
@@ -30,6 +35,7 @@ export class ApplyLink implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #waitingById = new Map<number, Waiting>();
   readonly #ready: Promise<void>;
+  readonly #opened = Promise.withResolvers<void>();
   readonly #ended: Promise<void>;
   #nextId = 1;
   #isClosing = false;
@@ -56,6 +62,7 @@ export class ApplyLink implements AsyncDisposable {
     };
     this.#worker.on('message', (message: FromApplyThread) => {
       if (message.type === 'ready') return ready.resolve();
+      if (message.type === 'opened') return this.#opened.resolve();
       if (message.type === 'changed') return onChange(message.slot, message.changes);
       if (message.type === 'quarantined') return onQuarantine(message.slot, message.failure);
       if (message.type === 'note') return note(message.message, message.fields);
@@ -71,6 +78,11 @@ export class ApplyLink implements AsyncDisposable {
   /** Resolves once the thread has opened its slots. */
   ready(): Promise<void> {
     return this.#ready;
+  }
+
+  /** Resolves once the log of each slot says that this process has opened it, if it ever does. */
+  opened(): Promise<void> {
+    return this.#opened.promise;
   }
 
   #send(message: ToApplyThread, transfer: ArrayBuffer[] = []): void {
@@ -104,9 +116,10 @@ export class ApplyLink implements AsyncDisposable {
     this.#send({ type: 'map', mapJson });
   }
 
-  async status(): Promise<readonly SlotStatus[]> {
+  async status(): Promise<ApplyStatus> {
     const answer = await this.#ask((id) => ({ type: 'status', id }));
-    return answer.type === 'status' ? answer.slots : [];
+    invariant(answer.type === 'status', 'a status is answered by one');
+    return answer.status;
   }
 
   /** Returns the digest of a slot and the last seq that it covers. */

@@ -1,16 +1,19 @@
 /** Messages between a node's main thread and its apply threads: clones, but buffers are moved. */
 import type { CrashPoint } from '../base/crash-point.ts';
 import type { SlotCondition } from '../entry/entry.ts';
-import type { LogServer } from '../log/log-session.ts';
+import type { LogServer } from '../log/log-server.ts';
 import type { SlotProgress } from '../search/index-writer.ts';
 import type { QuarantinedEntry } from '../slot/table/quarantine-row.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
-import type { SlotStatus } from '../wire/node-status.ts';
+import type { LogServerStatus, SlotStatus } from '../wire/node-status.ts';
 import type { SlotCompaction } from '../wire/slot-compaction.ts';
 import type { ChangeOutlets } from './change-feed.ts';
 
 /** What is said of an entry that was set aside; never its records. */
 export type QuarantineNotice = Pick<QuarantinedEntry, 'seq' | 'kind' | 'did' | 'reason'>;
+
+/** What an apply thread has of its slots; `log` is null where their logs are in their folders. */
+export type ApplyStatus = { readonly slots: readonly SlotStatus[]; readonly log: LogServerStatus | null };
 
 export type ApplyThreadOptions = {
   /** The parsed JSON of the shard map; the thread checks it again. */
@@ -55,9 +58,11 @@ export type ToApplyThread =
 /** Answers by `id`, and notifications. */
 export type FromApplyThread =
   | { readonly type: 'ready' }
+  /** The log of each slot says that this process has opened it: the slot has all from before. */
+  | { readonly type: 'opened' }
   /** `answer` is that of `slot.append`. */
   | { readonly type: 'appended'; readonly id: number; readonly answer: Uint8Array }
-  | { readonly type: 'status'; readonly id: number; readonly slots: readonly SlotStatus[] }
+  | { readonly type: 'status'; readonly id: number; readonly status: ApplyStatus }
   | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
   | { readonly type: 'compaction'; readonly id: number; readonly compaction: SlotCompaction }
   /** What a commit changed, so that serving threads invalidate their caches. */

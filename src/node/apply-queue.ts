@@ -200,6 +200,7 @@ export class ApplyQueue {
       state: isFull ? 'full' : slot.quarantine.stoppedMs > 0 ? 'stopped' : 'applying',
       generation: slot.generation,
       condition: slot.condition,
+      messages: slot.log.messages,
       log: slot.log.problem,
     }));
   }

@@ -112,21 +112,24 @@ function openSlots(
   });
 }
 
+function clientOf({ clusterToken, trustedCertificates: pem }: ApplyThreadOptions, map: () => ShardMap): NodeClient {
+  return new NodeClient({
+    map: map(),
+    clusterToken,
+    trustedCertificates: pem === null ? null : Buffer.from(pem),
+    onOtherEpoch: (_node, epoch) => {
+      if (epoch > map().epoch) post({ type: 'epoch', epoch });
+    },
+    onProblem: (node, problem) => postNote(`node ${node} is lost: ${problem}`, {}),
+  });
+}
+
 function main(options: ApplyThreadOptions, clock: Clock): void {
   Buffer.poolSize = bufferPoolBytes;
   if (options.crashPoint !== null) armCrashPoint(options.crashPoint.point, options.crashPoint.nth);
   let map = parseShardMap(options.mapJson);
   const stop = new AbortController();
-  const { clusterToken, trustedCertificates: pem } = options;
-  const client = new NodeClient({
-    map,
-    clusterToken,
-    trustedCertificates: pem === null ? null : Buffer.from(pem),
-    onOtherEpoch: (_node, epoch) => {
-      if (epoch > map.epoch) post({ type: 'epoch', epoch });
-    },
-    onProblem: (node, problem) => postNote(`node ${node} is lost: ${problem}`, {}),
-  });
+  const client = clientOf(options, () => map);
   const postToOthers = changePoster(options.feeds);
   const logs = followedLogs(options, () => map, clock);
   const slots = openSlots(options, map, clock, logs);
@@ -156,6 +159,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     if (!slot.own.isOpened || resumed.has(slot)) return;
     resumed.add(slot);
     sender.resume(slot);
+    if (resumed.size === slots.length) post({ type: 'opened' });
   }
   for (const slot of slots) resume(slot);
   const compactor = new SlotCompactor({
@@ -180,7 +184,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
       case 'append':
         return void append(queue, message, clock, stop.signal);
       case 'status':
-        return void postStatus(message.id, slots, queue);
+        return void postStatus(message.id, slots, queue, logs);
       case 'digest':
         return postDigest(message.id, ownSlot(queue, message.slot));
       case 'compact':
@@ -200,6 +204,8 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
 }
 
 async function postReady(slots: readonly Slot[], queue: ApplyQueue, logs: FollowedLogs | null): Promise<void> {
+  // Without a server, nothing of a slot's log is elsewhere.
+  if (logs === null) post({ type: 'opened' });
   logs?.start(slots, queue);
   await logs?.haveBegun(slots);
   post({ type: 'ready' });
@@ -216,9 +222,14 @@ function postDigest(id: number, slot: Slot): void {
   post({ type: 'digest', id, seq: slot.cursor, digest: slot.digest() });
 }
 
-async function postStatus(id: number, slots: readonly Slot[], queue: ApplyQueue): Promise<void> {
+async function postStatus(
+  id: number,
+  slots: readonly Slot[],
+  queue: ApplyQueue,
+  logs: FollowedLogs | null,
+): Promise<void> {
   await Promise.all(slots.map(({ log }) => log.refresh()));
-  post({ type: 'status', id, slots: queue.status() });
+  post({ type: 'status', id, status: { slots: queue.status(), log: logs?.status ?? null } });
 }
 
 function postNote(message: string, fields: Record<string, unknown>): void {

@@ -4,16 +4,18 @@
  * Owns: the connection, and when what is applied is removed from the server.
  */
 import type { Clock } from '../base/clock.ts';
-import { operatingFailure } from '../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { encodeEntryChunk } from '../log/chunk.ts';
 import { JetStreamConnection } from '../log/jetstream-connection.ts';
 import { JetStreamLog, type SlotEntries } from '../log/jetstream-log.ts';
-import type { LogServer, LogSession } from '../log/log-session.ts';
+import type { LogServer } from '../log/log-server.ts';
+import type { LogSession } from '../log/log-session.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { generationAfter } from '../slot/effect-position.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { Table } from '../storage/environment.ts';
+import type { LogServerStatus } from '../wire/node-status.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 
 export type FollowedLogsOptions = {
@@ -29,6 +31,8 @@ export type FollowedLogsOptions = {
 /** How often the server is told what is applied. */
 const purgeEveryMs = 10_000;
 const openedCheckMs = 20;
+/** How long a slot that has nothing yet waits for the server, before its node ends. */
+const beginMsMax = 30_000;
 
 export class FollowedLogs implements AsyncDisposable {
   readonly #options: FollowedLogsOptions;
@@ -77,12 +81,30 @@ export class FollowedLogs implements AsyncDisposable {
     };
   }
 
-  /** Returns once each slot that has nothing yet has begun its log. */
+  get status(): LogServerStatus | null {
+    return this.#connection?.status ?? null;
+  }
+
+  /**
+   * Returns once each slot that has nothing yet has begun its log.
+   *
+   * Errors: DataPlaneError `ConfigInvalid` where an operator must help first; `Unavailable` for a
+   * server that cannot be reached.
+   */
   async haveBegun(slots: readonly Slot[]): Promise<void> {
-    const fresh = slots.filter(({ cursor }) => cursor === 0);
+    const { clock } = this.#options;
     const { signal } = this.#stop;
+    const fresh = slots.filter(({ cursor }) => cursor === 0);
+    const giveUpMs = clock.monotonicMs() + beginMsMax;
     while (fresh.some(({ own }) => !own.isOpened) && !signal.aborted) {
-      await this.#options.clock.sleep(openedCheckMs, signal);
+      const failure = this.#connection?.failure ?? null;
+      const refusal = [failure, ...fresh.map(({ index }) => this.#logBySlot.get(index)!.refusal)].find(
+        (error) => error?.code === 'ConfigInvalid',
+      );
+      if (refusal) throw refusal;
+      if (clock.monotonicMs() > giveUpMs)
+        throw failure ?? new DataPlaneError('Unavailable', `the log server begins no log in ${beginMsMax} ms`);
+      await clock.sleep(openedCheckMs, signal);
     }
   }
 

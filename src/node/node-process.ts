@@ -9,7 +9,7 @@ import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import type { LogServer } from '../log/log-session.ts';
+import type { LogServer } from '../log/log-server.ts';
 import { mapHandlers } from '../mapchange/map-handlers.ts';
 import { type LookUps, startLookUps } from '../router/looking-up-router.ts';
 import type { AskingIngest } from '../router/router-server.ts';
@@ -169,7 +169,10 @@ function handlersOf({ readers, status, writes, comparison, slots, search }: Part
     ],
     [
       nodeCalls.positions,
-      (payload) => positionsAnswer.encode(positionsOf(readers, positionsRequest.decode(payload).slots)),
+      (payload) => {
+        comparison.requireOpened();
+        return positionsAnswer.encode(positionsOf(readers, positionsRequest.decode(payload).slots));
+      },
     ],
     [
       nodeCalls.comparePositions,
@@ -182,7 +185,7 @@ function handlersOf({ readers, status, writes, comparison, slots, search }: Part
   ]);
 }
 
-type ComparisonParts = Pick<PositionComparisonOptions, 'map' | 'readers' | 'append' | 'fail'>;
+type ComparisonParts = Pick<PositionComparisonOptions, 'map' | 'readers' | 'opened' | 'append' | 'fail'>;
 
 function comparisonOf(options: NodeOptions, caller: NodeCaller, parts: ComparisonParts): PositionComparison {
   const { name, beginAgain = [], note = () => {}, clock = systemClock } = options;
@@ -357,6 +360,7 @@ function controlOf(
   const comparison = comparisonOf(options, peers.caller, {
     map: () => maps.map,
     readers,
+    opened: Promise.all(links.map((link) => link.opened())),
     append: (slot, entry) => writes.appendLifecycle(slot, entry),
     fail,
   });

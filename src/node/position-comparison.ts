@@ -26,6 +26,8 @@ export type PositionComparisonOptions = {
   readonly map: () => ShardMap;
   readonly caller: NodeCaller;
   readonly readers: ReadonlyMap<number, SlotReader>;
+  /** Resolves once all slots have what their logs had when they were opened. */
+  readonly opened: Promise<unknown>;
   /** Slots that the operator lets begin again. */
   readonly beginAgain: readonly number[];
   /** Appends an entry to the log of a slot of this node. Returns once it is applied. */
@@ -68,12 +70,23 @@ export class PositionComparison {
   /** True once a slot was refused, after which the node ends. */
   #isRefused = false;
 
+  /** Before, a slot may lack what its log has, which is not lost. */
+  #isOpened = false;
   readonly #stop = new AbortController();
   readonly #random: SeededRandom;
 
   constructor(options: PositionComparisonOptions) {
     this.#options = options;
     this.#random = seededRandom(options.clock.nowMs());
+    void options.opened.then(() => {
+      this.#isOpened = true;
+    });
+  }
+
+  /** Errors: DataPlaneError `Unavailable` while positions say nothing yet. */
+  requireOpened(): void {
+    if (this.#isOpened) return;
+    throw new DataPlaneError('Unavailable', `the slots of node ${this.#options.name} have yet to read their logs`);
   }
 
   /** Ends all attempts; a call that is under way ends with its caller. */
@@ -83,7 +96,8 @@ export class PositionComparison {
 
   /** Compares with all nodes, this one too, and has them compare with this one. */
   async start(): Promise<void> {
-    const { map, readers } = this.#options;
+    const { map, readers, opened } = this.#options;
+    await opened;
     await Promise.all([...map().nodes.keys()].map((node) => this.compare(node, true)));
     if (this.#stop.signal.aborted || this.#isRefused) return;
     for (const slot of readers.keys()) {
@@ -128,6 +142,7 @@ export class PositionComparison {
 
   async #compareOnce(node: string): Promise<void> {
     const { map, readers } = this.#options;
+    this.requireOpened();
     const theirs = slotsOfNode(map(), node);
     const slotsPerCall = Math.max(1, Math.floor(pairsPerCallMax / Math.max(1, theirs.length)));
     const own = [...readers.keys()];

@@ -5,22 +5,29 @@ import type { MetricName } from '../metrics/metric-table.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
 import type { ApplyLink } from './apply-link.ts';
+import type { ApplyStatus } from './apply-messages.ts';
 
 type StatusLink = Pick<ApplyLink, 'status'>;
 
-async function slotStatuses(links: readonly StatusLink[]): Promise<SlotStatus[]> {
-  const lists = await Promise.all(links.map((link) => link.status()));
-  return lists.flat().sort((a, b) => a.slot - b.slot);
+/** Returns the status of all slots, in their order, and that of the log of the worst off thread. */
+async function statusOf(links: readonly StatusLink[]): Promise<ApplyStatus> {
+  const statuses = await Promise.all(links.map((link) => link.status()));
+  const logs = statuses.map(({ log }) => log);
+  return {
+    slots: statuses.flatMap(({ slots }) => slots).sort((a, b) => a.slot - b.slot),
+    log: logs.find((log) => log !== null && log.problem !== null) ?? logs[0] ?? null,
+  };
 }
 
 /** Returns the body of `node.status` and of `GET /v1/status`. */
 export async function nodeStatus(name: string, map: ShardMap, links: readonly ApplyLink[]): Promise<NodeStatus> {
-  return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: await slotStatuses(links) };
+  const { slots, log } = await statusOf(links);
+  return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: [...slots], log };
 }
 
 /** Registers sums over the node's slots. Each apply thread is asked once for each scrape. */
 export function registerSlotMetrics(registry: Registry, links: readonly StatusLink[]): void {
-  const statuses = sharedReading(() => slotStatuses(links));
+  const statuses = sharedReading(async () => (await statusOf(links)).slots);
   const sum = (name: MetricName, field: 'waiting' | 'outbox' | 'quarantined' | 'bytes' | 'cursor'): void =>
     registerReadout(registry, name, async () => (await statuses()).reduce((total, slot) => total + slot[field], 0));
   sum('skyshard_entries_waiting', 'waiting');
@@ -30,6 +37,7 @@ export function registerSlotMetrics(registry: Registry, links: readonly StatusLi
   const count = (name: MetricName, isCounted: (slot: SlotStatus) => boolean): void =>
     registerReadout(registry, name, async () => (await statuses()).filter(isCounted).length);
   count('skyshard_slots_stopped', ({ state }) => state === 'stopped');
+  count('skyshard_slots_without_log', ({ log }) => log !== null);
   count('skyshard_slots_incomplete', ({ condition }) => condition === 'incomplete');
   sum('skyshard_slots_bytes', 'bytes');
   registerReadout(

@@ -70,6 +70,8 @@ export type RouterOptions = {
   readonly caller: NodeCaller;
   /** Returns the state of the links to the nodes that `caller` has called, by their names. */
   readonly links?: () => Readonly<Record<string, LinkSnapshot>>;
+  /** URLs of the server that should have the log; absent where that is not said. */
+  readonly logUrls?: readonly string[];
   /** See ServiceRouterOptions. */
   readonly writes?: WriteCount;
   readonly identity: IdentitySource;
@@ -162,7 +164,9 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
   );
 }
 
-function statusRoute(router: ServiceRouter, clock: Clock, links: RouterOptions['links']): JsonRoute {
+type StatusParts = Pick<RouterOptions, 'links' | 'logUrls'>;
+
+function statusRoute(router: ServiceRouter, clock: Clock, { links, logUrls = [] }: StatusParts): JsonRoute {
   return getRoute('/v1/status', async () => {
     const nodes = await nodeStatuses(router, clock);
     const linkByNode = links?.() ?? {};
@@ -171,6 +175,7 @@ function statusRoute(router: ServiceRouter, clock: Clock, links: RouterOptions['
       epoch: router.map.epoch,
       slots: router.map.slots,
       itemsInFlight: router.itemsInFlight,
+      logUrls,
       nodes: nodes.map((node) => ({ ...node, transport: linkByNode[node.name]?.transport ?? null })),
     };
   });
@@ -264,7 +269,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       isDraining: () => readiness.isDraining,
       metricsText: options.metricsText ?? (() => registry.metrics()),
       routes: [
-        statusRoute(router, clock, options.links),
+        statusRoute(router, clock, options),
         settleRoute(router, clock, options.settleIngest),
         ...repairRoutes(router, clock),
         ...privateRoutes(router, clock, options.eraseAtIngest),

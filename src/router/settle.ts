@@ -60,11 +60,23 @@ function countsOf(poll: Poll): string {
   return JSON.stringify(slotsOf(poll).map((slot) => [slot.slot, slot.cursor, slot.sentEffects, slot.receivedEffects]));
 }
 
+/** The last seq of a slot's log, and for one on a server the last message. */
+type LogHead = { readonly seq: number; readonly message: number };
+
+function headOf({ head, messages }: SlotCounts): LogHead {
+  return { seq: head, message: messages?.last ?? 0 };
+}
+
+function isPast({ cursor, messages }: SlotCounts, head: LogHead | undefined): boolean {
+  if (head === undefined) return true;
+  return cursor >= head.seq && (messages?.applied ?? head.message) >= head.message;
+}
+
 /** Counts the rounds of a busy cluster. */
 class Rounds {
   done = 0;
-  /** By slot: the head to apply in this round, null before it begins. */
-  #heads: ReadonlyMap<number, number> | null = null;
+  /** By slot: what its log had when the round began, null before it begins. */
+  #heads: ReadonlyMap<number, LogHead> | null = null;
   /** By slot: the mark of effects to deliver, null until all heads are applied. */
   #marks: ReadonlyMap<number, number> | null = null;
 
@@ -73,12 +85,12 @@ class Rounds {
     const isComplete = poll.every(({ error }) => error === undefined);
     if (!isComplete) return;
     if (this.#heads === null) {
-      this.#heads = new Map(slots.map((slot) => [slot.slot, slot.head]));
+      this.#heads = new Map(slots.map((slot) => [slot.slot, headOf(slot)]));
       return;
     }
     const heads = this.#heads;
     if (this.#marks === null) {
-      if (slots.some((slot) => slot.cursor < (heads.get(slot.slot) ?? 0))) return;
+      if (!slots.every((slot) => isPast(slot, heads.get(slot.slot)))) return;
       this.#marks = new Map(slots.map((slot) => [slot.slot, slot.lastMark]));
     }
     const marks = this.#marks;

@@ -37,8 +37,22 @@ const slotStatus = v.object({
   generation: count,
   /** `incomplete` until a repair, `new` until all nodes were heard. */
   condition: v.picklist(['complete', 'new', 'incomplete']),
+  /** Of a log on a server: the last message applied, and the last there was. */
+  messages: v.optional(v.nullable(v.object({ applied: count, last: count }))),
   /** What keeps the slot from its log on a server; null where nothing does. */
   log: v.nullable(v.string()),
+});
+
+/** The log's NATS server, as one process sees it. */
+const logServerStatus = v.object({
+  url: v.string(),
+  /** Of the server, and how many servers have each entry; null before the first connection. */
+  version: v.nullable(v.string()),
+  copies: v.nullable(count),
+  /** Why the log cannot be read or written; null while it can. */
+  problem: v.nullable(v.string()),
+  /** What could be lost by how the server is set up; null where nothing is known to be. */
+  warning: v.nullable(v.string()),
 });
 
 const nodeStatus = v.object({
@@ -47,8 +61,11 @@ const nodeStatus = v.object({
   epoch: count,
   pid: count,
   slots: v.array(slotStatus),
+  /** Null where the logs of the slots are in their folders. */
+  log: v.optional(v.nullable(logServerStatus)),
 });
 
+export type LogServerStatus = Readonly<v.InferOutput<typeof logServerStatus>>;
 export type SlotStatus = Readonly<v.InferOutput<typeof slotStatus>>;
 /** A node's slots are in ascending order. */
 export type NodeStatus = Readonly<v.InferOutput<typeof nodeStatus>>;

@@ -10,7 +10,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
 import { JetStreamSender } from '../../src/log/jetstream-sender.ts';
-import type { LogServer } from '../../src/log/log-session.ts';
+import type { LogServer } from '../../src/log/log-server.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
@@ -18,7 +18,7 @@ import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
-import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
+import { type NodeStatus, nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
 import { freePort } from '../support/crash-cluster.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { recordOp } from '../support/record-op.ts';
@@ -48,8 +48,8 @@ class Cluster implements AsyncDisposable {
   readonly notes: string[] = [];
   readonly #running = new Map<string, RunningNode>();
 
-  private constructor(url: string, streamBytesMax: number, ports: readonly [number, number]) {
-    this.server = { url, credentialsFile: null, streamBytesMax };
+  private constructor(url: string, bytesMax: number, ports: readonly [number, number]) {
+    this.server = { urls: [url], credentialsFile: null, streams: { bytesMax, copies: 1 } };
     const [n0, n1] = ports.map((port) => ({ host: '127.0.0.1', port }));
     this.mapJson = {
       epoch: 1,
@@ -69,12 +69,12 @@ class Cluster implements AsyncDisposable {
       caller: this.client,
       map,
       lingerMs: 1,
-      send: (_node, chunks) => this.sender.send(chunks),
+      server: this.sender,
       onRetry: (_node, error) => note(error.message),
     });
   }
 
-  static async start(server: NatsServer, streamBytesMax = 64 * 2 ** 20): Promise<Cluster> {
+  static async start(server: NatsServer, streamBytesMax = 256 * 2 ** 20): Promise<Cluster> {
     const cluster = new Cluster(server.url, streamBytesMax, [await freePort(), await freePort()]);
     await Promise.all(['n0', 'n1'].map((name) => cluster.startNode(name)));
     return cluster;
@@ -106,20 +106,23 @@ class Cluster implements AsyncDisposable {
     this.#running.delete(name);
   }
 
-  async statuses(): Promise<readonly SlotStatus[]> {
-    const lists = await Promise.all(
+  nodeStatuses(): Promise<readonly NodeStatus[]> {
+    return Promise.all(
       [...this.#running.keys()].map(async (node) => {
         const call = { node, method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs: 10_000 };
-        return nodeStatusMessage.decode(await this.client.call(call)).slots;
+        return nodeStatusMessage.decode(await this.client.call(call));
       }),
     );
-    return lists.flat();
+  }
+
+  async statuses(): Promise<readonly SlotStatus[]> {
+    return (await this.nodeStatuses()).flatMap(({ slots }) => slots);
   }
 
   /** Each fan follows the actor. Resolves once all of it is in the log. */
-  async follow(fans: readonly string[], actor: string): Promise<void> {
+  async follow(fans: readonly string[], actor: string, more: object = {}): Promise<void> {
     const entries = fans.map((did): CommitEntry => {
-      const ops = [recordOp({ collection: 'app.bsky.graph.follow', rkey: 'f' }, { subject: actor })];
+      const ops = [recordOp({ collection: 'app.bsky.graph.follow', rkey: 'f' }, { subject: actor, ...more })];
       return { kind: 'commit', did, rev: '3k2222222222a', since: null, eventMs: timeMs, ops };
     });
     await Promise.all(entries.map((entry) => this.log.append(entry.did, entry)));
@@ -192,6 +195,11 @@ describe('a log on a NATS server', () => {
       expect((await cluster.statuses()).map(({ condition, log }) => [condition, log])).toEqual(
         Array(slots).fill(['complete', null]),
       );
+      const { url } = cluster.sender.status;
+      const warning = expect.stringContaining('for trial');
+      const log = { url, version: expect.stringMatching(/^2\.9\./), copies: 1, problem: null, warning };
+      expect((await cluster.nodeStatuses()).map((status) => status.log)).toEqual([log, log]);
+      expect(cluster.sender.status).toEqual(log);
     },
     testMsMax,
   );
@@ -214,6 +222,43 @@ describe('a log on a NATS server', () => {
       await cluster.settle();
       const statuses = await cluster.statuses();
       expect(statuses.map(({ log, condition }) => [log, condition])).toEqual(Array(slots).fill([null, 'complete']));
+    },
+    testMsMax,
+  );
+
+  it(
+    'that stands still is named in status, and nothing is lost or doubled once it goes on',
+    async () => {
+      const { server, cluster } = await startAll();
+      const actor = didIn(1, 0);
+      server.pause();
+      const fans = fansFrom(100, 12);
+      const following = cluster.follow(fans, actor);
+      await until(async () => (await cluster.statuses()).every(({ log }) => log !== null), waitMsMax);
+      expect(cluster.sender.status.problem).not.toBeNull();
+      server.goOn();
+      await following;
+      await cluster.haveFollowed(fans, actor);
+      await cluster.settle();
+      expect((await cluster.statuses()).map(({ log }) => log)).toEqual(Array(slots).fill(null));
+      expect(cluster.sender.status.problem).toBeNull();
+    },
+    testMsMax,
+  );
+
+  it(
+    'that is full has its writers wait, by name, and takes more once its readers are back',
+    async () => {
+      const { cluster } = await startAll(2 ** 21);
+      const actor = didIn(3, 0);
+      await cluster.stopNode('n0');
+      const fans = Array.from({ length: 900 }, (_unused, index) => didIn(0, 100 + 40 * index));
+      const following = cluster.follow(fans, actor, { note: 'x'.repeat(1_000) });
+      await until(() => /maximum bytes/.test(cluster.sender.status.problem ?? ''), waitMsMax);
+      await cluster.startNode('n0');
+      await following;
+      await cluster.haveFollowed(fans, actor);
+      expect(cluster.sender.status.problem).toBeNull();
     },
     testMsMax,
   );
@@ -256,6 +301,11 @@ describe('a log on a NATS server', () => {
       await cluster.settle();
       await cluster.stopNode('n0');
       await expect(cluster.startNode('n0', null)).rejects.toMatchObject({ message: /log of a slot is on a server/ });
+      await cluster.stopNode('n1');
+      rmSync(join(cluster.folder, 'n1'), { recursive: true });
+      await cluster.startNode('n1', null);
+      await cluster.stopNode('n1');
+      await expect(cluster.startNode('n1')).rejects.toMatchObject({ message: /has its log in its folder/ });
     },
     testMsMax,
   );
@@ -275,7 +325,7 @@ describe('a server that entries do not fit', () => {
         shards: [{ name: 's0', primary: 'n0', slots: ['0'] }],
       });
       const sender = new JetStreamSender({
-        server: { url: server.url, credentialsFile: null, streamBytesMax: 2 ** 24 },
+        server: { urls: [server.url], credentialsFile: null, streams: { bytesMax: 2 ** 24, copies: 1 } },
         map: () => map,
         clock: systemClock,
         random: seededRandom(1),

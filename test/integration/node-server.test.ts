@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import type { ApplyStatus } from '../../src/node/apply-messages.ts';
 import { type NodeServerOptions, type RunningNodeServer, startNodeServer } from '../../src/node/node-server.ts';
 import { registerSlotMetrics } from '../../src/node/slot-statuses.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
@@ -92,10 +93,10 @@ describe('the socket of a node', () => {
   it('sums the current status of the apply threads in its metrics', async () => {
     let asks = 0;
     const link = (slot: number) => ({
-      status: async (): Promise<SlotStatus[]> => {
+      status: async (): Promise<ApplyStatus> => {
         asks++;
         const counts = { deliveredMark: 0, lastMark: 0, sentEffects: 0, receivedEffects: 0, isContinuing: false };
-        return [
+        const slots: SlotStatus[] = [
           {
             slot,
             state: 'applying',
@@ -114,6 +115,7 @@ describe('the socket of a node', () => {
             ...counts,
           },
         ];
+        return { slots, log: null };
       },
     });
     const registry = new Registry();

@@ -25,14 +25,15 @@ export class NatsServer implements AsyncDisposable {
     this.port = port;
   }
 
-  /** `maxPayload` in the words of its configuration. */
-  static async start(maxPayload = '8MB'): Promise<NatsServer> {
+  /** `maxPayload` in the words of its configuration, and the lines that follow it. */
+  static async start(maxPayload = '8MB', more: readonly string[] = []): Promise<NatsServer> {
     const server = new NatsServer(await freePort());
     const store = JSON.stringify(join(server.folder, 'store'));
     const lines = [
       `listen: "127.0.0.1:${server.port}"`,
       `max_payload: ${maxPayload}`,
       `jetstream { store_dir: ${store} }`,
+      ...more,
     ];
     writeFileSync(join(server.folder, 'nats.conf'), `${lines.join('\n')}\n`);
     await server.up();
@@ -55,6 +56,15 @@ export class NatsServer implements AsyncDisposable {
     if (ended === null || ended.exitCode !== null) return;
     ended.kill('SIGKILL');
     await once(ended, 'exit');
+  }
+
+  /** Stands still, with its connections open, until it goes on. */
+  pause(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#process?.kill('SIGCONT');
   }
 
   /** Loses all that it holds, while it is down. */

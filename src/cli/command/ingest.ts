@@ -2,11 +2,13 @@
 import { Registry } from 'prom-client';
 import { isSaidAgain } from '../../base/backoff.ts';
 import { isTransient } from '../../base/data-plane-error.ts';
+import { seededRandom } from '../../base/seeded-random.ts';
 import { type Settings, splitPair } from '../../config/settings.ts';
 import { type IngestSource, startIngest } from '../../ingest/ingest-server.ts';
 import { requireOwnFolder, requireSameCluster } from '../../ingest/lost-folder.ts';
 import { pollResyncs } from '../../ingest/resync-poll.ts';
 import { SlotsSeen } from '../../ingest/slots-seen.ts';
+import { JetStreamSender } from '../../log/jetstream-sender.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
 import { mapAtStart } from '../../mapchange/map-store.ts';
 import { LabelledCounter } from '../../metrics/metric.ts';
@@ -17,6 +19,7 @@ import { readAccessTokens, readBsyncAccess } from '../access-files.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { clusterClient } from '../process/cluster-client.ts';
+import { logServerOf } from '../process/log-server.ts';
 import { serve } from '../process/server-process.ts';
 
 function sourcesOf({ relay, pds, cursor: startSeq }: Settings): IngestSource[] {
@@ -27,12 +30,25 @@ function sourcesOf({ relay, pds, cursor: startSeq }: Settings): IngestSource[] {
   return [...relay.map((url) => ({ url, startSeq })), ...pdses];
 }
 
+/** Returns what sends chunks to the log on a server; null where nodes have it in their folders. */
+function senderOf({ settings, clock, log }: CommandContext, map: () => ShardMap): JetStreamSender | null {
+  const server = logServerOf(settings, false);
+  if (server === null) return null;
+  const note = (message: string, fields: Record<string, unknown>): void => log('warn', message, fields);
+  return new JetStreamSender({ server, map, clock, random: seededRandom(clock.nowMs()), note });
+}
+
+type AppenderParts = {
+  readonly registry: Registry;
+  readonly caller: NodeClient;
+  readonly map: () => ShardMap;
+  readonly slotsSeen: SlotsSeen;
+  readonly sender: JetStreamSender | null;
+};
+
 function appenderOf(
   { settings, clock, log }: CommandContext,
-  registry: Registry,
-  caller: NodeClient,
-  map: () => ShardMap,
-  slotsSeen: SlotsSeen,
+  { registry, caller, map, slotsSeen, sender }: AppenderParts,
 ): RemoteLog {
   const retries = new LabelledCounter(registry, 'skyshard_appends_retried_total');
   const refusals = new LabelledCounter(registry, 'skyshard_entries_refused_total');
@@ -41,7 +57,9 @@ function appenderOf(
     map,
     clock,
     lingerMs: settings.lingerMs,
-    beforeCall: (node) => slotsSeen.require(node),
+    ...(sender === null ? {} : { server: sender }),
+    // A log on a server takes entries for a node that is down.
+    beforeCall: (node) => (sender === null ? slotsSeen.require(node) : slotsSeen.requireNoneLost(node)),
     onRetry: (node, error, failures) => {
       retries.with(node, error.code).add();
       const isWarning = !isTransient(error.code) && isSaidAgain(failures);
@@ -69,7 +87,8 @@ export const runIngest: Command = (context) => {
     });
     const { maps, caller } = cluster;
     const slotsSeen = new SlotsSeen({ folder, map: () => maps.map, caller, clock });
-    const appender = appenderOf(context, registry, caller, () => maps.map, slotsSeen);
+    const sender = senderOf(context, () => maps.map);
+    const appender = appenderOf(context, { registry, caller, map: () => maps.map, slotsSeen, sender });
     const sources = sourcesOf(settings);
     const note = (message: string, fields: Record<string, unknown>): void => log('info', message, fields);
     try {
@@ -79,6 +98,7 @@ export const runIngest: Command = (context) => {
       requireSameCluster(folder, map.cluster);
     } catch (thrown) {
       await appender[Symbol.asyncDispose]();
+      await sender?.[Symbol.asyncDispose]();
       await cluster[Symbol.asyncDispose]();
       throw thrown;
     }
@@ -124,6 +144,7 @@ export const runIngest: Command = (context) => {
         await ingest.close();
         await slotsSeen.compareAll();
         await appender[Symbol.asyncDispose]();
+        await sender?.[Symbol.asyncDispose]();
         await cluster[Symbol.asyncDispose]();
       },
     };

@@ -11,6 +11,7 @@ import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { askingIngest } from '../process/asking-ingest.ts';
 import { registerEdge, requireEdgeUrl } from '../process/etcd-edge.ts';
+import { logServerOf } from '../process/log-server.ts';
 import { serveThreadCount } from '../process/serve-thread-count.ts';
 import { serve } from '../process/server-process.ts';
 
@@ -51,6 +52,7 @@ export const runNode: Command = (context) => {
       host: address.host,
       allowedHosts: settings.allowedHost,
       port: address.port,
+      logServer: logServerOf(settings, true),
       beginAgain: slotsOf(settings.beginAgain),
       slotMapBytes: settings.slotMapBytes,
       lingerMs: settings.lingerMs,

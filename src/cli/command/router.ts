@@ -33,6 +33,7 @@ export const runRouter: Command = (context) => {
         map,
         caller,
         links: () => caller.snapshot(),
+        logUrls: settings.log,
         registry,
         host: settings.host,
         allowedHosts: settings.allowedHost,

@@ -136,6 +136,40 @@ function epochText(status: Fields, nodes: readonly Fields[]): string {
     .join('');
 }
 
+/** Returns lines about the server of the log, and nodes that have theirs elsewhere. */
+function logText(status: Fields, nodes: readonly Fields[], ingest: Fields | null): string {
+  const given = Array.isArray(status['logUrls']) ? status['logUrls'].map(String) : [];
+  const up = nodes.filter(({ state }) => state === 'up');
+  const processes = [
+    ...up,
+    ...(ingest === null || ingest['error'] !== undefined ? [] : [{ ...ingest, name: 'ingest' }]),
+  ];
+  const logs = processes.map(({ name, log }) => ({ name: cell(name), log: isFields(log) ? log : null }));
+  const server = logs.find(({ log }) => log !== null)?.log ?? null;
+  const lines = logs.flatMap(({ name, log }) => {
+    if (log === null) return server === null && given.length === 0 ? [] : [`${name} knows of no log on a server`];
+    const isElsewhere = given.length > 0 && !given.some((url) => String(log['url']).includes(url));
+    const elsewhere = isElsewhere ? [`${name} has its log at ${cell(log['url'])}, not at ${given.join(', ')}`] : [];
+    return [...elsewhere, ...(log['problem'] === null ? [] : [`${name} and its log: ${cell(log['problem'])}`])];
+  });
+  if (server !== null) {
+    lines.unshift(
+      `the log is at ${cell(server['url'])}, NATS ${cell(server['version'])}, copies: ${cell(server['copies'])}`,
+    );
+    if (server['warning'] !== null) lines.push(`warning: ${cell(server['warning'])}`);
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** Returns lines about slots that are kept from their logs, by what keeps them. */
+function slotLogText(nodes: readonly Fields[]): string {
+  const kept = nodes.flatMap((node) => fieldsOf(node['slots'])).filter(({ log }) => typeof log === 'string');
+  const byProblem = Map.groupBy(kept, ({ log }) => String(log));
+  return [...byProblem]
+    .map(([problem, slots]) => `slots ${slots.map(({ slot }) => cell(slot)).join(',')} and their log: ${problem}\n`)
+    .join('');
+}
+
 /** Returns a line about how the router's calls travel; a router inside the node needs none. */
 function transportText(nodes: readonly Fields[]): string {
   const byTransport = Map.groupBy(nodes, ({ transport }) => transport);
@@ -160,6 +194,8 @@ export const runStatus: Command = async (context) => {
     }
     print(epochText(status, nodes));
     print(transportText(nodes));
+    print(logText(status, nodes, ingest));
+    print(slotLogText(nodes));
     const headings = ['node', 'slot', 'state', 'cursor', 'head', 'waiting', 'outbox', 'aside', 'lag ms', 'size'];
     print(textTable(headings, nodes.flatMap(slotRows)));
     if (ingest !== null) print(ingestText(ingest));

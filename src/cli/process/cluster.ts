@@ -59,6 +59,7 @@ function absolutePaths(settings: Settings, mapPath: string): Settings {
     adminTokenFile: absolute(settings.adminTokenFile),
     clusterTokenFile: absolute(settings.clusterTokenFile),
     bsyncKeyFile: absolute(settings.bsyncKeyFile),
+    logCredentialsFile: absolute(settings.logCredentialsFile),
   };
 }
 

@@ -68,7 +68,7 @@ class Reader {
     };
     this.log = log;
     this.#connection = new JetStreamConnection({
-      server: { url: server.url, credentialsFile: null, streamBytesMax },
+      server: { urls: [server.url], credentialsFile: null, streams: { bytesMax: streamBytesMax, copies: 1 } },
       map: () => map,
       clock: systemClock,
       random: seededRandom(1),

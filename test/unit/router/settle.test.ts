@@ -54,6 +54,19 @@ describe('settling', () => {
     expect(polls).toBeGreaterThan(2);
   });
 
+  it('goes by the messages of a log on a server, of which a busy slot knows no head', async () => {
+    // The head says what was taken of the log; nothing of it is applied before the tenth poll.
+    let polls = 0;
+    const answer = await settleWith((index) => {
+      polls = index + 1;
+      const applied = index < 10 ? 0 : 100 + index;
+      const slot = { ...busySlot(index), head: 10 * index, messages: { applied, last: 100 + index } };
+      return [{ name: 'n0', slots: [slot] }];
+    });
+    expect(answer).toMatchObject({ settled: true, by: 'rounds' });
+    expect(polls).toBeGreaterThan(10);
+  });
+
   it('that began earlier says how long it has waited in all', async () => {
     const clock = new SleepingClock();
     const startMs = clock.monotonicMs();

@@ -1,0 +1,77 @@
+/** `skyshard up` and its processes with a log on a NATS server that asks for a token. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { adminRequest } from '../../../src/cli/admin-request.ts';
+import { NatsServer } from '../../support/nats-server.ts';
+import { clusterFolder, removeFolder, runCommand, startCluster } from '../../support/running-cluster.ts';
+import { until } from '../../support/until.ts';
+
+const secret = 'a-token-that-nobody-may-read';
+const testMsMax = 240_000;
+const waitMsMax = 60_000;
+
+const disposals: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const dispose of disposals.splice(0).reverse()) await dispose();
+});
+
+describe('skyshard up --log', () => {
+  it(
+    'follows the log of a server, says how safe it is, and never shows the token',
+    async () => {
+      const server = await NatsServer.start('8MB', [`authorization { token: "${secret}" }`]);
+      disposals.push(() => server[Symbol.asyncDispose]());
+      const folder = clusterFolder();
+      disposals.push(() => removeFolder(folder));
+      const credentials = join(folder, 'credentials');
+      writeFileSync(credentials, `${secret}\n`, { mode: 0o600 });
+      const demo = ['--demo', '--demo-actors=10', '--demo-records=200', '--demo-rate=0'];
+      const flags = [`--log=${server.url}`, `--log-credentials-file=${credentials}`, `--log-bytes-max=${2 ** 28}`];
+      const cluster = await startCluster(folder, [...demo, ...flags]);
+      disposals.push(async () => void (await cluster.stop()));
+      const { url } = cluster.run.router;
+      const settle = () => adminRequest({ url, path: '/v1/settle', body: {}, token: null, timeoutMs: waitMsMax });
+      expect(await settle()).toMatchObject({ settled: true });
+      const showStatus = () => runCommand(['status', `--data-dir=${cluster.dataDir}`]);
+      const good = await showStatus();
+      expect(good.out).toContain(`the log is at ${server.url}, NATS 2.`);
+      expect(good.out).toContain('warning: one copy');
+      expect(good.out).not.toContain('and its log');
+
+      await server.kill();
+      await until(async () => (await showStatus()).out.includes('ingest and its log'), waitMsMax);
+      const lost = await showStatus();
+      expect(lost.out).toContain('n0 and its log: ');
+      expect(lost.out).toContain('and their log: ');
+      await server.up();
+      await until(async () => !(await showStatus()).out.includes('and its log'), waitMsMax);
+      expect(await settle()).toMatchObject({ settled: true });
+      expect(await cluster.stop()).toBe(0);
+
+      const embedded = await runCommand(['node', 'n0', `--data-dir=${cluster.dataDir}`, `--map=${cluster.run.map}`]);
+      expect(embedded.code).not.toBe(0);
+      expect(embedded.err).toContain('the log of a slot is on a server');
+      for (const text of [cluster.printed.out, cluster.printed.err, good.out, lost.out])
+        expect(text).not.toContain(secret);
+    },
+    testMsMax,
+  );
+
+  it('refuses a URL with a secret or anything else after the port, and repeats none of it', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'skyshard-log-flags-'));
+    disposals.push(() => rmSync(dataDir, { recursive: true, force: true }));
+    const urls = [
+      `nats://${secret}@127.0.0.1`,
+      `nats://me:${secret}@127.0.0.1`,
+      `nats://127.0.0.1:4222/?auth=${secret}`,
+    ];
+    for (const url of urls) {
+      const { code, out, err } = await runCommand(['ingest', `--data-dir=${dataDir}`, `--log=${url}`]);
+      expect(code).toBe(2);
+      expect(err).toContain('--log: must');
+      expect(out + err).not.toContain(secret);
+    }
+  });
+});
