@@ -27,7 +27,7 @@ import { unixPathBytesMax } from '../wire/unix-offer.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { CallExchange, type ExchangeEnds } from './call-exchange.ts';
 import { type RunningNodeServer, startNodeServer } from './node-server.ts';
-import { unreadySlots } from './readiness.ts';
+import { NodeReadiness, unreadySlots } from './readiness.ts';
 import type { SlotReader } from './slot-reader.ts';
 
 /** Where a node's edge listens; it asks other nodes over the wire. */
@@ -124,9 +124,12 @@ function sharingOver(ends: ExchangeEnds, clock: Clock): (router: ServiceRouter) 
     });
 }
 
-async function isReady({ refusal, status }: NodeControl): Promise<boolean> {
-  return refusal() === null && unreadySlots(await status()).length === 0;
+function readinessOf({ refusal, status }: NodeControl, clock: Clock): () => Promise<boolean> {
+  const slots = new NodeReadiness(async () => unreadySlots(await status()).length === 0, clock);
+  return async () => refusal() === null && (await slots.isReady());
 }
+
+const noBytes = Buffer.alloc(0);
 
 type Edge = { readonly router: RunningRouter; readonly others: NodeClient };
 
@@ -135,6 +138,7 @@ async function startEdge(
   edge: EdgeSettings,
   parts: ReadServerParts,
   server: RunningNodeServer,
+  isOwnReady: () => Promise<boolean>,
 ): Promise<Edge> {
   const { control, writes, exchange, registry, clock, note, onFault } = parts;
   const { name, clusterToken, adminToken, allowedHosts, reusePort, shareOfLimits } = settings;
@@ -168,7 +172,7 @@ async function startEdge(
     identity: control.identity!,
     onFault,
     note,
-    isOwnReady: () => isReady(control),
+    isOwnReady,
     drainMs: edge.drainMs,
     clock,
   };
@@ -228,6 +232,8 @@ export class ReadServer implements ListeningPorts {
     const hasUnixPath = Buffer.byteLength(unixPath) <= unixPathBytesMax;
     const records: [string, CallHandler] = [nodeCalls.records, createRecordBatchHandler(this.reads)];
     const own = [...this.reads.handlers, records];
+    const ping: [string, CallHandler] = [nodeCalls.ping, () => noBytes];
+    const isReady = readinessOf(control, clock);
     const server = await startNodeServer({
       host,
       allowedHosts,
@@ -237,10 +243,10 @@ export class ReadServer implements ListeningPorts {
       tls: control.map().tls,
       clusterToken,
       adminToken,
-      handlers: new Map([...control.handlers, ...(beforeRead === undefined ? own : withHook(beforeRead, own))]),
+      handlers: new Map([...control.handlers, ping, ...(beforeRead === undefined ? own : withHook(beforeRead, own))]),
       epoch: () => control.map().epoch,
       gate: this.#gate,
-      isReady: () => isReady(control),
+      isReady,
       status: control.status,
       metricsText: control.metricsText,
       registry,
@@ -253,7 +259,7 @@ export class ReadServer implements ListeningPorts {
       note(`the Unix socket ${unixPath} ${why}: processes of this machine use TCP`, {});
     }
     if (edge === null) return;
-    this.#edge = await startEdge(this.#settings, edge, this.#parts, server);
+    this.#edge = await startEdge(this.#settings, edge, this.#parts, server, isReady);
     // It may have changed meanwhile.
     this.useMap(control.map());
   }

@@ -4,6 +4,26 @@
  * A router begins once it has reached every node, and stays while it reaches at least half of them:
  * were one lost node enough, it would take all routers of a fleet away at once.
  */
+import { type ErrorCode, operatingFailure } from '../base/data-plane-error.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
+import type { FanOut } from './plan/fan-out.ts';
+
+const codesOfNoAnswer: ReadonlySet<ErrorCode> = new Set(['Unavailable', 'DeadlineExceeded']);
+
+/** Returns of each node whether it answers, were it by an error. Units: monotonic ms. */
+export function reachedNodes(fanOut: FanOut, deadlineMs: number): Promise<boolean[]> {
+  return Promise.all(
+    fanOut.nodeNames.map(async (_name, node) => {
+      try {
+        await fanOut.ask(node, nodeCalls.ping, Buffer.alloc(0), deadlineMs);
+        return true;
+      } catch (thrown) {
+        return !codesOfNoAnswer.has(operatingFailure(thrown).code);
+      }
+    }),
+  );
+}
+
 export class Readiness {
   readonly #reached: () => Promise<readonly boolean[]>;
   readonly #isOwnReady: () => Promise<boolean>;

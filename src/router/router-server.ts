@@ -35,7 +35,7 @@ import { ServiceRouter, type WriteCount } from './plan/service-router.ts';
 import { planByMethod } from './plans/service.ts';
 import { type EraseAtIngest, privateRoutes } from './private-routes.ts';
 import { quarantineRoutes } from './quarantine-routes.ts';
-import { Readiness } from './readiness.ts';
+import { Readiness, reachedNodes } from './readiness.ts';
 import { repairRoutes } from './repair-routes.ts';
 import { registerRouterMetrics } from './router-metrics.ts';
 import { searchRoutes } from './search-routes.ts';
@@ -233,8 +233,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const edges: ListeningServer[] = [];
   let http2: ListeningHttp2 | null = null;
   const inFlight = (): number => router.itemsInFlight + (sharing?.waiting ?? 0) + (http2?.openStreams() ?? 0);
-  const reached = async (): Promise<boolean[]> =>
-    (await nodeStatuses(router, clock)).map(({ error }) => error === undefined);
+  const reached = (): Promise<boolean[]> => reachedNodes(router.fanOut, clock.monotonicMs() + statusTimeoutMs);
   const readiness = new Readiness(reached, options.isOwnReady ?? (async () => true));
   const closeEdges = async (graceMs: number): Promise<void> => {
     readiness.drain();

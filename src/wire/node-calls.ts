@@ -19,6 +19,8 @@ export const nodeCalls = {
   quarantineDecide: 'slot.quarantineDecide',
   /** No bytes → the status of the node and of its slots, see node-status.ts. */
   status: 'node.status',
+  /** No bytes → no bytes: the node answers. */
+  ping: 'node.ping',
   /** Maps of the caller → those of the node, and of who asked it, see map-messages.ts. */
   map: 'node.map',
   /** A step of a change of the shard map → no bytes, see map-messages.ts. */
@@ -96,4 +98,9 @@ export const nodeCalls = {
 } as const;
 
 /** What a node answers whatever its map: operators must see it, and it must get a newer map. */
-export const callsOfAnyMap: ReadonlySet<string> = new Set([nodeCalls.status, nodeCalls.map, nodeCalls.changeMap]);
+export const callsOfAnyMap: ReadonlySet<string> = new Set([
+  nodeCalls.status,
+  nodeCalls.ping,
+  nodeCalls.map,
+  nodeCalls.changeMap,
+]);

@@ -484,6 +484,37 @@ describe('a router that stops', () => {
   });
 });
 
+describe('requests in flight when a router drains', () => {
+  test('end on both edges, and their connections after them', async () => {
+    const clock = new ManualClock();
+    const open = Promise.withResolvers<void>();
+    nodes.gate = open.promise;
+    const other = await startRouter(optionsOf({ drainMs: 5_000, clock }));
+    const patient = { ...proto, 'connect-timeout-ms': '30000' };
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
+    const path = '/bsky.Service/GetActors';
+    const replies = [
+      send(path, patient, actors, 'POST', { port: other.port, agent }),
+      send2(session, path, patient, actors),
+    ];
+    await until(() => other.router.itemsInFlight === 6);
+    const goAway = once(session, 'goaway');
+    const closed = once(session, 'close');
+    const closing = other.close();
+    await goAway;
+    nodes.gate = Promise.resolve();
+    open.resolve();
+    const [first, second] = await Promise.all(replies);
+    expect(first).toMatchObject({ status: 200, headers: { connection: 'close' } });
+    expect(second).toMatchObject({ status: 200 });
+    expect([first!.body, second!.body].map(handlesOf)).toEqual(Array(2).fill(['aaab.test', 'aaac.test']));
+    await closed;
+    while (!(await Promise.race([closing.then(() => true), nextTurn(false)]))) clock.advance(5_000);
+    agent.destroy();
+  });
+});
+
 describe('closing', () => {
   test('lets requests in flight end and accepts no more', async () => {
     const open = Promise.withResolvers<void>();

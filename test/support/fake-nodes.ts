@@ -211,6 +211,7 @@ export class FakeNodes implements NodeCaller {
   };
 
   readonly #answers: { readonly [method: string]: Answer } = {
+    [nodeCalls.ping]: () => Buffer.alloc(0),
     'node.status': () => nodeStatusMessage.encode({ role: 'node', name: '', epoch: 1, pid: 1, slots: [] }),
     'bsky.GetInteractionCounts': (payload, own) => {
       const uris = decodeMessage('GetInteractionCountsRequest', payload).refs.map(({ uri }) => uri);

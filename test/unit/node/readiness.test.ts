@@ -1,7 +1,8 @@
 /** Which slots make a node unready. */
 import { expect, test } from 'vitest';
-import { readyLagMsMax, unreadySlots } from '../../../src/node/readiness.ts';
+import { NodeReadiness, readinessAgeMsMax, readyLagMsMax, unreadySlots } from '../../../src/node/readiness.ts';
 import type { SlotStatus } from '../../../src/wire/node-status.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 function statusOf(more: Partial<SlotStatus>): SlotStatus {
   return {
@@ -37,4 +38,16 @@ test('slots that are old while more waits are not ready, nor are those that lost
   const old = readyLagMsMax + 1;
   expect(unready({}, { lagMs: readyLagMsMax, waiting: 9 }, { lagMs: old }, { waiting: 9 })).toEqual([]);
   expect(unready({}, { lagMs: old, waiting: 1 }, { condition: 'incomplete' }, { condition: 'new' })).toEqual([1, 2, 3]);
+});
+
+test('however often a node is asked whether it is ready, it looks once a second', async () => {
+  const clock = new ManualClock();
+  const answers = [false, true];
+  let looks = 0;
+  const readiness = new NodeReadiness(async () => answers[looks++]!, clock);
+  expect(await Promise.all([1, 2, 3].map(() => readiness.isReady()))).toEqual([false, false, false]);
+  clock.advance(readinessAgeMsMax - 1);
+  expect([await readiness.isReady(), looks]).toEqual([false, 1]);
+  clock.advance(1);
+  expect([await readiness.isReady(), looks]).toEqual([true, 2]);
 });

@@ -1,6 +1,11 @@
 /** When a router says that it is ready. */
 import { expect, test } from 'vitest';
-import { Readiness } from '../../../src/router/readiness.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { FanOut } from '../../../src/router/plan/fan-out.ts';
+import { Readiness, reachedNodes } from '../../../src/router/readiness.ts';
+import type { NodeCaller } from '../../../src/wire/node-caller.ts';
+import { twoNodeMap } from '../../support/fake-nodes.ts';
 
 const isOwnReady = async (): Promise<boolean> => true;
 
@@ -46,4 +51,18 @@ test('a router that drains is never ready again, even if it was asked before', a
   expect(await asked).toBe(false);
   expect(await readiness.isReady()).toBe(false);
   expect(readiness.isDraining).toBe(true);
+});
+
+test('a node is reached if it answers at all, and is asked for nothing more', async () => {
+  const asked: string[] = [];
+  const codeOf = { n0: 'Unimplemented', n1: 'Unavailable' } as const;
+  const caller: NodeCaller = {
+    call: async ({ node, method, payload }) => {
+      asked.push(`${node} ${method} ${payload.length}`);
+      throw new DataPlaneError(codeOf[node as 'n0' | 'n1'], 'a test');
+    },
+  };
+  const fanOut = new FanOut(twoNodeMap(), caller, systemClock);
+  expect(await reachedNodes(fanOut, systemClock.monotonicMs() + 60_000)).toEqual([true, false]);
+  expect(asked).toEqual(['n0 node.ping 0', 'n1 node.ping 0']);
 });
