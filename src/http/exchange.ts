@@ -21,12 +21,16 @@ export class Exchange {
   readonly #response: HttpResponse;
   #isEnded = false;
   #body: RequestBody | null = null;
+  /** Of an answer in parts. */
+  #done: (() => void) | null = null;
 
   constructor(response: HttpResponse) {
     this.#response = response;
     response.onAborted(() => {
+      const done = this.#isEnded ? null : this.#done;
       this.#isEnded = true;
       if (this.#body?.isDropped === false) this.#body.drop();
+      done?.();
     });
   }
 
@@ -58,6 +62,37 @@ export class Exchange {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#response.cork(() => write(this.#response));
+  }
+
+  /**
+   * Sends an answer in parts, one in each turn of the event loop, and none while the client has not
+   * read those before. `write` writes what precedes the body; it must not end the answer.
+   *
+   * `done` is called once, when the last part is written or the client has gone.
+   */
+  answerInParts(write: (response: HttpResponse) => void, parts: Iterator<Buffer>, done: () => void): void {
+    if (this.#isEnded) return done();
+    this.#done = done;
+    const response = this.#response;
+    const next = (): void => {
+      if (this.#isEnded) return;
+      response.cork(() => {
+        const part = parts.next();
+        if (part.done !== true) {
+          if (response.write(part.value)) setImmediate(next);
+          return;
+        }
+        this.#isEnded = true;
+        response.end();
+        done();
+      });
+    };
+    response.onWritable(() => {
+      next();
+      return true;
+    });
+    response.cork(() => write(response));
+    next();
   }
 
   /** `isClosing` also ends the connection: needed when the request's body is not read. */

@@ -21,11 +21,12 @@ import { isMainThread } from 'node:worker_threads';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import { carriesToken } from '../config/access-token.ts';
+import { ByteShares } from './byte-shares.ts';
 import { ConnectionLimit, httpConnectionsMax } from './connection-limit.ts';
 import { Exchange } from './exchange.ts';
 import { type JsonRoute, parseBody } from './json-route.ts';
 import { PageGuard, type PageRules, requireJson } from './page-guard.ts';
-import { BodyBudget, type BodyLimits, bodyBoundError, bodyMsMaxDefault } from './request-body.ts';
+import { type BodyLimits, bodyBoundError, bodyMsMaxDefault } from './request-body.ts';
 import { clearSocketPath } from './unix-socket.ts';
 
 export type TlsFiles = { readonly certFile: string; readonly keyFile: string };
@@ -153,7 +154,7 @@ class JsonEndpoints {
     this.#limits = {
       bodyBytesMax: bodyBytesMaxDefault,
       bodyMsMax: bodyMsMaxDefault,
-      budget: options.limits?.budget ?? new BodyBudget(arrivingBytesMaxDefault),
+      budget: options.limits?.budget ?? new ByteShares(arrivingBytesMaxDefault, 'arrivingBytesMax'),
       ...options.limits,
     };
   }

@@ -5,132 +5,14 @@
  * admission limits the work that it asks for.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { ByteSource } from './byte-shares.ts';
 
 /** The limits that a body may pass, by the names that ops/security.md lists. */
-export type BodyBound = 'bodyBytesMax' | 'bodyMsMax' | BudgetBound;
-type BudgetBound = 'arrivingBytesMax' | 'arrivingBytesOfConnectionMax' | 'arrivingBytesOfCallerMax';
+export type BodyBound = 'bodyBytesMax' | 'bodyMsMax' | ArrivingBound;
+export type ArrivingBound = 'arrivingBytesMax' | 'arrivingBytesOfConnectionMax' | 'arrivingBytesOfCallerMax';
 
 /** What bodies take their memory from. */
-export type BodySource = {
-  /** Takes bytes. Returns the limit that too few are left of, and takes nothing then; or null. */
-  take(bytes: number): BudgetBound | null;
-  release(bytes: number): void;
-  /** Returns the limit that too few are left of, or null, and takes nothing. */
-  boundOf(bytes: number): BudgetBound | null;
-};
-
-/** The memory that arriving bodies together may take. Units: bytes. */
-export class BodyBudget implements BodySource {
-  readonly #bytesMax: number;
-  readonly #bound: BudgetBound;
-  #bytes = 0;
-
-  constructor(bytesMax: number, bound: BudgetBound = 'arrivingBytesMax') {
-    this.#bytesMax = bytesMax;
-    this.#bound = bound;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  take(bytes: number): BudgetBound | null {
-    const bound = this.boundOf(bytes);
-    if (bound === null) this.#bytes += bytes;
-    return bound;
-  }
-
-  boundOf(bytes: number): BudgetBound | null {
-    return this.#bytes + bytes > this.#bytesMax ? this.#bound : null;
-  }
-
-  release(bytes: number): void {
-    this.#bytes -= bytes;
-  }
-}
-
-/** Takes from several budgets at once, or from none. */
-export class JointBudget implements BodySource {
-  readonly #sources: readonly BodySource[];
-
-  constructor(sources: readonly BodySource[]) {
-    this.#sources = sources;
-  }
-
-  take(bytes: number): BudgetBound | null {
-    for (const [index, source] of this.#sources.entries()) {
-      const bound = source.take(bytes);
-      if (bound === null) continue;
-      for (const taken of this.#sources.slice(0, index)) taken.release(bytes);
-      return bound;
-    }
-    return null;
-  }
-
-  boundOf(bytes: number): BudgetBound | null {
-    for (const source of this.#sources) {
-      const bound = source.boundOf(bytes);
-      if (bound !== null) return bound;
-    }
-    return null;
-  }
-
-  release(bytes: number): void {
-    for (const source of this.#sources) source.release(bytes);
-  }
-}
-
-/** A budget, and the share of each caller. Callers choose names, so idle ones are dropped. */
-export class CallerBudgets {
-  readonly #total: BodyBudget;
-  readonly #bytesMax: number;
-  readonly #bytesByCaller = new Map<string, number>();
-
-  constructor(total: BodyBudget, bytesOfCallerMax: number) {
-    this.#total = total;
-    this.#bytesMax = bytesOfCallerMax;
-  }
-
-  of(caller: string): BodySource {
-    return new CallerShare(caller, this.#bytesMax, this.#bytesByCaller, this.#total);
-  }
-}
-
-class CallerShare implements BodySource {
-  readonly #caller: string;
-  readonly #bytesMax: number;
-  readonly #bytesByCaller: Map<string, number>;
-  readonly #total: BodyBudget;
-
-  constructor(caller: string, bytesMax: number, bytesByCaller: Map<string, number>, total: BodyBudget) {
-    this.#caller = caller;
-    this.#bytesMax = bytesMax;
-    this.#bytesByCaller = bytesByCaller;
-    this.#total = total;
-  }
-
-  get #bytes(): number {
-    return this.#bytesByCaller.get(this.#caller) ?? 0;
-  }
-
-  take(bytes: number): BudgetBound | null {
-    const bound = this.boundOf(bytes);
-    if (bound !== null) return bound;
-    this.#bytesByCaller.set(this.#caller, this.#bytes + bytes);
-    return this.#total.take(bytes);
-  }
-
-  boundOf(bytes: number): BudgetBound | null {
-    return this.#bytes + bytes > this.#bytesMax ? 'arrivingBytesOfCallerMax' : this.#total.boundOf(bytes);
-  }
-
-  release(bytes: number): void {
-    this.#total.release(bytes);
-    const left = this.#bytes - bytes;
-    if (left > 0) this.#bytesByCaller.set(this.#caller, left);
-    else this.#bytesByCaller.delete(this.#caller);
-  }
-}
+export type BodySource = ByteSource<ArrivingBound>;
 
 export type BodyLimits = {
   /** Units: bytes of one body. */

@@ -28,6 +28,12 @@ export const metricTable = {
     'Items of requests in flight, as admission counts them.',
   ),
 
+  skyshard_request_answer_bytes: row(
+    'gauge',
+    'router',
+    '',
+    'Bytes of large answers that are prepared, or that their clients have not read.',
+  ),
   skyshard_request_items_waiting: row('gauge', 'router', '', 'Items of requests that wait for their turn.'),
   skyshard_request_turns_total: row(
     'counter',

@@ -15,7 +15,7 @@ import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { asBuffer } from '../proto/fields.ts';
 import { type CallSharing, failedReply, type RpcHead } from '../router/edge/rpc-endpoint.ts';
-import type { RpcReply } from '../router/edge/rpc-protocol.ts';
+import type { LargeBody, RpcReply } from '../router/edge/rpc-protocol.ts';
 
 /** One thread's ends: the ports to the others by thread, null for itself, and the shared memory. */
 export type ExchangeEnds = {
@@ -25,7 +25,7 @@ export type ExchangeEnds = {
 };
 
 type Call = { readonly id: number; readonly head: RpcHead; readonly body: Uint8Array };
-type Answer = { readonly id: number; readonly reply: Omit<RpcReply, 'body'>; readonly body: Uint8Array };
+type Answer = { readonly id: number; readonly reply: Omit<RpcReply, 'body' | 'large'>; readonly body: Uint8Array };
 
 /** A call that another thread answers. Units: monotonic ms. */
 type GivenCall = {
@@ -60,6 +60,18 @@ export function exchangeEnds(threads: number): ExchangeEnds[] {
     }
   }
   return portsByThread.map((ports, thread) => ({ thread, ports, states }));
+}
+
+/** Copies a large body; the thread of its session limits what is unread there. */
+function wholeOf({ length, parts }: LargeBody): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  const left = parts();
+  for (let next = left.next(); next.done !== true; next = left.next()) {
+    whole.set(next.value, at);
+    at += next.value.length;
+  }
+  return whole;
 }
 
 export type CallExchangeOptions = {
@@ -135,7 +147,7 @@ export class CallExchange implements CallSharing {
   }
 
   #take({ id, reply, body }: Answer): void {
-    this.#givenById.get(id)?.resolve({ ...reply, body: asBuffer(body) });
+    this.#givenById.get(id)?.resolve({ ...reply, body: asBuffer(body), large: null });
     this.#givenById.delete(id);
   }
 
@@ -158,9 +170,10 @@ export class CallExchange implements CallSharing {
 
   async #answerFor(port: MessagePort, { id, head, body }: Call): Promise<void> {
     const reply = await this.#options.answer(head, asBuffer(body));
-    const { body: bytes, ...rest } = reply;
-    const copy = new Uint8Array(bytes);
+    const { body: bytes, large, ...rest } = reply;
+    const copy = large === null ? new Uint8Array(bytes) : wholeOf(large);
     port.postMessage({ id, reply: rest, body: copy } satisfies Answer, [copy.buffer]);
+    large?.release();
   }
 
   #read(thread: number, which: keyof typeof field): number {

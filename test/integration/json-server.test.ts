@@ -11,6 +11,7 @@ import { WebSocket } from 'ws';
 import { systemClock } from '../../src/base/clock.ts';
 import { InvariantError } from '../../src/base/invariant.ts';
 import { objectShape, recordShape, textShape, wholeNumberShape } from '../../src/config/json-shape.ts';
+import { ByteShares } from '../../src/http/byte-shares.ts';
 import { getRoute, type JsonRoute, postRoute } from '../../src/http/json-route.ts';
 import {
   bodyBytesMaxDefault,
@@ -18,7 +19,6 @@ import {
   type ListeningServer,
   startJsonServer,
 } from '../../src/http/json-server.ts';
-import { BodyBudget } from '../../src/http/request-body.ts';
 import { wireSubprotocol } from '../../src/wire/frame.ts';
 import { WireServer } from '../../src/wire/wire-server.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
@@ -97,7 +97,7 @@ describe('the body of a POST', () => {
   });
 
   it('releases its budget if its client disconnects', async () => {
-    const budget = new BodyBudget(1000);
+    const budget = new ByteShares(1000, 'arrivingBytesMax' as const);
     const { port } = await start({ routes: [mirrorRoute], limits: { budget } });
     const sending = connectTcp(port, '127.0.0.1');
     const head = 'POST /v1/mirror HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n';
@@ -109,7 +109,7 @@ describe('the body of a POST', () => {
   });
 
   it('that is not complete in time is refused, and releases its budget', async () => {
-    const budget = new BodyBudget(1000);
+    const budget = new ByteShares(1000, 'arrivingBytesMax' as const);
     const { port } = await start({ limits: { bodyMsMax: 50, budget } });
     const socket = connectTcp(port, '127.0.0.1').setNoDelay();
     const head =

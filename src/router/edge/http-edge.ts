@@ -3,6 +3,7 @@
  *
  * gRPC over HTTP/1.1 has no trailers here: `grpc-status` is a header, and an error is headers only.
  */
+import type { HttpResponse } from 'uWebSockets.js';
 import { Exchange, writeStatus } from '../../http/exchange.ts';
 import {
   type JsonServerOptions,
@@ -22,7 +23,7 @@ import {
   servicePath,
   typeRefusal,
 } from './rpc-endpoint.ts';
-import type { RpcReply } from './rpc-protocol.ts';
+import type { LargeBody, RpcReply } from './rpc-protocol.ts';
 import { attachSearchSkeletons } from './search-skeletons.ts';
 
 export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach'> & {
@@ -32,18 +33,31 @@ export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach'> & {
   readonly isDraining: () => boolean;
 };
 
+function writeHead(response: HttpResponse, { httpStatus, contentType, grpc, requestId }: RpcReply): void {
+  writeStatus(response, httpStatus);
+  response.writeHeader('content-type', contentType);
+  if (grpc !== null) {
+    response.writeHeader('grpc-status', String(grpc.status));
+    if (grpc.message !== '') response.writeHeader('grpc-message', grpc.message);
+  }
+  if (requestId !== null) response.writeHeader(requestIdHeader, requestId);
+}
+
 function sendReply(exchange: Exchange, reply: RpcReply, isClosing: boolean): void {
-  const { httpStatus, contentType, body, grpc, requestId } = reply;
+  if (reply.large !== null) return sendLarge(exchange, reply, reply.large, isClosing);
   exchange.answer((response) => {
-    writeStatus(response, httpStatus);
-    response.writeHeader('content-type', contentType);
-    if (grpc !== null) {
-      response.writeHeader('grpc-status', String(grpc.status));
-      if (grpc.message !== '') response.writeHeader('grpc-message', grpc.message);
-    }
-    if (requestId !== null) response.writeHeader(requestIdHeader, requestId);
-    response.end(body, isClosing);
+    writeHead(response, reply);
+    response.end(reply.body, isClosing);
   });
+}
+
+/** Sends a reply in chunks. Its client ends a connection that is closing, since `end` cannot. */
+function sendLarge(exchange: Exchange, reply: RpcReply, large: LargeBody, isClosing: boolean): void {
+  const write = (response: HttpResponse): void => {
+    writeHead(response, reply);
+    if (isClosing) response.writeHeader('connection', 'close');
+  };
+  exchange.answerInParts(write, large.parts(), large.release);
 }
 
 function attachService({ app, pages }: Listener, { router, limits, isDraining }: HttpEdgeOptions): void {

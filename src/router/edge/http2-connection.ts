@@ -6,7 +6,8 @@
  */
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Clock } from '../../base/clock.ts';
-import { BodyBudget } from '../../http/request-body.ts';
+import { ByteShares } from '../../http/byte-shares.ts';
+import type { ArrivingBound } from '../../http/request-body.ts';
 
 export type Http2Limits = {
   /** Bytes of the bodies that arrive on one connection. */
@@ -43,7 +44,7 @@ const checkMs = 1_000;
 type OpenStream = { readonly startMs: number; unreadBytes: number };
 
 export class Http2Connection {
-  readonly budget: BodyBudget;
+  readonly budget: ByteShares<ArrivingBound>;
   readonly #session: ServerHttp2Session;
   readonly #unreadBytesMax: number;
   /** Oldest first. */
@@ -56,7 +57,7 @@ export class Http2Connection {
     this.#session = session;
     this.#openedMs = nowMs;
     this.#unreadBytesMax = limits.unreadBytesOfConnectionMax;
-    this.budget = new BodyBudget(limits.arrivingBytesOfConnectionMax, 'arrivingBytesOfConnectionMax');
+    this.budget = new ByteShares(limits.arrivingBytesOfConnectionMax, 'arrivingBytesOfConnectionMax');
     session.setTimeout(limits.idleMsMax, () => session.close());
   }
 

@@ -17,9 +17,10 @@ import {
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { JointSource } from '../../http/byte-shares.ts';
 import { type ListeningServer, listenError, type TlsFiles, tlsError } from '../../http/json-server.ts';
 import { type HeaderReader, PageGuard, type PageRules } from '../../http/page-guard.ts';
-import { type BodyBound, type BodyLimits, type BodySource, JointBudget, RequestBody } from '../../http/request-body.ts';
+import { type BodyBound, type BodyLimits, type BodySource, RequestBody } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import { type Http2Connection, Http2Connections, type Http2Limits, http2LimitDefaults } from './http2-connection.ts';
 import {
@@ -33,7 +34,7 @@ import {
   servicePath,
   typeRefusal,
 } from './rpc-endpoint.ts';
-import type { RpcReply } from './rpc-protocol.ts';
+import type { LargeBody, RpcReply } from './rpc-protocol.ts';
 
 export type ListeningHttp2 = ListeningServer & {
   /** Calls whose answers are not written to the end yet. */
@@ -68,9 +69,27 @@ function isOver({ destroyed, closed, headersSent }: ServerHttp2Stream): boolean 
   return destroyed || closed || headersSent;
 }
 
+/** Writes a body in parts, one in each turn of the event loop, and waits for the client to read. */
+function writeParts(stream: ServerHttp2Stream, { parts, release }: LargeBody): void {
+  const left = parts();
+  stream.once('close', release);
+  const next = (): void => {
+    if (stream.destroyed) return;
+    const part = left.next();
+    if (part.done === true) stream.end();
+    else if (stream.write(part.value)) setImmediate(next);
+    else stream.once('drain', next);
+  };
+  next();
+}
+
 function sendReply(stream: ServerHttp2Stream, reply: RpcReply): void {
-  if (isOver(stream)) return;
-  const { httpStatus, contentType, body, grpc, requestId } = reply;
+  const { httpStatus, contentType, body, large, grpc, requestId } = reply;
+  if (isOver(stream)) return large?.release();
+  const end = (): void => {
+    if (large === null) stream.end(body);
+    else writeParts(stream, large);
+  };
   const headers = {
     ':status': httpStatus,
     'content-type': contentType,
@@ -78,20 +97,19 @@ function sendReply(stream: ServerHttp2Stream, reply: RpcReply): void {
   };
   if (grpc === null) {
     stream.respond(headers);
-    stream.end(body);
-    return;
+    return end();
   }
   const trailers = {
     'grpc-status': String(grpc.status),
     ...(grpc.message === '' ? {} : { 'grpc-message': grpc.message }),
   };
-  if (body.length === 0) {
+  if (body.length === 0 && large === null) {
     stream.respond({ ...headers, ...trailers }, { endStream: true });
     return;
   }
   stream.respond(headers, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers(trailers));
-  stream.end(body);
+  end();
 }
 
 function sendPlain(stream: ServerHttp2Stream, status: number, text: string): void {
@@ -167,7 +185,7 @@ function serveStream(
     return sendReply(stream, failedReply(head, error));
   }
   const { limits } = options;
-  const source = new JointBudget([connection.budget, limits.callers.of(head.caller)]);
+  const source = new JointSource([connection.budget, limits.callers.of(head.caller)]);
   readBody(stream, limits, source, (body) => {
     if (typeof body === 'string') {
       sendReply(stream, boundReply(head, body));
@@ -177,7 +195,7 @@ function serveStream(
       const { sharing, router } = options;
       const replied = sharing === undefined ? replyTo(router, head, body) : sharing.answer(head, body);
       const send = (reply: RpcReply): void => {
-        connection.answers(stream, reply.body.length);
+        connection.answers(stream, reply.large?.length ?? reply.body.length);
         sendReply(stream, reply);
       };
       if (replied instanceof Promise) void replied.then(send);

@@ -1,13 +1,16 @@
 /** One remote call from headers and body to reply, the same on every edge. */
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
 import { InvariantError } from '../../base/invariant.ts';
+import type { CallerShares } from '../../http/byte-shares.ts';
 import type { HeaderReader } from '../../http/page-guard.ts';
-import { type BodyBound, type BodyLimits, bodyBoundError, type CallerBudgets } from '../../http/request-body.ts';
+import { type ArrivingBound, type BodyBound, type BodyLimits, bodyBoundError } from '../../http/request-body.ts';
+import { smallAnswerBytesMax } from '../plan/answer-memory.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import { newRequestId } from './request-id.ts';
 import {
   answerReply,
   errorReply,
+  largeReply,
   protocolOf,
   type RpcProtocol,
   type RpcReply,
@@ -24,7 +27,7 @@ export const typeRefusal = 'content-type must be application/grpc, application/p
 const callerLengthMax = 64;
 
 /** Limits on bodies whose callers have shares. */
-export type BodyLimitsOfCalls = BodyLimits & { readonly callers: CallerBudgets };
+export type BodyLimitsOfCalls = BodyLimits & { readonly callers: CallerShares<ArrivingBound> };
 
 /** What an edge reads of a request before its body. */
 export type RpcHead = {
@@ -71,15 +74,20 @@ export function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer): Pro
       throw new DataPlaneError('Unimplemented', 'compressed bodies are not supported; send identity');
     const timeoutMs = timeoutMsOf(protocol, head.timeoutHeader);
     const answer = router.handle(method, requestBytes(protocol, method, body), { caller: head.caller, timeoutMs });
-    return answer instanceof Promise ? laterReply(router, head, answer) : answerReply(protocol, method, answer);
+    return answer instanceof Promise ? laterReply(router, head, answer) : framed(router, head, answer);
   } catch (thrown) {
     return thrownReply(router, head, thrown);
   }
 }
 
+function framed(router: ServiceRouter, { protocol, method, caller }: RpcHead, answer: Uint8Array): RpcReply {
+  if (answer.length <= smallAnswerBytesMax || protocol === 'connect-json') return answerReply(protocol, method, answer);
+  return largeReply(protocol, answer, router.holdAnswer(caller, answer.length));
+}
+
 async function laterReply(router: ServiceRouter, head: RpcHead, answer: Promise<Uint8Array>): Promise<RpcReply> {
   try {
-    return answerReply(head.protocol, head.method, await answer);
+    return framed(router, head, await answer);
   } catch (thrown) {
     return thrownReply(router, head, thrown);
   }

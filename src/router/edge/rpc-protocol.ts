@@ -84,11 +84,23 @@ export function requestBytes(protocol: RpcProtocol, method: string, body: Buffer
   return messageFromJson(messages.request, body.toString('utf8'));
 }
 
+/** The body of a large answer, which is never in one buffer with its prefix. */
+export type LargeBody = {
+  /** Units: bytes. */
+  readonly length: number;
+  /** Returns the body from its beginning, in parts that are valid until `release`. */
+  readonly parts: () => Iterator<Buffer>;
+  /** Must be called once, when the body is sent or will not be. */
+  readonly release: () => void;
+};
+
 /** A response, independent of the edge that sends it. */
 export type RpcReply = {
   readonly httpStatus: number;
   readonly contentType: string;
   readonly body: Buffer;
+  /** Takes the place of `body`, which is empty then; null for all but large answers. */
+  readonly large: LargeBody | null;
   /** `grpc-status` and `grpc-message`: trailers over HTTP/2, else headers. Null for Connect. */
   readonly grpc: { readonly status: GrpcStatus; readonly message: string } | null;
   /** Of an error; null for an answer. Sent as `x-request-id`. */
@@ -98,20 +110,62 @@ export type RpcReply = {
 const noBody = Buffer.alloc(0);
 const grpcOk = { status: grpcStatus.ok, message: '' } as const;
 
-/** Frames an answer. */
+function prefixOf(answer: Uint8Array, into: Buffer): Buffer {
+  into[0] = 0;
+  into.writeUInt32BE(answer.length, 1);
+  return into;
+}
+
+const grpcType = 'application/grpc+proto';
+const protoType = 'application/proto';
+/** Larger ones take several times their size as JSON. Units: bytes. */
+const jsonAnswerBytesMax = 16 * 1024 * 1024;
+
+/** Frames an answer. Errors: `ResourceExhausted` past `jsonAnswerBytesMax`. */
 export function answerReply(protocol: RpcProtocol, method: string, answer: Uint8Array): RpcReply {
   if (protocol === 'grpc') {
-    const body = Buffer.allocUnsafe(grpcPrefixBytes + answer.length);
-    body[0] = 0;
-    body.writeUInt32BE(answer.length, 1);
+    const body = prefixOf(answer, Buffer.allocUnsafe(grpcPrefixBytes + answer.length));
     body.set(answer, grpcPrefixBytes);
-    return { httpStatus: 200, contentType: 'application/grpc+proto', body, grpc: grpcOk, requestId: null };
+    return { httpStatus: 200, contentType: grpcType, body, large: null, grpc: grpcOk, requestId: null };
   }
-  if (protocol === 'connect-proto')
-    return { httpStatus: 200, contentType: 'application/proto', body: asBuffer(answer), grpc: null, requestId: null };
+  if (protocol === 'connect-proto') {
+    const body = asBuffer(answer);
+    return { httpStatus: 200, contentType: protoType, body, large: null, grpc: null, requestId: null };
+  }
+  if (answer.length > jsonAnswerBytesMax) {
+    const limit = `jsonAnswerBytesMax = ${jsonAnswerBytesMax}`;
+    throw new DataPlaneError('ResourceExhausted', `${answer.length} bytes pass ${limit}; ask for protobuf`);
+  }
   const { response } = methodByName.get(method)!;
-  const text = messageToJson(response, decodeMessage(response, answer));
-  return { httpStatus: 200, contentType: 'application/json', body: Buffer.from(text), grpc: null, requestId: null };
+  const body = Buffer.from(messageToJson(response, decodeMessage(response, answer)));
+  return { httpStatus: 200, contentType: 'application/json', body, large: null, grpc: null, requestId: null };
+}
+
+/** A part of a large answer: what the socket of a client that does not read takes in memory. */
+const partBytes = 256 * 1024;
+
+function* partsOf(prefix: Buffer, answer: Buffer): Generator<Buffer, void, undefined> {
+  const first = answer.subarray(0, partBytes);
+  yield prefix.length === 0 ? first : Buffer.concat([prefix, first]);
+  for (let at = partBytes; at < answer.length; at += partBytes) yield answer.subarray(at, at + partBytes);
+}
+
+/** Frames a large answer, in protobuf, without copying it. `release` is that of its memory. */
+export function largeReply(
+  protocol: Exclude<RpcProtocol, 'connect-json'>,
+  answer: Uint8Array,
+  release: () => void,
+): RpcReply {
+  const isGrpc = protocol === 'grpc';
+  const prefix = isGrpc ? prefixOf(answer, Buffer.allocUnsafe(grpcPrefixBytes)) : noBody;
+  return {
+    httpStatus: 200,
+    contentType: isGrpc ? grpcType : protoType,
+    body: noBody,
+    large: { length: prefix.length + answer.length, parts: () => partsOf(prefix, asBuffer(answer)), release },
+    grpc: isGrpc ? grpcOk : null,
+    requestId: null,
+  };
 }
 
 /** Percent-encodes what `grpc-message` may not contain: "%", and all but printable ASCII. */
@@ -130,8 +184,9 @@ export function errorReply(protocol: RpcProtocol, error: DataPlaneError, request
   if (protocol === 'grpc') {
     return {
       httpStatus: 200,
-      contentType: 'application/grpc+proto',
+      contentType: grpcType,
       body: noBody,
+      large: null,
       grpc: { status: error.grpc, message: headerText(message) },
       requestId,
     };
@@ -139,5 +194,5 @@ export function errorReply(protocol: RpcProtocol, error: DataPlaneError, request
   // Connect's fields and ours, since several of our codes share one of Connect's.
   const { name: code, http: httpStatus } = connectStatus[error.grpc];
   const body = Buffer.from(`${JSON.stringify({ code, ...errorBodyOf(error), message, requestId })}\n`);
-  return { httpStatus, contentType: 'application/json', body, grpc: null, requestId };
+  return { httpStatus, contentType: 'application/json', body, large: null, grpc: null, requestId };
 }

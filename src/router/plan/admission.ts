@@ -5,13 +5,15 @@
  * does not retry.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { type AnswerMemoryLimits, answerMemoryDefaults } from './answer-memory.ts';
 import type { QueueLimits } from './fair-queue.ts';
 
 /** Units: items. A request counts as `weight.ts` says, and each key in it as one more. */
 export type AdmissionLimits = {
   readonly itemsInFlightMax: number;
   readonly itemsInFlightOfCallerMax: number;
-} & QueueLimits;
+} & QueueLimits &
+  AnswerMemoryLimits;
 
 /** About 400 requests for 100 records each, of which one caller may have three quarters. */
 export const defaultAdmissionLimits: AdmissionLimits = {
@@ -19,6 +21,7 @@ export const defaultAdmissionLimits: AdmissionLimits = {
   itemsInFlightOfCallerMax: 30_000,
   itemsRunningMax: 20_000,
   waitMsMax: 1_000,
+  ...answerMemoryDefaults,
 };
 
 type InFlightLimit = 'itemsInFlightMax' | 'itemsInFlightOfCallerMax';

@@ -10,9 +10,9 @@ import { answeredOf } from '../../wire/partial-answer.ts';
 import { whenThere } from './at-once.ts';
 import { itemsPerTurn } from './fair-queue.ts';
 import type { SubRequest } from './fan-out.ts';
-import { type AnswerField, mergeItems } from './item-merge.ts';
+import { type AnswerField, mergeInTurns, mergeItems } from './item-merge.ts';
 import { type ItemField, type ItemSplit, splitItems } from './item-split.ts';
-import { completeAnswers } from './partial-answers.ts';
+import { bytesOf, completeAnswers } from './partial-answers.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from './plan.ts';
 
 export type ByItemMethod = {
@@ -39,7 +39,7 @@ export function askByItem(
   const running = asked.length === 0 ? [] : context.fanOut.askAll(call, asked, context.deadlineMs);
   return whenThere(running, (answers) => {
     if (answers.some((answer) => answeredOf(asBuffer(answer)) !== null))
-      return mergedWhole(method, call, { ...split, subRequests: asked }, answers, context);
+      return completed(method, call, { ...split, subRequests: asked }, answers, context);
     if (answers.length === 1 && split.missingCount === 0) return answers[0]!;
     return mergeItems(split, answers, method.answers, method.method);
   });
@@ -58,6 +58,7 @@ async function askInTurns(
     const items = round.reduce((total, index) => total + split.counts[index]!, 0);
     const answered = await context.inTurn(items, () => context.fanOut.askAll(call, asked, context.deadlineMs));
     for (const [at, index] of round.entries()) answers[index] = answered[at]!;
+    context.hold(bytesOf(answered));
   }
   return mergedWhole(method, call, split, answers, context);
 }
@@ -75,7 +76,18 @@ function roundsOf({ subRequests }: ItemSplit): number[][] {
   return rounds;
 }
 
-/** Asks for the rest of answers in part, and merges all. */
+function completed(
+  method: ByItemMethod,
+  call: string,
+  asked: ItemSplit,
+  answers: readonly Uint8Array[],
+  context: PlanContext,
+): Promise<Uint8Array> {
+  context.hold(bytesOf(answers));
+  return mergedWhole(method, call, asked, answers, context);
+}
+
+/** Asks for the rest of answers in part, and merges all, over several turns of the event loop. */
 async function mergedWhole(
   method: ByItemMethod,
   call: string,
@@ -84,7 +96,8 @@ async function mergedWhole(
   context: PlanContext,
 ): Promise<Uint8Array> {
   const whole = await completeAnswers(call, method.items, asked, answers, context);
-  return mergeItems(whole.split, whole.answers, method.answers, method.method);
+  context.hold(bytesOf(whole.answers));
+  return mergeInTurns(whole.split, whole.answers, method.answers, method.method);
 }
 
 /** Copies a request that is its only sub-request: an answer in part needs it again. */

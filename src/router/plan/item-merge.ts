@@ -3,6 +3,7 @@
  *
  * Owns: the check that a node answered each item once in each field. Drops undeclared fields.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { varintBytes, writeVarint } from '../../base/varint.ts';
 import { asBuffer, copyBytes, FieldScanner } from '../../proto/fields.ts';
@@ -64,92 +65,133 @@ class FieldValues {
   }
 }
 
-/** A merge in progress; `into` holds the response up to `length`. */
-type Merge = {
-  readonly split: ItemSplit;
-  readonly answers: readonly Buffer[];
-  readonly into: Buffer;
-  length: number;
-};
+/** Where the writing of one field is: the next item, and each sub-request's next value. */
+type Position = { item: number; readonly nextOf: number[] };
 
-function locateValues(
-  split: ItemSplit,
-  answers: readonly Buffer[],
-  fields: readonly AnswerField[],
-  path: string,
-): FieldValues[] {
-  const firsts: number[] = [];
-  let total = 0;
-  for (const count of split.counts) {
-    firsts.push(total);
-    total += count;
+/** A merge in progress. First all answers are located, then all fields written. */
+class Merge {
+  readonly #split: ItemSplit;
+  readonly #answers: readonly Buffer[];
+  readonly #fields: readonly AnswerField[];
+  readonly #values: readonly FieldValues[];
+  readonly #scanner: FieldScanner;
+  #into = noBytes;
+  #length = 0;
+  #field = 0;
+  #position: Position | null = null;
+
+  constructor(split: ItemSplit, answers: readonly Buffer[], fields: readonly AnswerField[], path: string) {
+    this.#split = split;
+    this.#answers = answers;
+    this.#fields = fields;
+    const firsts: number[] = [];
+    let total = 0;
+    for (const count of split.counts) {
+      firsts.push(total);
+      total += count;
+    }
+    this.#values = fields.map(() => new FieldValues(split, firsts));
+    this.#scanner = new FieldScanner(noBytes, path, 0, 0, 'Internal');
   }
-  const values = fields.map(() => new FieldValues(split, firsts));
-  const scanner = new FieldScanner(noBytes, path, 0, 0, 'Internal');
-  for (let subRequest = 0; subRequest < answers.length; subRequest++) {
-    const answer = answers[subRequest]!;
-    scanner.reset(answer, 0, answer.length);
+
+  /** Finds the values of one answer. */
+  locate(subRequest: number): void {
+    const answer = this.#answers[subRequest]!;
+    const scanner = this.#scanner.reset(answer, 0, answer.length);
+    const fields = this.#fields;
     while (scanner.next()) {
       const index = fields.findIndex(({ number }) => number === scanner.number);
       if (index < 0 || scanner.wire !== wireType.lengthDelimited) continue;
-      if (fields[index]!.form === 'packed') values[index]!.addPacked(subRequest, answer, scanner.start, scanner.end);
-      else values[index]!.add(subRequest, scanner.tagStart, scanner.end);
+      const values = this.#values[index]!;
+      if (fields[index]!.form === 'packed') values.addPacked(subRequest, answer, scanner.start, scanner.end);
+      else values.add(subRequest, scanner.tagStart, scanner.end);
     }
   }
-  for (const each of values) each.check(split, path);
-  return values;
-}
 
-/** Writes the values of a length-delimited field; adjacent ones of one answer in a single copy. */
-function writeLengthDelimited(merge: Merge, values: FieldValues, missing: Buffer): void {
-  const { into, answers } = merge;
-  const { subRequestOf } = merge.split;
-  const { starts, ends } = values;
-  const nextOf = [...values.firsts];
-  let at = merge.length;
-  for (let item = 0; item < subRequestOf.length; item++) {
-    const subRequest = subRequestOf[item]!;
-    if (subRequest < 0) {
-      at = copyBytes(into, at, missing, 0, missing.length);
-      continue;
-    }
-    let value = nextOf[subRequest]!;
-    const start = starts[value]!;
-    while (
-      item + 1 < subRequestOf.length &&
-      subRequestOf[item + 1] === subRequest &&
-      starts[value + 1] === ends[value]
-    ) {
-      value++;
-      item++;
-    }
-    at = copyBytes(into, at, answers[subRequest]!, start, ends[value]!);
-    nextOf[subRequest] = value + 1;
+  /** Begins to write. Errors: DataPlaneError `Internal` for too many or too few values. */
+  begin(path: string): void {
+    for (const each of this.#values) each.check(this.#split, path);
+    this.#into = Buffer.allocUnsafe(mergedBytesMax(this.#answers, this.#fields, this.#split.missingCount));
   }
-  merge.length = at;
-}
 
-/** Writes the values of a packed field; 0 for a missing item. */
-function writePacked(merge: Merge, values: FieldValues, number: number): void {
-  const { into, answers, split } = merge;
-  const { subRequestOf } = split;
-  const { starts, ends } = values;
-  const nextOf = [...values.firsts];
-  let bytes = split.missingCount;
-  for (let value = 0; value < starts.length; value++) bytes += ends[value]! - starts[value]!;
-  let at = writeVarint(into, writeVarint(into, merge.length, number * 8 + wireType.lengthDelimited), bytes);
-  for (let item = 0; item < subRequestOf.length; item++) {
-    const subRequest = subRequestOf[item]!;
-    if (subRequest < 0) {
-      into[at++] = 0;
-      continue;
+  /** Writes about so many bytes. Returns false once all is written. */
+  write(bytes: number): boolean {
+    const end = this.#length + bytes;
+    while (this.#field < this.#fields.length && this.#length < end) {
+      const field = this.#fields[this.#field]!;
+      const values = this.#values[this.#field]!;
+      if (!values.isUnfilled()) {
+        this.#position ??= { item: 0, nextOf: [...values.firsts] };
+        if (field.form === 'packed') this.#writePacked(values, field.number, this.#position);
+        else this.#writeLengthDelimited(values, asBuffer(field.missing), this.#position, end);
+        if (this.#position.item < this.#split.subRequestOf.length) return true;
+      }
+      this.#position = null;
+      this.#field++;
     }
-    const value = nextOf[subRequest]!;
-    nextOf[subRequest] = value + 1;
-    const answer = answers[subRequest]!;
-    for (let from = starts[value]!; from < ends[value]!; from++) into[at++] = answer[from]!;
+    return this.#field < this.#fields.length;
   }
-  merge.length = at;
+
+  merged(): Buffer {
+    return this.#into.subarray(0, this.#length);
+  }
+
+  /** Writes values up to about `end` bytes; adjacent ones of one answer in a single copy. */
+  #writeLengthDelimited(values: FieldValues, missing: Buffer, position: Position, end: number): void {
+    const into = this.#into;
+    const answers = this.#answers;
+    const { subRequestOf } = this.#split;
+    const { starts, ends } = values;
+    const { nextOf } = position;
+    let at = this.#length;
+    let item = position.item;
+    for (; item < subRequestOf.length && at < end; item++) {
+      const subRequest = subRequestOf[item]!;
+      if (subRequest < 0) {
+        at = copyBytes(into, at, missing, 0, missing.length);
+        continue;
+      }
+      let value = nextOf[subRequest]!;
+      const start = starts[value]!;
+      while (
+        item + 1 < subRequestOf.length &&
+        subRequestOf[item + 1] === subRequest &&
+        starts[value + 1] === ends[value]
+      ) {
+        value++;
+        item++;
+      }
+      at = copyBytes(into, at, answers[subRequest]!, start, ends[value]!);
+      nextOf[subRequest] = value + 1;
+    }
+    position.item = item;
+    this.#length = at;
+  }
+
+  /** Writes all values of a packed field, which are small; 0 for a missing item. */
+  #writePacked(values: FieldValues, number: number, position: Position): void {
+    const into = this.#into;
+    const answers = this.#answers;
+    const { subRequestOf, missingCount } = this.#split;
+    const { starts, ends } = values;
+    const { nextOf } = position;
+    let bytes = missingCount;
+    for (let value = 0; value < starts.length; value++) bytes += ends[value]! - starts[value]!;
+    let at = writeVarint(into, writeVarint(into, this.#length, number * 8 + wireType.lengthDelimited), bytes);
+    for (let item = 0; item < subRequestOf.length; item++) {
+      const subRequest = subRequestOf[item]!;
+      if (subRequest < 0) {
+        into[at++] = 0;
+        continue;
+      }
+      const value = nextOf[subRequest]!;
+      nextOf[subRequest] = value + 1;
+      const answer = answers[subRequest]!;
+      for (let from = starts[value]!; from < ends[value]!; from++) into[at++] = answer[from]!;
+    }
+    position.item = subRequestOf.length;
+    this.#length = at;
+  }
 }
 
 function mergedBytesMax(answers: readonly Buffer[], fields: readonly AnswerField[], missingCount: number): number {
@@ -175,15 +217,29 @@ export function mergeItems(
   fields: readonly AnswerField[],
   path: string,
 ): Buffer {
-  const answers = rawAnswers.map(asBuffer);
-  const values = locateValues(split, answers, fields, path);
-  const into = Buffer.allocUnsafe(mergedBytesMax(answers, fields, split.missingCount));
-  const merge: Merge = { split, answers, into, length: 0 };
-  for (let index = 0; index < fields.length; index++) {
-    const field = fields[index]!;
-    if (values[index]!.isUnfilled()) continue;
-    if (field.form === 'lengthDelimited') writeLengthDelimited(merge, values[index]!, asBuffer(field.missing));
-    else writePacked(merge, values[index]!, field.number);
+  const merge = new Merge(split, rawAnswers.map(asBuffer), fields, path);
+  for (let subRequest = 0; subRequest < rawAnswers.length; subRequest++) merge.locate(subRequest);
+  merge.begin(path);
+  merge.write(Number.POSITIVE_INFINITY);
+  return merge.merged();
+}
+
+/** What one turn of the event loop copies of a large answer: less than a millisecond's work. */
+const mergedBytesOfTurn = 2 ** 20;
+
+/** Merges large answers, one answer or a part of the result in each turn of the event loop. */
+export async function mergeInTurns(
+  split: ItemSplit,
+  answers: readonly Buffer[],
+  fields: readonly AnswerField[],
+  path: string,
+): Promise<Buffer> {
+  const merge = new Merge(split, answers, fields, path);
+  for (let subRequest = 0; subRequest < answers.length; subRequest++) {
+    merge.locate(subRequest);
+    await nextTurn();
   }
-  return into.subarray(0, merge.length);
+  merge.begin(path);
+  while (merge.write(mergedBytesOfTurn)) await nextTurn();
+  return merge.merged();
 }

@@ -17,6 +17,13 @@ export const answerPartsMax = 32;
 
 export type CompletedAnswers = { readonly split: ItemSplit; readonly answers: readonly Buffer[] };
 
+/** Returns the bytes of all answers. */
+export function bytesOf(answers: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const { length } of answers) bytes += length;
+  return bytes;
+}
+
 /** Returns a request without its first `answered` items. */
 function withoutItems(request: Buffer, field: ItemField, answered: number): Buffer {
   const scanner = new FieldScanner(request, field.path);
@@ -83,6 +90,7 @@ export async function completeAnswers(
     const items = counts.slice(-rest.length).reduce((total, count) => total + count, 0);
     const more = await context.inTurn(items, () => context.fanOut.askAll(method, rest, context.deadlineMs));
     received = more.map(asBuffer);
+    context.hold(bytesOf(received));
   }
   return { split: { subRequestOf, subRequests, counts, missingCount }, answers };
 }

@@ -24,6 +24,8 @@ export interface PlanContext {
   admitForTurns(items: number): void;
   /** Asks for so many items when it is their turn. Errors: those of `ask`; `DeadlineExceeded`. */
   inTurn<Answer>(items: number, ask: () => Promise<Answer> | Answer): Promise<Answer>;
+  /** Takes memory for the answer, until it is there. Errors: DataPlaneError `ResourceExhausted`. */
+  hold(bytes: number): void;
   /** Says that a write was sent: no later request may share an answer that began before. */
   wrote(): void;
 }

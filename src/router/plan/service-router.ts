@@ -11,6 +11,7 @@ import { isMethodName } from '../../proto/codec.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { NodeCaller } from '../../wire/node-caller.ts';
 import { Admission, type AdmissionLimits, defaultAdmissionLimits } from './admission.ts';
+import { AnswerMemory } from './answer-memory.ts';
 import { FairQueue } from './fair-queue.ts';
 import { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';
@@ -66,6 +67,7 @@ export class ServiceRouter {
   readonly #options: ServiceRouterOptions;
   readonly #admission: Admission;
   readonly #queue: FairQueue;
+  readonly #memory: AnswerMemory;
   readonly #shared = new Map<string, Promise<Uint8Array>>();
   readonly #counts = { coalesced: 0, repeated: 0 };
   #fanOut: FanOut;
@@ -77,6 +79,7 @@ export class ServiceRouter {
     const limits = { ...defaultAdmissionLimits, ...options.admission };
     this.#admission = new Admission(limits);
     this.#queue = new FairQueue(limits, options.clock);
+    this.#memory = new AnswerMemory(limits);
     this.#fanOut = new FanOut(options.map, options.caller, options.clock);
   }
 
@@ -98,6 +101,11 @@ export class ServiceRouter {
     return this.#queue;
   }
 
+  /** Memory of answers that are prepared or not yet read. Units: bytes. */
+  get preparedBytes(): number {
+    return this.#memory.bytes;
+  }
+
   /** Requests that shared an answer, and those that ran again with another map. */
   get counts(): { readonly coalesced: number; readonly repeated: number } {
     return this.#counts;
@@ -105,12 +113,22 @@ export class ServiceRouter {
 
   /** Requests that admission refused, by the name of the limit. */
   get refusedByLimit(): Readonly<Record<string, number>> {
-    return { ...this.#admission.refusedByLimit, waitMsMax: this.#queue.refusals };
+    return { ...this.#admission.refusedByLimit, ...this.#memory.refusedByLimit, waitMsMax: this.#queue.refusals };
   }
 
   /** Returns how long a request may take. Units: ms. */
   timeoutMsOf(method: string, callersMs: number | null): number {
     return Math.min(callersMs ?? this.#options.plans.get(method)?.timeoutMs ?? 0, timeoutMsMax);
+  }
+
+  /**
+   * Takes memory for an answer that is sent. Returns what to call once it is, or will not be.
+   *
+   * Errors: DataPlaneError `ResourceExhausted`.
+   */
+  holdAnswer(caller: string, bytes: number): () => void {
+    this.#memory.take(caller, bytes);
+    return () => this.#memory.release(caller, bytes);
   }
 
   /** Replaces the map; requests in flight finish with the previous one. */
@@ -206,6 +224,7 @@ export class ServiceRouter {
     const queue = this.#queue;
     let items = 0;
     let itemsBegun = 0;
+    let bytes = 0;
     const admitForTurns = (more: number): void => {
       this.#admission.take(caller, more);
       items += more;
@@ -223,12 +242,17 @@ export class ServiceRouter {
       remainingMs: () => Math.max(1, deadlineMs - this.#options.clock.monotonicMs()),
       admit,
       admitForTurns,
+      hold: (more) => {
+        this.#memory.take(caller, more);
+        bytes += more;
+      },
       inTurn: (part, ask) => this.#inTurn(caller, part, deadlineMs, ask),
       wrote: () => this.wrote(),
     });
     const release = (): void => {
       this.#admission.release(caller, items);
       queue.ended(itemsBegun);
+      if (bytes > 0) this.#memory.release(caller, bytes);
     };
     const { epoch } = this.#fanOut.map;
     let answer: Promise<Uint8Array> | Uint8Array;

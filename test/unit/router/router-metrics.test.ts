@@ -63,6 +63,14 @@ test('counts refusals by the limit that was passed', async () => {
   );
 });
 
+test('shows the memory of large answers', async () => {
+  const router = routerOf();
+  const release = router.holdAnswer('a', 1_000_000);
+  expect(await linesOf(router)).toContain('skyshard_request_answer_bytes 1000000');
+  release();
+  expect(await linesOf(router)).toContain('skyshard_request_answer_bytes 0');
+});
+
 test('shows the links to nodes', async () => {
   const link: LinkSnapshot = {
     state: 'open',
