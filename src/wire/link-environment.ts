@@ -1,8 +1,9 @@
 /** What links to nodes share: their limits, dependencies, states, and snapshots for operators. */
 import type { Clock } from '../base/clock.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
+import type { SilenceLimits } from './silence.ts';
 
-export type LinkLimits = {
+export type LinkLimits = SilenceLimits & {
   /** Calls that wait for their answers. */
   readonly callsInFlightMax: number;
   /** Of the requests that wait for their answers, and of the socket's send buffer. */
@@ -19,6 +20,8 @@ export const linkLimitDefaults: LinkLimits = {
   bytesInFlightMax: 128 * 1024 * 1024,
   connectMsMax: 1000,
   silenceMsMax: 10_000,
+  quietMsMax: 1_000,
+  pongMsMax: 1_000,
 };
 
 /** Shared by all links of a client. */

@@ -21,6 +21,7 @@ import {
 import type { LinkEnvironment, LinkSnapshot, LinkState } from './link-environment.ts';
 import { LinkSocket } from './link-socket.ts';
 import { deadlineExceeded, PendingCalls } from './pending-calls.ts';
+import { Silence } from './silence.ts';
 
 /** Where nothing listens an attempt costs little, and a node that comes up is missed at once. */
 const refusedPolicy = { firstMs: 50, maxMs: 250 };
@@ -33,6 +34,7 @@ export class NodeLink {
   readonly #url: string;
   readonly #environment: LinkEnvironment;
   readonly #breaker = new Breaker();
+  readonly #silence: Silence;
   readonly #batch = new FrameBatch();
   readonly #reader = new FrameReader();
   readonly #pending: PendingCalls;
@@ -54,6 +56,7 @@ export class NodeLink {
     this.#node = node;
     this.#url = url;
     this.#environment = environment;
+    this.#silence = new Silence(environment.limits);
     this.#pending = new PendingCalls(node, environment.clock, (timeoutCount, nowMs) =>
       this.#swept(timeoutCount, nowMs),
     );
@@ -128,7 +131,11 @@ export class NodeLink {
       this.#lose(`silent for ${Math.round(silenceMs)} ms`);
       return;
     }
-    if (silenceMs > limits.silenceMsMax / 4 && nowMs - this.#lastPingMs > limits.silenceMsMax / 4) {
+    // An open breaker closes as soon as the node answers this.
+    if (
+      this.#breaker.isOpen ||
+      (silenceMs > limits.silenceMsMax / 4 && nowMs - this.#lastPingMs > limits.silenceMsMax / 4)
+    ) {
       this.#lastPingMs = nowMs;
       this.#socket.ping();
     }
@@ -166,7 +173,8 @@ export class NodeLink {
         if (this.#socket === socket) this.#received(data, isBinary);
       },
       onPong: () => {
-        this.#lastHeardMs = this.#environment.clock.monotonicMs();
+        this.#heard();
+        this.#breaker.ponged();
       },
       onClose: (problem, isRefused) => {
         if (this.#socket === socket) this.#lose(problem, isRefused ? refusedPolicy : brokenPolicy);
@@ -178,7 +186,7 @@ export class NodeLink {
   #opened(socket: LinkSocket): void {
     this.#state = 'open';
     this.#breaker.answered();
-    this.#lastHeardMs = this.#environment.clock.monotonicMs();
+    this.#heard();
     const unsent = this.#unsent;
     this.#unsent = [];
     for (const message of unsent) this.#send(socket, message);
@@ -224,9 +232,14 @@ export class NodeLink {
     this.#socketBytes = socket.bufferedAmount;
   }
 
+  #heard(): void {
+    this.#lastHeardMs = this.#environment.clock.monotonicMs();
+    this.#silence.broken();
+  }
+
   #received(data: Buffer, isBinary: boolean): void {
     const environment = this.#environment;
-    this.#lastHeardMs = environment.clock.monotonicMs();
+    this.#heard();
     this.#counts.receivedBytes += data.length;
     if (!isBinary) {
       this.#refuse('message is text');
@@ -272,7 +285,12 @@ export class NodeLink {
   #swept(timeoutCount: number, nowMs: number): void {
     this.#counts.timeout += timeoutCount;
     // A timeout while connecting does not show that the node fails to answer.
-    if (this.#state === 'open') for (let index = 0; index < timeoutCount; index++) this.#breaker.timedOut(nowMs);
+    if (this.#state === 'open') {
+      for (let index = 0; index < timeoutCount; index++) this.#breaker.timedOut(nowMs);
+      const due = this.#silence.look(nowMs);
+      if (due === 'ping') this.#socket?.ping();
+      else if (due === 'silent') this.#breaker.fellSilent();
+    }
     this.#closeIfIdle();
   }
 

@@ -210,6 +210,32 @@ describe('deadlines', () => {
   });
 });
 
+describe('a node that stands still', () => {
+  it('is called no more until it answers a ping, and no call is spent on trying', async () => {
+    const child = await spawnNode();
+    const client = openClient([child.port], { limits: { quietMsMax: 50, pongMsMax: 50 } });
+    await call(client, 'echo');
+    const blocked = call(client, 'block', u32(1_500));
+    await until(() => client.snapshot()['n0']!.isBreakerOpen);
+    expect(await codeOf(call(client, 'echo'))).toBe('Unavailable');
+    await blocked;
+    expect(String(await call(client, 'echo', 'again'))).toBe('again');
+    expect(client.snapshot()['n0']).toMatchObject({ breakerOpenings: 1, breakerTrials: 0, connectCount: 1 });
+  });
+
+  it('is called again when the ping is answered, though no call waits any more', async () => {
+    const child = await spawnNode();
+    const client = openClient([child.port], { limits: { quietMsMax: 20, pongMsMax: 20 } });
+    await call(client, 'echo');
+    const given = codeOf(call(client, 'block', u32(1_500), 500));
+    await until(() => client.snapshot()['n0']!.isBreakerOpen);
+    expect(await given).toBe('DeadlineExceeded');
+    expect(client.snapshot()['n0']).toMatchObject({ isBreakerOpen: true, callsInFlight: 0 });
+    await until(() => !client.snapshot()['n0']!.isBreakerOpen);
+    expect(String(await call(client, 'echo', 'again'))).toBe('again');
+  });
+});
+
 describe('a node that disappears', () => {
   it('fails its calls as Unavailable when it is killed, and serves them once it is back', async () => {
     const first = await spawnNode();

@@ -37,3 +37,21 @@ it('stays open if the trial times out, and closes if it is answered', () => {
   expect(breaker.isOpen).toBe(false);
   expect(breaker.admits(trialMs + breakerPauseMs)).toBe(true);
 });
+
+it('opens for a silent node until it answers a ping, without a trial call', () => {
+  const breaker = new Breaker();
+  breaker.fellSilent();
+  breaker.fellSilent();
+  expect([breaker.isOpen, breaker.openings]).toEqual([true, 1]);
+  expect(breaker.admits(100 + 2 * breakerPauseMs)).toBe(false);
+  breaker.ponged();
+  expect([breaker.isOpen, breaker.admits(100), breaker.trials]).toEqual([false, true, 0]);
+});
+
+it('that opened for timeouts stays open when a ping is answered', () => {
+  const breaker = openedAt(100);
+  breaker.fellSilent();
+  breaker.ponged();
+  expect([breaker.isOpen, breaker.openings]).toEqual([true, 1]);
+  expect(breaker.admits(100 + breakerPauseMs)).toBe(true);
+});
