@@ -6,7 +6,14 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { errorBodyOf } from './error-body.ts';
-import { type BodyBound, type BodyLimits, type BodySource, boundOfWhole, RequestBody } from './request-body.ts';
+import {
+  type BodyBound,
+  type BodyLimits,
+  type BodySource,
+  boundOfWhole,
+  RefusedBody,
+  RequestBody,
+} from './request-body.ts';
 
 /** Not imported: an import of this module also loads the client of `fetch`. */
 const { STATUS_CODES } = process.getBuiltinModule('node:http');
@@ -16,11 +23,23 @@ export function writeStatus(response: HttpResponse, status: number): void {
   if (status !== 200) response.writeStatus(`${status} ${STATUS_CODES[status] ?? 'Client Closed Request'}`);
 }
 
+function nothingDeclared(): number {
+  return 0;
+}
+
+/** uWebSockets reuses a chunk's memory once its handler has returned. */
+function copyOf(chunk: ArrayBuffer): Buffer {
+  const copy = Buffer.allocUnsafe(chunk.byteLength);
+  copy.set(new Uint8Array(chunk));
+  return copy;
+}
+
 /** A request and its answer, which is sent at most once. */
 export class Exchange {
   readonly #response: HttpResponse;
   #isEnded = false;
   #body: RequestBody | null = null;
+  #refused: RefusedBody | null = null;
   /** Of an answer in parts. */
   #done: (() => void) | null = null;
 
@@ -30,6 +49,7 @@ export class Exchange {
       const done = this.#isEnded ? null : this.#done;
       this.#isEnded = true;
       if (this.#body?.isDropped === false) this.#body.drop();
+      this.#refused?.drop();
       done?.();
     });
   }
@@ -38,19 +58,27 @@ export class Exchange {
    * Reads the body. Must be called before the first await.
    *
    * `done` gets the body, or the bound that it exceeds; it is not called if the client goes away.
-   * The bytes are taken from `source`, by default the budget of the limits.
+   * The bytes are taken from `source`, by default the budget of the limits. `declaredBytes` returns
+   * the size that the first chunk of a body says, 0 if it says none.
    */
-  readBody(limits: BodyLimits, done: (body: Buffer | BodyBound) => void, source: BodySource = limits.budget): void {
+  readBody(
+    limits: BodyLimits,
+    done: (body: Buffer | BodyBound) => void,
+    source: BodySource = limits.budget,
+    declaredBytes: (first: Uint8Array) => number = nothingDeclared,
+  ): void {
     this.#response.onData((chunk, isLast) => {
+      if (this.#refused !== null) return this.#refused.read(chunk.byteLength, isLast);
       if (this.#body?.isDropped === true) return;
-      // uWebSockets reuses the chunk's memory after this call.
-      const copy = Buffer.allocUnsafe(chunk.byteLength);
-      copy.set(new Uint8Array(chunk));
       // Most bodies come in one chunk: they are checked, and there is nothing to count or to time.
-      if (isLast && this.#body === null) return done(boundOfWhole(copy.length, limits, source) ?? copy);
+      if (isLast && this.#body === null) return done(boundOfWhole(chunk.byteLength, limits, source) ?? copyOf(chunk));
+      if (this.#body === null && declaredBytes(new Uint8Array(chunk)) > limits.bodyBytesMax) {
+        this.#refused = new RefusedBody(limits, done);
+        return this.#refused.read(chunk.byteLength, isLast);
+      }
       this.#body ??= new RequestBody(limits, source);
       const body = this.#body;
-      const bound = body.add(copy);
+      const bound = body.add(copyOf(chunk));
       if (bound !== null) done(bound);
       else if (isLast) done(body.take());
       else body.expectRest(done);

@@ -92,3 +92,34 @@ export class RequestBody {
     this.#chunks = [];
   }
 }
+
+/** What is read of a body that was refused; the connection of a larger one ends at once. */
+const refusedBytesMax = 16 * 1024 * 1024;
+
+/**
+ * A body that says at its beginning that it is too large: it is read to its end and nothing of it
+ * kept. Its client gets the refusal only so: one that is still sending sees the connection break,
+ * and would take that for a failure that it may retry.
+ */
+export class RefusedBody {
+  readonly #done: (bound: BodyBound) => void;
+  readonly #timer: NodeJS.Timeout;
+  #bytes = 0;
+
+  constructor({ bodyMsMax }: BodyLimits, done: (bound: BodyBound) => void) {
+    this.#done = done;
+    this.#timer = setTimeout(() => done('bodyMsMax'), bodyMsMax);
+  }
+
+  /** Counts a chunk, of which nothing is copied. */
+  read(bytes: number, isLast: boolean): void {
+    this.#bytes += bytes;
+    if (!isLast && this.#bytes <= refusedBytesMax) return;
+    this.drop();
+    this.#done('bodyBytesMax');
+  }
+
+  drop(): void {
+    clearTimeout(this.#timer);
+  }
+}

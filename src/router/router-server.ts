@@ -59,7 +59,8 @@ export type RouterLimits = AdmissionLimits & {
 
 const routerLimitDefaults: RouterLimits = {
   ...defaultAdmissionLimits,
-  bodyBytesMax: 4 * 1024 * 1024,
+  // Twice what the most items of a request usually take.
+  bodyBytesMax: 1024 * 1024,
   bodyMsMax: bodyMsMaxDefault,
   arrivingBytesMax: 256 * 1024 * 1024,
   // As with items in flight, three quarters.

@@ -274,6 +274,26 @@ describe('arriving bodies', () => {
   });
 });
 
+test('a body that says it is too large is read to its end, so that its client reads the refusal', async () => {
+  const large = frame(Buffer.alloc(8_000_000));
+  const chunks = Array.from({ length: 80 }, (_unused, index) => large.subarray(index * 100_001, (index + 1) * 100_001));
+  const reply = await send('/bsky.Service/GetActors', grpc, chunks);
+  expect(reply.headers).toMatchObject({ 'grpc-status': '8' });
+  expect(reply.headers['grpc-message']).toContain('the body passes bodyBytesMax');
+  expect(running.arrivingBytes()).toBe(0);
+});
+
+test('a body over HTTP/2 that says it is too large is refused at its beginning', async () => {
+  const session = http2.connect(`http://127.0.0.1:${running.http2Port}`);
+  const stream = session.request({ ':method': 'POST', ':path': '/bsky.Service/GetActors', ...grpc });
+  stream.on('error', () => {});
+  stream.write(frame(Buffer.alloc(8_000_000)).subarray(0, 10));
+  const [headers] = await once(stream, 'response');
+  expect(headers).toMatchObject({ 'grpc-status': '8' });
+  expect(headers['grpc-message']).toContain('the body passes bodyBytesMax');
+  session.destroy();
+});
+
 test.each([
   ['gRPC', grpc, { ':status': 200, 'grpc-status': '4' }],
   ['Connect', proto, { ':status': 504 }],

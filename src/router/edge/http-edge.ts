@@ -23,7 +23,7 @@ import {
   servicePath,
   typeRefusal,
 } from './rpc-endpoint.ts';
-import type { LargeBody, RpcReply } from './rpc-protocol.ts';
+import { declaredBytesBy, type LargeBody, type RpcReply } from './rpc-protocol.ts';
 import { attachSearchSkeletons } from './search-skeletons.ts';
 
 export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach'> & {
@@ -73,7 +73,7 @@ function attachService({ app, pages }: Listener, { router, limits, isDraining }:
       if (reply instanceof Promise) void reply.then((later) => sendReply(exchange, later, isDraining()));
       else sendReply(exchange, reply, isDraining());
     };
-    exchange.readBody(limits, done, limits.callers.of(head.caller));
+    exchange.readBody(limits, done, limits.callers.of(head.caller), declaredBytesBy[head.protocol]);
   });
 }
 

@@ -34,7 +34,7 @@ import {
   servicePath,
   typeRefusal,
 } from './rpc-endpoint.ts';
-import type { LargeBody, RpcReply } from './rpc-protocol.ts';
+import { declaredBytesBy, type LargeBody, type RpcReply } from './rpc-protocol.ts';
 
 export type ListeningHttp2 = ListeningServer & {
   /** Calls whose answers are not written to the end yet. */
@@ -124,11 +124,16 @@ function readBody(
   limits: BodyLimits,
   source: BodySource,
   done: (body: Buffer | BodyBound) => void,
+  declaredBytes: ((first: Buffer) => number) | undefined,
 ): void {
   const body = new RequestBody(limits, source);
+  let isFirst = true;
   stream.on('data', (chunk: Buffer) => {
     if (body.isDropped) return;
-    const bound = body.add(chunk);
+    const isTooLarge = isFirst && declaredBytes !== undefined && declaredBytes(chunk) > limits.bodyBytesMax;
+    isFirst = false;
+    if (isTooLarge) body.drop();
+    const bound = isTooLarge ? 'bodyBytesMax' : body.add(chunk);
     if (bound !== null) done(bound);
   });
   // Most bodies are complete at the end of this turn of the event loop and need no timer.
@@ -186,7 +191,7 @@ function serveStream(
   }
   const { limits } = options;
   const source = new JointSource([connection.budget, limits.callers.of(head.caller)]);
-  readBody(stream, limits, source, (body) => {
+  const done = (body: Buffer | BodyBound): void => {
     if (typeof body === 'string') {
       sendReply(stream, boundReply(head, body));
       // After the reply, since a client that is late may never end its stream.
@@ -201,7 +206,8 @@ function serveStream(
       if (replied instanceof Promise) void replied.then(send);
       else send(replied);
     }
-  });
+  };
+  readBody(stream, limits, source, done, declaredBytesBy[head.protocol]);
 }
 
 function createHttp2Server(tls: TlsFiles | null, limits: Http2Limits): Http2Server | Http2SecureServer {

@@ -66,6 +66,14 @@ function unframe(body: Buffer): Buffer {
   return body.subarray(grpcPrefixBytes);
 }
 
+/** By protocol: the size that the beginning of a body declares, where it does. Units: bytes. */
+export const declaredBytesBy: Readonly<Record<RpcProtocol, ((first: Uint8Array) => number) | undefined>> = {
+  grpc: (first) =>
+    first.length < grpcPrefixBytes ? 0 : grpcPrefixBytes + new DataView(first.buffer, first.byteOffset).getUint32(1),
+  'connect-proto': undefined,
+  'connect-json': undefined,
+};
+
 /** JSON takes far longer to read than as many bytes of protobuf. */
 const jsonBytesMax = 1_048_576;
 

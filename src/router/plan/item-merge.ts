@@ -224,8 +224,8 @@ export function mergeItems(
   return merge.merged();
 }
 
-/** What one turn of the event loop copies of a large answer: less than a millisecond's work. */
-const mergedBytesOfTurn = 2 ** 20;
+/** What one turn of the event loop copies of a large answer, into memory that is new to it. */
+const mergedBytesOfTurn = 256 * 1024;
 
 /** Merges large answers, one answer or a part of the result in each turn of the event loop. */
 export async function mergeInTurns(
