@@ -10,13 +10,13 @@ import { systemClock } from '../src/base/clock.ts';
 /** `problem` is the `grpc-message`; `message` is valid until the next request on the connection. */
 export type GrpcAnswer = { readonly status: number; readonly problem: string; readonly message: Buffer };
 
-export function grpcRequest(method: string, message: Uint8Array): Buffer {
+export function grpcRequest(method: string, message: Uint8Array, caller = ''): Buffer {
   const body = Buffer.alloc(5 + message.length);
   body.writeUInt32BE(message.length, 1);
   body.set(message, 5);
   const head =
     `POST /bsky.Service/${method} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/grpc+proto\r\n` +
-    `te: trailers\r\ncontent-length: ${body.length}\r\n\r\n`;
+    `te: trailers\r\n${caller === '' ? '' : `x-atlantis-caller: ${caller}\r\n`}content-length: ${body.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head, 'latin1'), body]);
 }
 
@@ -63,6 +63,14 @@ export function readAnswer(bytes: Buffer): GrpcAnswer | null {
   }
 }
 
+/** Returns whether an answer that begins with `first` may end with `last`. Large ones have many. */
+function mayEnd(first: Buffer, last: Buffer, bytes: number): boolean {
+  const end = first.indexOf(headEnd);
+  if (end < 0) return true;
+  const length = lengthInHead.exec(first.latin1Slice(0, end))?.[1];
+  return length === undefined ? last.subarray(-headEnd.length).equals(headEnd) : bytes >= end + 4 + Number(length);
+}
+
 type Waiting = {
   readonly request: Buffer;
   readonly sentMs: number;
@@ -78,7 +86,8 @@ const answerMsMax = 30_000;
 class Connection {
   readonly #port: number;
   #socket: Socket;
-  #bytes: Buffer | null = null;
+  #pieces: Buffer[] = [];
+  #bytes = 0;
   #waiting: Waiting | null = null;
 
   constructor(port: number) {
@@ -101,16 +110,23 @@ class Connection {
 
   #send(waiting: Waiting): void {
     this.#waiting = waiting;
-    this.#bytes = null;
+    this.#clear();
     if (this.#socket.destroyed) this.#socket = this.#open();
     this.#socket.write(waiting.request);
   }
 
+  #clear(): void {
+    this.#pieces = [];
+    this.#bytes = 0;
+  }
+
   #read(chunk: Buffer): void {
-    this.#bytes = this.#bytes === null ? chunk : Buffer.concat([this.#bytes, chunk]);
-    const answer = readAnswer(this.#bytes);
+    this.#pieces.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#pieces.length > 1 && !mayEnd(this.#pieces[0]!, chunk, this.#bytes)) return;
+    const answer = readAnswer(this.#pieces.length === 1 ? chunk : Buffer.concat(this.#pieces));
     if (answer === null) return;
-    this.#bytes = null;
+    this.#clear();
     const waiting = this.#waiting;
     this.#waiting = null;
     waiting?.done(answer);
@@ -123,7 +139,7 @@ class Connection {
     if (waiting === null) return;
     this.#waiting = null;
     socket.destroy();
-    if (waiting.attempt === 0 && this.#bytes === null) this.#send({ ...waiting, attempt: 1 });
+    if (waiting.attempt === 0 && this.#bytes === 0) this.#send({ ...waiting, attempt: 1 });
     else waiting.fail(error);
   }
 
