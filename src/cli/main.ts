@@ -57,6 +57,7 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'private erase': async () => (await import('./command/private.ts')).runPrivateErase,
   'record put': async () => (await import('./command/record.ts')).runRecordPut,
   'record delete': async () => (await import('./command/record.ts')).runRecordDelete,
+  'record takedown': async () => (await import('./command/record.ts')).runRecordTakedown,
   'repo diff': async () => (await import('./command/repo-repair.ts')).runRepoDiff,
   'quarantine list': async () => (await import('./command/quarantine.ts')).runQuarantineList,
   'quarantine show': async () => (await import('./command/quarantine.ts')).runQuarantineShow,

@@ -1,7 +1,14 @@
 /** The names of all commands, in the order of `--help`, and the groups that share settings. */
 
-/** Commands by which operators repair one repo, and answer privacy requests. */
-export const recordCommands = ['repo reindex', 'record put', 'record delete', 'private show', 'private erase'] as const;
+/** Commands by which operators repair one repo, hide a record, and answer privacy requests. */
+export const recordCommands = [
+  'repo reindex',
+  'record put',
+  'record delete',
+  'record takedown',
+  'private show',
+  'private erase',
+] as const;
 
 /** Commands by which operators say what is suggested, tagged, labelled and known of an actor. */
 export const operatorCommands = [

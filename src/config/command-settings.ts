@@ -124,7 +124,7 @@ export const commandSettings = {
     commands: ['map push'],
     help: 'in whose name the map is changed: while the map has a lease, its holder alone may',
   },
-  undo: { kind: 'switch', default: false, commands: ['repo takedown'], help: 'end the takedown' },
+  undo: { kind: 'switch', default: false, commands: ['repo takedown', 'record takedown'], help: 'end the takedown' },
   kind: {
     kind: 'text',
     default: null,

@@ -258,12 +258,9 @@ function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
     identities,
   });
   const deletions = new AccountDeletions({ ...deps, queue: state.deletions, gate, resolver, host }, signal);
-  const removal = new RepoRemoval({
-    refused: state.refusedRepos,
-    appender: given.appender,
-    clock: deps.clock,
-    requestRepo: (did) => backfill.requestRepo(did, null),
-  });
+  const requestRepo = (did: string): Promise<void> => backfill.requestRepo(did, null);
+  const removed = { refused: state.refusedRepos, appender: given.appender, identities, requestRepo };
+  const removal = new RepoRemoval({ ...deps, ...removed });
   const requestResync = (did: string, revMin: string): Promise<void> => backfill.requestResync(did, revMin);
   const perSecond = options.handleChecksPerSecond ?? 0;
   const handleChecks = new HandleChecks({ ...deps, state, resolver, appender, perSecond }, signal);

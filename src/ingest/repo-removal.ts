@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import type { Entry } from '../entry/entry.ts';
 import type { LogAppender } from '../log/log-appender.ts';
+import type { IdentityQueue } from './identity-queue.ts';
 import type { RefusedRepos } from './state/refused-repos.ts';
 
 /** The log without the entries of refused repos, whichever part of ingest appends them. */
@@ -45,6 +46,7 @@ export type RepoRemovalOptions = {
   readonly clock: Clock;
   /** Requests a fetch of a repo. Returns: once the request is durable. */
   readonly requestRepo: (did: string) => Promise<void>;
+  readonly identities: Pick<IdentityQueue, 'refresh'>;
 };
 
 export class RepoRemoval {
@@ -77,12 +79,15 @@ export class RepoRemoval {
     if (refused.has(did)) await refused.put(did, { sinceMs, isRemoved: true });
   }
 
-  /** Takes what comes of a repo again, and has it fetched. Returns: whether it was refused. */
+  /**
+   * Takes what comes of a repo again, and has it fetched and its handle looked up, which went with
+   * the purge. Returns: whether it was refused.
+   */
   async allow(did: string): Promise<boolean> {
-    const { refused, requestRepo } = this.#options;
+    const { refused, requestRepo, identities } = this.#options;
     const wasRefused = refused.has(did);
     await refused.put(did, null);
-    if (wasRefused) await requestRepo(did);
+    if (wasRefused) await Promise.all([requestRepo(did), identities.refresh(did)]);
     return wasRefused;
   }
 }

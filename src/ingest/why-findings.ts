@@ -101,13 +101,13 @@ const policyRules: readonly Rule[] = [
           `it is taken down (${account.actor.takedownRef})`,
           `skyshard repo takedown ${did} --undo`,
         ),
-  ({ account }) =>
-    account?.record?.takedownRef == null
+  ({ did, record, account }) =>
+    record === null || account?.record?.takedownRef == null
       ? null
       : finding(
           'record-taken-down',
           `the record is taken down (${account.record.takedownRef})`,
-          'bsky.Service/UntakedownRecord (ops/operating.md)',
+          `skyshard record takedown at://${did}/${record.collection}/${record.rkey} --undo`,
         ),
 ];
 
@@ -166,9 +166,9 @@ function handleRule({ did, document, handleDid, account, claim }: WhyFacts): Fin
 }
 
 const repoRules: readonly Rule[] = [
-  ({ did, account }) =>
-    account !== null && account.actor === null && account.repo === null
-      ? finding('unknown', 'nothing of it was ever read', `skyshard repo resync ${did}`)
+  ({ did, account, document, isPurged }) =>
+    account !== null && account.actor === null && account.repo === null && !isPurged
+      ? finding('unknown', 'nothing of it was ever read', document.ok ? `skyshard repo resync ${did}` : '')
       : null,
   ({ account }) =>
     account?.actor == null || account.actor.upstreamStatus === ''
@@ -189,8 +189,8 @@ const repoRules: readonly Rule[] = [
   fetchRule,
 ];
 
-function stateOf({ pausedMs, problem, connected, lagMs }: SubscriptionStatus): string {
-  if (pausedMs !== null) return 'is paused: skyshard source resume';
+function stateOf({ name, pausedMs, problem, connected, lagMs }: SubscriptionStatus): string {
+  if (pausedMs !== null) return `is paused: skyshard source resume ${name}`;
   return problem?.message ?? (connected ? `lags by ${lagMs} ms` : 'is not connected');
 }
 

@@ -7,6 +7,7 @@ import { type JsonRoute, postRoute } from '../http/json-route.ts';
 import { decodeMessage, encodeMessage } from '../proto/codec.ts';
 import { requireDid, requireRecord, writeAs } from './operator-write.ts';
 import type { ServiceRouter } from './plan/service-router.ts';
+import { storedRecord } from './stored-record.ts';
 
 const tagsMax = 64;
 /** Units: characters. */
@@ -25,11 +26,18 @@ const timeShape = v.pipe(
   v.check((text) => !Number.isNaN(Date.parse(text)), timeMessage),
 );
 
+/** Those of the lexicon: with another, apps would show an actor nothing that it may see. */
+function oneOf(known: readonly string[]): v.GenericSchema<string> {
+  return v.picklist(known, `must be one of ${known.join(', ')}`);
+}
+const statusShape = oneOf(['unknown', 'pending', 'assured', 'blocked']);
+const accessShape = oneOf(['unknown', 'none', 'safe', 'full']);
+
 const tagBody = objectShape({ subject: textShape, tags: tagsShape });
 const ageBody = objectShape({
   did: textShape,
-  status: shortText,
-  access: v.optional(shortText),
+  status: statusShape,
+  access: v.optional(accessShape),
   countryCode: v.optional(shortText),
   regionCode: v.optional(shortText),
   lastInitiatedAt: v.optional(timeShape),
@@ -55,7 +63,10 @@ export function actorRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
   return [
     postRoute('/v1/tags', tagBody, async ({ subject, tags }) => {
       if (subject.startsWith('at://')) {
-        const { did, collection, rkey } = requireRecord(subject);
+        const ref = requireRecord(subject);
+        // They are kept with the record, so those of one that is not stored would be lost.
+        await storedRecord(router, clock, ref);
+        const { did, collection, rkey } = ref;
         await writeAs(router, clock, did, { type: 'record-tags', collection, rkey, tags });
       } else await writeAs(router, clock, requireDid(subject), { type: 'actor-tags', tags });
       return { subject, tags };

@@ -1,16 +1,13 @@
 /** Operators' endpoints for repairs: a record without its commit, a repo's indexes again. */
 import * as v from 'valibot';
-import type { RecordRef } from '../atproto/compact-key.ts';
 import { recordOfJson } from '../atproto/record-of-json.ts';
 import { checkRecord } from '../atproto/record-rules.ts';
 import type { Clock } from '../base/clock.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
 import { objectShape, textShape } from '../config/json-shape.ts';
 import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
-import { nodeCalls } from '../wire/node-calls.ts';
-import { type StoredAccount, storedAccountAnswer, storedAccountRequest } from '../wire/stored-repo.ts';
-import { askSlotOf, requireDid, requireRecord, writeAs } from './operator-write.ts';
+import { requireDid, requireRecord, writeAs } from './operator-write.ts';
 import type { ServiceRouter } from './plan/service-router.ts';
+import { findRecord, storedRecord } from './stored-record.ts';
 
 const putBody = objectShape({
   uri: textShape,
@@ -19,31 +16,6 @@ const putBody = objectShape({
 });
 const recordBody = objectShape({ uri: textShape });
 const didBody = objectShape({ did: textShape });
-
-/** Returns what is stored of a record, hidden or not, or null. */
-async function findRecord(
-  router: ServiceRouter,
-  clock: Clock,
-  { did, collection, rkey }: RecordRef,
-): Promise<StoredAccount['record']> {
-  const payload = storedAccountRequest.encode({ did, record: { collection, rkey } });
-  const answer = await askSlotOf(router, clock, did, { method: nodeCalls.storedAccount, payload });
-  return storedAccountAnswer.decode(answer).record;
-}
-
-/** Like `findRecord`. Errors: `NotFound`. */
-async function storedRecord(
-  router: ServiceRouter,
-  clock: Clock,
-  ref: RecordRef,
-): Promise<NonNullable<StoredAccount['record']>> {
-  const record = await findRecord(router, clock, ref);
-  if (record !== null) return record;
-  const { did, collection, rkey } = ref;
-  throw new DataPlaneError('NotFound', `at://${did}/${collection}/${rkey} is not stored`, {
-    hint: `\`skyshard why at://${did}/${collection}/${rkey}\` says why, \`skyshard repo diff ${did}\` what else differs.`,
-  });
-}
 
 /**
  * `GET /v1/record` shows what is stored of a record; `POST` writes one as if its repo had it

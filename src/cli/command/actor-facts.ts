@@ -59,8 +59,9 @@ export const runAgeSet: Command = async (context) => {
   const { access, dryRun } = context.settings;
   if (dryRun) {
     const { ageAssuranceStatus: before } = await actorOf(context, did!);
-    const text = `${did}: has ${JSON.stringify(before)}, would have the status ${status}`;
-    return say(context, { did, before, status, dryRun }, text);
+    const given = access === null ? '' : ` and the access ${access}`;
+    const text = `${did}: has ${JSON.stringify(before)}, would have the status ${status}${given}`;
+    return say(context, { did, before, status, access, dryRun }, text);
   }
   await askRouter(context, '/v1/age-assurance', { did, status, ...(access === null ? {} : { access }) });
   const { ageAssuranceStatus } = await actorOf(context, did!);

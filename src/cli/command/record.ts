@@ -1,12 +1,15 @@
-/** `skyshard record put | delete`: one record without its repo, for repairs and tests. */
+/** `skyshard record put | delete | takedown`: what an operator does about one record. */
 import { readFileSync } from 'node:fs';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askRouter } from '../process/ask-process.ts';
+import { urlOf } from '../process/run-file.ts';
+import { callService } from '../service-call.ts';
 
 type Written = { readonly uri: string; readonly cid: string; readonly cidBefore?: string | null };
 
+const requestTimeoutMs = 30_000;
 const untilText = 'until its repo is fetched again';
 
 function readJson(path: string): unknown {
@@ -42,5 +45,18 @@ export const runRecordDelete: Command = async (context) => {
   const { cid } = answer as Written;
   const text = settings.dryRun ? `would delete ${cid}` : `deleted ${cid}, ${untilText}`;
   print(settings.json ? `${JSON.stringify(answer)}\n` : `${uri}: ${text}\n`);
+  return exitCode.done;
+};
+
+/** Hides a record from readers, or shows it again; nothing is removed. Errors: `NotFound`. */
+export const runRecordTakedown: Command = async (context) => {
+  const { settings, operands, print } = context;
+  const { undo } = settings;
+  const uri = operands[0]!;
+  await askRouter(context, `/v1/record?uri=${encodeURIComponent(uri)}`);
+  const router = { url: urlOf('router', settings.routerUrl, settings.dataDir), timeoutMs: requestTimeoutMs };
+  await callService(router, undo ? 'UntakedownRecord' : 'TakedownRecord', { recordUri: uri });
+  const text = undo ? 'shown again' : 'taken down';
+  print(settings.json ? `${JSON.stringify({ uri, takenDown: !undo })}\n` : `${uri}: ${text}\n`);
   return exitCode.done;
 };

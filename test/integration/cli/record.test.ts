@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { numberAt } from '../../../src/cli/service-call.ts';
+import { listOf, numberAt } from '../../../src/cli/service-call.ts';
 import { DemoCluster } from '../../support/demo-cluster.ts';
 
 let demo: DemoCluster;
@@ -58,6 +58,22 @@ it('a record is put and deleted without its repo, until that is fetched again', 
   expect(gone.err).toContain(`skyshard why ${uri}`);
   expect((await run('get', uri)).err).toContain(`skyshard why ${uri}`);
 }, 60_000);
+
+it('a record that is taken down is hidden, as `why` says with what ends it', async () => {
+  const feed = listOf(await demo.call('GetAuthorFeed', { actorDid: did, limit: 1 }), 'items');
+  const uri = String(feed[0]!['uri']);
+  const takenDown = async () => (await demo.call('GetRecordTakedown', { recordUri: uri }))['takenDown'] === true;
+  expect(await run('record', 'takedown', uri)).toMatchObject({ code: 0, out: `${uri}: taken down\n` });
+  expect(await takenDown()).toBe(true);
+  expect((await run('why', uri)).out).toContain(`skyshard record takedown ${uri} --undo`);
+  expect(await run('record', 'takedown', uri, '--undo', '--json')).toMatchObject({
+    code: 0,
+    out: `${JSON.stringify({ uri, takenDown: false })}\n`,
+  });
+  expect(await takenDown()).toBe(false);
+  const absent = await run('record', 'takedown', `${uri}x`);
+  expect(absent).toMatchObject({ code: 1, err: expect.stringContaining('is not stored') });
+});
 
 it('what no commit may bring is refused by its reason', async () => {
   const uri = `at://${did}/app.bsky.feed.post/bad`;

@@ -64,5 +64,6 @@ it('purge removes all that is stored and refuses what comes, until allow', async
 
   expect(await run('repo', 'allow', did)).toMatchObject({ code: 0, out: expect.stringContaining('taken again') });
   await until(async () => (await postCount()) === posts);
+  await until(async () => (await actor())['handle'] === handle);
   expect(await run('repo', 'allow', did)).toMatchObject({ out: `${did}: was not refused\n` });
 });

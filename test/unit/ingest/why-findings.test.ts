@@ -77,7 +77,11 @@ const cases: readonly (readonly [code: string, change: Partial<WhyFacts>, next: 
   ['host-blocked', { hostRule: 'blocked' }, 'skyshard host unblock pds.test'],
   ['host-limited', { hostRule: 'limited' }, 'skyshard host list'],
   ['account-taken-down', actorAs({ takedownRef: 'x' }), `skyshard repo takedown ${did} --undo`],
-  ['record-taken-down', recordAs({ takedownRef: 'x' }), 'bsky.Service/UntakedownRecord (ops/operating.md)'],
+  [
+    'record-taken-down',
+    recordAs({ takedownRef: 'x' }),
+    `skyshard record takedown at://${did}/app.bsky.feed.post/p --undo`,
+  ],
   ['labelled', storedAs({ hidingLabels: [{ src: other, val: '!hide', ofRecord: true }] }), ''],
   ['document-unknown', { document: { ok: false, why: 'unreachable' } }, ''],
   ['no-host', { ...documentAs({ pds: null }), check: null }, ''],
@@ -124,6 +128,19 @@ describe('the findings', () => {
   it.each(cases)('name %s alone, and what mends it', (code, change, next) => {
     const found = findingsOf({ ...sound, ...change });
     expect(found.map((finding) => [finding.code, finding.next])).toEqual([[code, next]]);
+  });
+
+  it('name no fetch that would be refused, and the source that is to be resumed', () => {
+    const unread = { ...sound, ...storedAs({ actor: null, repo: null }), record: null, pdsRecord: null };
+    expect(findingsOf({ ...unread, isPurged: true }).map(({ code }) => code)).toEqual(['purged']);
+    const nowhere = findingsOf({ ...unread, document: { ok: false, why: 'not-found' }, pdsRev: null });
+    expect(nowhere.map(({ code, next }) => [code, next])).toEqual([
+      ['document-unknown', ''],
+      ['unknown', ''],
+    ]);
+    const source = { name: 'wss://relay.test', pausedMs: 1, problem: null, connected: false, lagMs: null };
+    const late = findingsOf({ ...sound, pdsRev: { ok: true, value: newerRev }, sources: [source as never] });
+    expect(late[0]?.text).toContain('is paused: skyshard source resume wss://relay.test');
   });
 
   it('leave out drops of other records', () => {
