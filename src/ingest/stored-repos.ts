@@ -42,6 +42,12 @@ export class StoredRepos {
     return storedAccountAnswer.decode(await this.#ask(did, nodeCalls.storedAccount, payload));
   }
 
+  /** Returns what the slot of another DID set aside of an account, and that slot's condition. */
+  async accountAt(did: string, other: string): Promise<StoredAccount> {
+    const payload = storedAccountRequest.encode({ did, record: null, slotOf: other });
+    return storedAccountAnswer.decode(await this.#ask(other, nodeCalls.storedAccount, payload));
+  }
+
   /** Returns the newest claim of a handle in lower case, or null. */
   async handle(handle: string): Promise<StoredHandle> {
     const answer = await this.#ask(handle, nodeCalls.storedHandle, storedHandleRequest.encode({ handle }));

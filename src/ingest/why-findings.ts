@@ -16,6 +16,9 @@ export type Document = {
   readonly signingKey: string | null;
 };
 
+/** What the slot of another account set aside of this one; null when its node does not answer. */
+export type OtherSlot = { readonly of: string; readonly account: StoredAccount | null };
+
 /** All that was found out. Null is what was not asked for, or does not exist. */
 export type WhyFacts = {
   readonly did: string;
@@ -31,6 +34,8 @@ export type WhyFacts = {
   readonly pdsRecord: Asked<ProvenRecord> | null;
   /** Null when its node does not answer. */
   readonly account: StoredAccount | null;
+  /** The other slots in which the record shows. */
+  readonly others: readonly OtherSlot[];
   readonly claim: StoredHandle;
   readonly isPurged: boolean;
   readonly hostRule: 'blocked' | 'limited' | null;
@@ -43,6 +48,9 @@ export type WhyFacts = {
 /** `next` is the command that mends it, or '' where nothing has to be done. */
 export type Finding = { readonly code: string; readonly text: string; readonly next: string };
 
+/** What the rules about a slot look at. */
+type SlotFacts = Pick<WhyFacts, 'did' | 'account'> & { readonly slotOf: string };
+type SlotRule = (facts: SlotFacts) => Finding | readonly Finding[] | null;
 type Rule = (facts: WhyFacts) => Finding | readonly Finding[] | null;
 
 /** A source that lags less is in time. */
@@ -51,9 +59,9 @@ const lagMsMin = 5_000;
 const timeText = (ms: number): string => new Date(ms).toISOString();
 const finding = (code: string, text: string, next = ''): Finding => ({ code, text, next });
 
-const slotRules: readonly Rule[] = [
-  ({ did, account }) =>
-    account === null ? finding('node-down', `the node that has ${did} does not answer`, 'skyshard status') : null,
+const slotRules: readonly SlotRule[] = [
+  ({ slotOf, account }) =>
+    account === null ? finding('node-down', `the node that has ${slotOf} does not answer`, 'skyshard status') : null,
   ({ account }) =>
     account === null || account.condition === 'complete'
       ? null
@@ -72,7 +80,7 @@ const slotRules: readonly Rule[] = [
         ),
   ({ account }) =>
     (account?.quarantined ?? []).map(({ name, kind, reason }) =>
-      finding('quarantined', `a ${kind} could not be applied: ${reason}`, `skyshard quarantine retry ${name}`),
+      finding('quarantined', `an entry (${kind}) could not be applied: ${reason}`, `skyshard quarantine retry ${name}`),
     ),
   ({ did, account }) =>
     account?.isSuspended === true
@@ -83,6 +91,12 @@ const slotRules: readonly Rule[] = [
         )
       : null,
 ];
+
+/** A record that its own slot has may not have come to the others yet. */
+function slotFindings({ did, account, others }: WhyFacts): Finding[] {
+  const slots = [{ did, account, slotOf: did }, ...others.map(({ of, account }) => ({ did, account, slotOf: of }))];
+  return slots.flatMap((facts) => slotRules.flatMap((rule) => rule(facts) ?? []));
+}
 
 const policyRules: readonly Rule[] = [
   ({ did, isPurged }) =>
@@ -261,7 +275,7 @@ const recordRules: readonly Rule[] = [
 
 /** Returns what explains a difference, the likeliest causes first; nothing when all is equal. */
 export function findingsOf(facts: WhyFacts): Finding[] {
-  return [...slotRules, ...policyRules, labelRule, ...identityRules, ...repoRules, ...recordRules].flatMap(
+  return [slotFindings, ...policyRules, labelRule, ...identityRules, ...repoRules, ...recordRules].flatMap(
     (rule) => rule(facts) ?? [],
   );
 }

@@ -15,7 +15,7 @@ import { type HostFailure, type RepoHost, recordNotFound } from './repo-host.ts'
 import type { IngestState } from './state/ingest-state.ts';
 import type { StoredRepos } from './stored-repos.ts';
 import type { AnySubscription } from './subscription.ts';
-import { type Asked, type Document, type Finding, findingsOf, type WhyFacts } from './why-findings.ts';
+import { type Asked, type Document, type Finding, findingsOf, type OtherSlot, type WhyFacts } from './why-findings.ts';
 
 export type WhyOptions = {
   readonly resolver: IdentityResolver;
@@ -51,8 +51,8 @@ export class Why {
   async explain(about: string): Promise<WhyAnswer> {
     const { did, record } = await this.#nameOf(about);
     const facts = await this.#factsOf(did, record);
-    const { document, handleDid, pdsRev, pdsRecord, account, claim, check, fetch } = facts;
-    const shown = { document, handleDid, pdsRev, pdsRecord, slot: account, claim, check, fetch };
+    const { document, handleDid, pdsRev, pdsRecord, account, others, claim, check, fetch } = facts;
+    const shown = { document, handleDid, pdsRev, pdsRecord, slot: account, others, claim, check, fetch };
     return { about, did, findings: findingsOf(facts), facts: shown };
   }
 
@@ -99,6 +99,7 @@ export class Why {
       pds === null ? null : this.#pdsRev(pds, did),
       pds === null || record === null ? null : this.#pdsRecord(pds, record),
     ]);
+    const others = pdsRecord?.ok === true ? await this.#otherSlots(did, pdsRecord.value.others) : [];
     const pdsHost = pds === null ? null : hostOfUrl(pds);
     const rule = pdsHost === null ? undefined : hosts.ruleOf(pdsHost);
     return {
@@ -112,6 +113,7 @@ export class Why {
       pdsRev,
       pdsRecord,
       account,
+      others,
       claim,
       isPurged: state.refusedRepos.has(did),
       hostRule: rule === undefined ? null : rule.isBlocked ? 'blocked' : 'limited',
@@ -129,6 +131,27 @@ export class Why {
       operatingFailure(thrown);
       return null;
     }
+  }
+
+  /** Asks the other slots in which a record of the account shows, each once. */
+  async #otherSlots(did: string, others: readonly string[]): Promise<OtherSlot[]> {
+    const { stored } = this.#options;
+    const slots = new Set([stored.slotOf(did)]);
+    const asked = others.filter((other) => {
+      const isNew = !slots.has(stored.slotOf(other));
+      slots.add(stored.slotOf(other));
+      return isNew;
+    });
+    return Promise.all(
+      asked.map(async (other) => {
+        try {
+          return { of: other, account: await stored.accountAt(did, other) };
+        } catch (thrown) {
+          operatingFailure(thrown);
+          return { of: other, account: null };
+        }
+      }),
+    );
   }
 
   async #claim(handle: string): Promise<StoredHandle> {
@@ -161,7 +184,7 @@ export class Why {
     const answer = await this.#options.host.getRecord(pds, record);
     if (!answer.ok) {
       const isAbsent = answer.message === recordNotFound;
-      return isAbsent ? { ok: true, value: { rev: '', cid: null, refusal: null } } : refusalOf(answer);
+      return isAbsent ? { ok: true, value: { rev: '', cid: null, refusal: null, others: [] } } : refusalOf(answer);
     }
     const proven = readRecordProof(answer.car, record);
     return typeof proven === 'string' ? { ok: false, why: proven } : { ok: true, value: proven };

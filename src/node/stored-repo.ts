@@ -136,7 +136,7 @@ export function storedRepoHandlers(readers: ReadonlyMap<number, SlotReader>, slo
       nodeCalls.storedAccount,
       (payload) => {
         const request = storedAccountRequest.decode(payload);
-        const slot = slotOf(request.did, slots);
+        const slot = slotOf(request.slotOf ?? request.did, slots);
         return storedAccountAnswer.encode(accountOf(slot, stateOf(slot), request));
       },
     ],

@@ -7,10 +7,17 @@ import { nodeCalls } from './node-calls.ts';
 const count = wholeNumberShape(0, Number.MAX_SAFE_INTEGER);
 const optionalText = v.nullable(v.string());
 
-/** `record` names one record of the account, or is null. */
+/**
+ * `record` names one record of the account, or is null. With `slotOf`, the slot of that DID is
+ * asked, which may have set aside what the account put there.
+ */
 export const storedAccountRequest = controlMessage(
   nodeCalls.storedAccount,
-  v.object({ did: v.string(), record: v.nullable(v.object({ collection: v.string(), rkey: v.string() })) }),
+  v.object({
+    did: v.string(),
+    record: v.nullable(v.object({ collection: v.string(), rkey: v.string() })),
+    slotOf: v.optional(v.string()),
+  }),
 );
 
 const actor = v.object({

@@ -4,7 +4,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import type { WhyAnswer } from '../../src/ingest/why.ts';
+import type { WhyFacts } from '../../src/ingest/why-findings.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { storedAccountAnswer, storedAccountRequest } from '../../src/wire/stored-repo.ts';
 import { authorHarness, publishLike } from '../support/author-harness.ts';
@@ -96,6 +98,14 @@ describe('why', () => {
     expect(await codes('author.test')).toEqual([]);
     expect(await codes(uriOf('first'))).toEqual([]);
     expect(await codes('at://author.test/app.bsky.feed.like/first')).toEqual([]);
+  });
+
+  it('asks the slots in which a record shows, too', async () => {
+    await follow();
+    await resync();
+    const { others } = (await why(uriOf('first'))).facts as Pick<WhyFacts, 'others'>;
+    expect(others).toMatchObject([{ of: otherDid, account: { slot: slotOf(otherDid, slots), condition: 'complete' } }]);
+    expect(slotOf(otherDid, slots)).not.toBe(slotOf(authorDid, slots));
   });
 
   it('says of an account that nothing was read of it, and what brings it', async () => {

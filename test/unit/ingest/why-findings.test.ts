@@ -41,8 +41,9 @@ const sound: WhyFacts = {
   isLookupQueued: false,
   isDeletionQueued: false,
   pdsRev: { ok: true, value: rev },
-  pdsRecord: { ok: true, value: { rev, cid, refusal: null } },
+  pdsRecord: { ok: true, value: { rev, cid, refusal: null, others: [] } },
   account,
+  others: [],
   claim: { did, verifiedMs: 1, isReleased: false },
   isPurged: false,
   hostRule: null,
@@ -108,12 +109,12 @@ const cases: readonly (readonly [code: string, change: Partial<WhyFacts>, next: 
   ['record-unknown', { pdsRecord: { ok: false, why: 'unreachable' } }, ''],
   [
     'record-absent',
-    { ...storedAs({ record: null }), pdsRecord: { ok: true, value: { rev, cid: null, refusal: null } } },
+    { ...storedAs({ record: null }), pdsRecord: { ok: true, value: { rev, cid: null, refusal: null, others: [] } } },
     '',
   ],
-  ['record-extra', { pdsRecord: { ok: true, value: { rev, cid: null, refusal: null } } }, resync],
-  ['record-refused', { pdsRecord: { ok: true, value: { rev, cid, refusal: 'rkey-bad' } } }, ''],
-  ['record-differs', { pdsRecord: { ok: true, value: { rev, cid: 'bafz', refusal: null } } }, resync],
+  ['record-extra', { pdsRecord: { ok: true, value: { rev, cid: null, refusal: null, others: [] } } }, resync],
+  ['record-refused', { pdsRecord: { ok: true, value: { rev, cid, refusal: 'rkey-bad', others: [] } } }, ''],
+  ['record-differs', { pdsRecord: { ok: true, value: { rev, cid: 'bafz', refusal: null, others: [] } } }, resync],
   ['gated', recordAs({ violatesThreadGate: true }), ''],
   ['embedding-disabled', recordAs({ violatesEmbeddingRules: true }), ''],
   ['dropped', { drops: [{ atMs: 1, reason: 'signature-wrong', from: pds, path: null }] }, resync],
@@ -141,6 +142,23 @@ describe('the findings', () => {
     const source = { name: 'wss://relay.test', pausedMs: 1, problem: null, connected: false, lagMs: null };
     const late = findingsOf({ ...sound, pdsRev: { ok: true, value: newerRev }, sources: [source as never] });
     expect(late[0]?.text).toContain('is paused: skyshard source resume wss://relay.test');
+  });
+
+  it('tell of the other slots in which the record shows', () => {
+    const at = (change: object): Partial<WhyFacts> => ({
+      others: [{ of: other, account: { ...account, slot: 5, ...change } }],
+    });
+    const found = (change: Partial<WhyFacts>) =>
+      findingsOf({ ...sound, ...change }).map(({ text, next }) => [text, next]);
+    expect(found(at({}))).toEqual([]);
+    expect(found(at({ condition: 'incomplete' }))[0]?.[1]).toBe('skyshard repair slot 5');
+    expect(found(at({ stoppedMs: 5 }))[0]?.[1]).toBe('skyshard quarantine retry --slot 5');
+    expect(found(at({ quarantined: [{ name: '5/17', kind: 'effect', reason: 'x' }] }))).toEqual([
+      ['an entry (effect) could not be applied: x', 'skyshard quarantine retry 5/17'],
+    ]);
+    expect(found({ others: [{ of: other, account: null }] })).toEqual([
+      [`the node that has ${other} does not answer`, 'skyshard status'],
+    ]);
   });
 
   it('leave out drops of other records', () => {
