@@ -6,7 +6,7 @@ import { AppViewReader } from './appview/app-view-reader.ts';
 import { callTests } from './appview/call-tests.ts';
 import { accountTests, blockTests, notificationTests, takedownTests } from './appview/change-tests.ts';
 import { deletionTests } from './appview/deletion-tests.ts';
-import { type FeatureStage, startFeatureStage } from './appview/feature-stage.ts';
+import { type FeatureStage, type Name, startFeatureStage } from './appview/feature-stage.ts';
 import { feedGeneratorTests } from './appview/feed-generator-tests.ts';
 import { gateTests } from './appview/gate-tests.ts';
 import { labelerTests } from './appview/labeler-tests.ts';
@@ -17,6 +17,7 @@ import { privateTests } from './appview/private-tests.ts';
 import { feedTests, graphTests, profileTests, threadTests } from './appview/read-tests.ts';
 import { recordTests } from './appview/record-tests.ts';
 import { type Member, writeScenario } from './appview/scenario.ts';
+import { type SearchStage, searchTests } from './appview/search-tests.ts';
 import { siteTests } from './appview/site-tests.ts';
 import { starterPackTests } from './appview/starter-pack-tests.ts';
 import { suggestionTests } from './appview/suggestion-tests.ts';
@@ -39,14 +40,15 @@ let labelers: readonly [Labeler, Labeler];
 
 beforeAll(async () => {
   const postgresUrl = inject('postgresUrl');
-  const appViewCount = httpVersions.length + 1;
+  // One for the features, and one that asks for skeletons of searches.
+  const appViewCount = httpVersions.length + 2;
   network = await AtNetwork.start({ postgresUrl, bsyncSchema: 'appview_bsync', appViewCount });
   resources.defer(() => network.close());
   seed = new PrefixedSeedClient(network, 'f-');
   labelers = [await Labeler.start(network, seed, 'labeler'), await Labeler.start(network, seed, 'other-labeler')];
   for (const labeler of labelers) resources.use(labeler);
   const dids = labelers.map(({ did }) => did);
-  plane = resources.use(await startPlaneUnderTest(network, 'appview', { labelers: dids }));
+  plane = resources.use(await startPlaneUnderTest(network, 'appview', { labelers: dids, isSearched: true }));
 });
 
 afterAll(async () => {
@@ -75,6 +77,7 @@ describe.each([...httpVersions.entries()])('the official AppView (%i) over HTTP/
 
 describe('the official AppView', () => {
   const stage = {} as FeatureStage;
+  const skeletons = {} as SearchStage;
   beforeAll(async () => {
     const identity = network.appViews.at(-1)!;
     const topics = await ScriptedNetwork.start();
@@ -82,6 +85,10 @@ describe('the official AppView', () => {
     Object.assign(stage, await startFeatureStage({ network, identity, plane, labelers, seed, topics }));
     resources.use(stage.appView);
     appViews.push(stage.appView);
+    const searching = network.appViews.at(-2)!;
+    const searchUrl = plane.url('1.1');
+    const appView = resources.use(await startAppView(network, searching, plane, '1.1', { searchUrl }));
+    skeletons.reader = new AppViewReader<Name>(appView, seed);
   });
   feedGeneratorTests(stage);
   labelerTests(stage);
@@ -96,6 +103,7 @@ describe('the official AppView', () => {
   siteTests(stage);
   opThreadTests(stage);
   recordTests(stage);
+  searchTests(stage, skeletons);
   deletionTests(stage);
 });
 

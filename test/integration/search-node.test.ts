@@ -1,5 +1,6 @@
 /** A node with its threads of search: live, and built again by itself beside serving. */
-import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RemoteLog } from '../../src/log/remote-log.ts';
@@ -17,6 +18,7 @@ import { CommitAppender } from '../support/commit-appender.ts';
 import { type LoneNode, startLoneNode } from '../support/lone-node.ts';
 import { makeMemoryFolder } from '../support/memory-folder.ts';
 import { recordOp } from '../support/record-op.ts';
+import { fillDisk, mountSmallDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
 import { didOf } from './reads-network.ts';
 
@@ -119,6 +121,33 @@ describe('a node', () => {
     await untilFound('hello', 20);
     await until(async () => (await status()).problem === '');
   });
+
+  it('serves on while the disk of its index is full, says so, and goes on by itself', async (context) => {
+    await node[Symbol.asyncDispose]();
+    const disk = join(folder, 'search');
+    const filler = join(disk, 'filler');
+    mkdirSync(disk, { recursive: true });
+    const problem = mountSmallDisk(disk, 4);
+    if (problem !== null) return context.skip(problem);
+    try {
+      await start();
+      await write('hello first', 'first');
+      await untilFound('hello', 1);
+      fillDisk(filler, 0);
+      for (let index = 0; index < 40; index++) await write(`hello ${'much to say '.repeat(20)}${index}`, `r${index}`);
+      await until(async () => (await status()).problem.includes('the disk is full'));
+      expect((await call(nodeCalls.status)).length).toBeGreaterThan(0);
+      const whileFull = await found('hello');
+      expect(whileFull.every((key) => key === 'unavailable' || key.startsWith('at:'))).toBe(true);
+      rmSync(filler);
+      await untilFound('hello', 41);
+      expect((await status()).problem).toBe('');
+    } finally {
+      await node[Symbol.asyncDispose]();
+      execFileSync('umount', ['-l', disk]);
+      await start();
+    }
+  }, 120_000);
 
   it('builds and compares on demand', async () => {
     for (let index = 0; index < 10; index++) await write(`hello ${index}`, `r${index}`);

@@ -1,5 +1,7 @@
 /** A disk of its own for a folder, small enough to be filled. */
 import { execFileSync } from 'node:child_process';
+import { statfsSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** Mounts a disk on a folder. Returns: why that is impossible here, or null. CI must be able to. */
 export function mountSmallDisk(folder: string, mebibytes: number): string | null {
@@ -10,4 +12,10 @@ export function mountSmallDisk(folder: string, mebibytes: number): string | null
     if (process.env['CI'] === 'true') throw thrown;
     return `a full disk needs a tmpfs of its own, which takes root: ${(thrown as Error).message.trim()}`;
   }
+}
+
+/** Writes a file so large that its disk has `freeBytes` left. */
+export function fillDisk(path: string, freeBytes: number): void {
+  const { bavail, bsize } = statfsSync(dirname(path));
+  writeFileSync(path, Buffer.alloc(bavail * bsize - Math.ceil(freeBytes)));
 }

@@ -2,12 +2,6 @@
 import { expect, inject, it } from 'vitest';
 import type { AppView } from '../network/app-view.ts';
 
-/** An issue of its own. */
-const search = [
-  ...['searchActors', 'searchActorsTypeahead', 'searchActorsV2', 'searchFeedGenerators', 'searchFeedGeneratorsV2'],
-  ...['searchPosts', 'searchPostsV2', 'searchStarterPacks', 'searchStarterPacksV2'],
-];
-
 /** Writes that the AppView leaves to bsync. */
 const throughBsync = [
   ...['clearActorMutelistSubscriptions', 'clearActorMutes', 'clearThreadMutes', 'createActorMute'],
@@ -29,6 +23,6 @@ export function callTests(appViews: readonly AppView[]): void {
   it.skipIf(inject('planeName') === 'official')('have called every method but those that no AppView calls', () => {
     const called = (method: string): boolean => appViews.some(({ planeCalls }) => planeCalls.get(method)! > 0);
     const never = [...appViews[0]!.planeCalls.keys()].filter((method) => !called(method));
-    expect(never.sort()).toEqual([...search, ...throughBsync, ...unused].sort());
+    expect(never.sort()).toEqual([...throughBsync, ...unused].sort());
   });
 }

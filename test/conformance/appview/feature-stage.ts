@@ -22,12 +22,16 @@ export const newcomer: Name = 'fay';
 /** What the AppView shows only when it is told to. */
 const gates = ['known_likers:feed:enable', 'op_thread_metadata:enable'];
 
+const searchV2Override = 'second';
+
 /** Filled before the first test runs. */
 export interface FeatureStage {
   network: AtNetwork;
   plane: Plane;
   appView: AppView;
   reader: AppViewReader<Name>;
+  /** Asks for the second version of the AppView's search. */
+  searcher: AppViewReader<Name>;
   writer: RecordWriter;
   operator: Operator;
   labeler: Labeler;
@@ -62,6 +66,8 @@ export async function startFeatureStage(options: FeatureStageOptions): Promise<F
     labelsFromIssuerDids: [labeler.did as `did:plc:${string}`],
     threadTagsHide: new Set(['hide-in-threads']),
     draftsLimit: 3,
+    searchTagsHide: new Set(['hide-in-search']),
+    searchV2OverrideHeader: searchV2Override,
     topicsUrl: topics.url,
     growthBookApiHost: topics.url,
     growthBookClientKey: 'key',
@@ -80,10 +86,12 @@ export async function startFeatureStage(options: FeatureStageOptions): Promise<F
   for (const name of names.filter((each) => each !== newcomer))
     await write(name, 'app.bsky.actor.profile', { displayName: `the ${name}` }, 'self');
   await writer.settle();
+  const labels = { 'atproto-accept-labelers': `${labeler.did};redact` };
   return {
     ...{ network, plane, appView, writer, labeler, otherLabeler, topics, write, post },
     bsync: new BsyncWriter(network.bsync.url),
-    reader: new AppViewReader(appView, seed, { 'atproto-accept-labelers': `${labeler.did};redact` }),
+    reader: new AppViewReader(appView, seed, labels),
+    searcher: new AppViewReader(appView, seed, { ...labels, 'x-bsky-search-v2-override': searchV2Override }),
     operator: plane instanceof OfficialPlane ? new OfficialOperator(plane) : new SkyshardOperator(plane.url('1.1')),
     did: (name) => writer.did(name),
     handle: (name) => `${seed.prefix}${name}.test`,

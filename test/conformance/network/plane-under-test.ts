@@ -9,13 +9,15 @@ export interface PlaneOptions {
   readonly topology?: Topology;
   /** DIDs of the labelers to follow, which the official plane cannot. */
   readonly labelers?: readonly string[];
+  /** Whether our plane keeps a search index. */
+  readonly isSearched?: boolean;
 }
 
 /** Starts the plane under test and joins it to the network. */
 export async function startPlaneUnderTest(
   network: AtNetwork,
   schema: string,
-  { topology = usualTopology, labelers = [] }: PlaneOptions = {},
+  { topology = usualTopology, labelers = [], isSearched = false }: PlaneOptions = {},
 ): Promise<Plane> {
   const { plcUrl, bsyncUrl } = network.surroundings();
   const serveThreads = inject('serveThreads');
@@ -26,7 +28,7 @@ export async function startPlaneUnderTest(
       ? await OfficialPlane.start({ ...network.surroundings(), postgresUrl: inject('postgresUrl'), schema })
       : await SkyshardPlane.start(
           { pdsPort: network.pds.port, plcUrl, bsyncUrl, labelers },
-          { ...topology, nodes, serveThreads },
+          { ...topology, nodes, serveThreads, searchThreads: isSearched ? 1 : 0 },
         );
   network.join(plane);
   return plane;

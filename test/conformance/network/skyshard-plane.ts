@@ -33,6 +33,7 @@ export interface Topology {
   readonly slots: number;
   readonly nodes: number;
   readonly serveThreads?: number;
+  readonly searchThreads?: number;
 }
 
 export const usualTopology: Topology = { slots: 16, nodes: 2 };
@@ -170,6 +171,7 @@ function upArguments(
     ...labelers.flatMap((labeler) => ['--labeler', labeler]),
     ...['--allow-private-hosts', '--cursor', '0', '--data-dir', dataDir, '--map', mapPath],
     ...['--serve-threads', String(topology.serveThreads ?? 1)],
+    ...['--search-threads', String(topology.searchThreads ?? 0)],
     ...['--router-port', '0', '--http2-port', '0', '--ingest-port', '0'],
   ];
 }

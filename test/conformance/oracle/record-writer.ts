@@ -55,6 +55,13 @@ export class RecordWriter {
     return { uri: data.uri, cid: data.cid };
   }
 
+  /** Uploads a blob. Returns: what a record has of it, in JSON. */
+  async upload(by: string, bytes: Buffer, mimeType: string): Promise<RecordBody> {
+    const options = { headers: this.#as(by).headers, encoding: mimeType };
+    const { data } = await this.#seed.agent.com.atproto.repo.uploadBlob(bytes, options);
+    return { $type: 'blob', ref: { $link: data.blob.ref.toString() }, mimeType, size: bytes.length };
+  }
+
   /** Deletes a record of one of the seeded accounts. */
   async delete(uri: string): Promise<void> {
     const [, , did, collection, rkey] = uri.split('/');

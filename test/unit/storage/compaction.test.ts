@@ -1,6 +1,6 @@
 /** A compaction keeps every row, whatever is written meanwhile, and frees what is not used. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { InvariantError } from '../../../src/base/invariant.ts';
 import { type SeededRandom, seededRandom } from '../../../src/base/seeded-random.ts';
 import { Compaction, leafBytesOf, removeUnfinished } from '../../../src/storage/compaction.ts';
 import { Environment, freeBytesMin } from '../../../src/storage/environment.ts';
-import { mountSmallDisk } from '../../support/small-disk.ts';
+import { fillDisk, mountSmallDisk } from '../../support/small-disk.ts';
 
 const tables = ['one', 'two'] as const;
 const start = Buffer.from([0]);
@@ -58,12 +58,6 @@ function writeTo(environment: Environment, random: SeededRandom, count: number, 
       model.set(id, value.toString('hex'));
     }
   });
-}
-
-/** Writes a file that leaves so much of its disk free. */
-function fillDisk(path: string, freeBytes: number): void {
-  const disk = statfsSync(folder);
-  writeFileSync(path, Buffer.alloc(disk.bavail * disk.bsize - Math.ceil(freeBytes)));
 }
 
 function write(random: SeededRandom, count: number, model: Map<string, string>): void {
