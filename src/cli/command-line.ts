@@ -78,6 +78,10 @@ const commandTable: Record<CommandName, CommandRow> = {
   'search status': { summary: 'show what each node has indexed for search, and how far it is' },
   'search rebuild': { operands: ['[slot]'], summary: 'build the search index of a slot again, or of all with --all' },
   'search verify': { operands: ['[slot]'], summary: 'compare slots with their search index' },
+  'log migrate': {
+    operands: ['<server|folders>'],
+    summary: 'carry the logs of stopped slots to the server of --log, or back',
+  },
   'import postgres': { summary: 'bring in the database of an official data plane' },
   'suggestion list': { summary: 'show what is suggested to everyone' },
   'suggestion add': { operands: ['<list>', '<subjects...>'], summary: 'add to follows, feeds or tagged' },
@@ -102,6 +106,7 @@ const commandTable: Record<CommandName, CommandRow> = {
 const groupSummaries: Readonly<Record<string, string>> = {
   identity: 'bring identities in bulk, or one again',
   map: 'work on the shard map',
+  log: 'work on the log',
   source: 'decide about a source of ingest',
   host: 'decide about the hosts of accounts',
   repo: 'decide about one repo',

@@ -68,6 +68,7 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'search status': async () => (await import('./command/search.ts')).runSearchStatus,
   'search rebuild': async () => (await import('./command/search.ts')).runSearchRebuild,
   'search verify': async () => (await import('./command/search.ts')).runSearchVerify,
+  'log migrate': async () => (await import('./command/log-migrate.ts')).runLogMigrate,
   'import postgres': async () => (await import('./command/import.ts')).runImportPostgres,
   'suggestion list': async () => (await import('./command/suggestion.ts')).runSuggestionList,
   'suggestion add': async () => (await import('./command/suggestion.ts')).runSuggestionAdd,

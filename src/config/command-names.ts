@@ -73,6 +73,7 @@ export const commandNames = [
   'repair slot',
   'slot compact',
   ...searchCommands,
+  'log migrate',
   'import postgres',
   ...operatorCommands,
   'map validate',

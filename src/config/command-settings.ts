@@ -17,13 +17,13 @@ export const commandSettings = {
     kind: 'urls',
     default: [],
     schemes: ['nats:'],
-    commands: ['up', 'node', 'router', 'ingest'],
+    commands: ['up', 'node', 'router', 'ingest', 'log migrate'],
     help: 'NATS server with JetStream that holds the log, `nats://host:port`; repeated, any of one cluster; absent = the log is in the folders of the slots',
   },
   logCredentialsFile: {
     kind: 'path',
     default: null,
-    commands: ['up', 'node', 'ingest'],
+    commands: ['up', 'node', 'ingest', 'log migrate'],
     help: 'file with what that server asks for: a .creds file, or one line with a token or `<user>:<password>`',
   },
   logCopies: {
@@ -32,7 +32,7 @@ export const commandSettings = {
     unit: 'servers',
     min: 1,
     max: 5,
-    commands: ['up', 'node'],
+    commands: ['up', 'node', 'log migrate'],
     help: 'how many servers of the cluster have each entry, when the log is made there; 3 for production',
   },
   logBytesMax: {
@@ -41,7 +41,7 @@ export const commandSettings = {
     unit: 'bytes',
     min: 2 ** 24,
     max: 2 ** 50,
-    commands: ['up', 'node'],
+    commands: ['up', 'node', 'log migrate'],
     help: 'the most that the log takes on the server, when it is made there; a full log makes its writers wait',
   },
   etcd: {
@@ -238,6 +238,7 @@ export const commandSettings = {
       ...quarantineDecisions,
       'repair slot',
       'slot compact',
+      'log migrate',
       'import postgres',
       'repo resync',
       'identity import',

@@ -51,13 +51,13 @@ export const settingTable = {
   dataDir: {
     kind: 'path',
     default: './data',
-    commands: [...serverCommands, ...clientCommands],
+    commands: [...serverCommands, 'log migrate', ...clientCommands],
     help: 'folder of all state; each process writes below its own name in it',
   },
   map: {
     kind: 'path',
     default: './shard-map.json',
-    commands: ['up', 'node', 'router', 'ingest', 'import postgres', 'map validate'],
+    commands: ['up', 'node', 'router', 'ingest', 'log migrate', 'import postgres', 'map validate'],
     help: 'the shard map',
   },
   host: {
@@ -281,7 +281,7 @@ export const settingTable = {
     unit: 'bytes',
     min: 2 ** 20,
     max: 2 ** 42,
-    commands: ['up', 'node'],
+    commands: ['up', 'node', 'log migrate'],
     help: 'address space of one slot: the most that it can grow to',
   },
   lingerMs: {
@@ -354,7 +354,7 @@ export const settingTable = {
   json: {
     kind: 'switch',
     default: false,
-    commands: [...clientCommands, 'map validate', 'config'],
+    commands: [...clientCommands, 'log migrate', 'map validate', 'config'],
     help: 'print JSON',
   },
   adminTokenFile: {

@@ -19,7 +19,8 @@ export const logRetainedBytesMax = 64 * 2 ** 10;
 /** A mark is a seq and 20 bits, and fits in 53 bits. */
 const seqMax = 2 ** 33;
 
-const serverHint = 'Start the node with the log server that it had before.';
+const serverHint =
+  'Start it with the --log that it had before; or stop the whole cluster, and carry its log over with `skyshard log migrate folders` and that --log.';
 
 const keyWriter = sharedWriter(8);
 
@@ -41,6 +42,17 @@ function chunkOfRow({ key, value }: Row): LoggedChunk {
   const reader = new ByteReader(value);
   const appendMs = reader.u48();
   return { firstSeq: new ByteReader(key).u48(), appendMs, chunk: readChunk(reader.rest()) };
+}
+
+/** Returns when the last chunk was appended that the table holds; 0 for none. */
+export function lastAppendMs(table: Table): number {
+  const [last] = table.scan({ start: endKey, end: firstKey, isReverse: true, limit: 1 });
+  return last === undefined ? 0 : chunkOfRow(last).appendMs;
+}
+
+/** Removes all chunks in the current transaction, and leaves what says of other homes. */
+export function clearLog(table: Table): void {
+  for (const { key } of table.scan({ start: firstKey, end: endKey })) table.remove(key);
 }
 
 export class EmbeddedLog implements SlotLog {

@@ -344,7 +344,8 @@ export class JetStreamLog implements SlotLog {
 }
 
 function embeddedError(slot: number): DataPlaneError {
-  const hint = 'Start the node without a log server, as before.';
+  const hint =
+    'Start it without --log, as before; or stop the whole cluster, and carry its log over with `skyshard log migrate server` and this --log.';
   return new DataPlaneError('ConfigInvalid', `slot ${slot} has its log in its folder, not on a server`, { hint });
 }
 

@@ -22,6 +22,7 @@ export type LogPosition = {
 const positionVersion = 1;
 /** Longer than the keys of logged chunks, and after them. */
 const key = Buffer.alloc(7, 255);
+const leftKey = Buffer.concat([Buffer.alloc(6, 255), Buffer.from([254])]);
 const writer = sharedWriter(64);
 
 /** Returns the position of a slot whose log is on a server, else undefined. */
@@ -47,4 +48,19 @@ export function putPosition(table: Table, { created, seq, timeMs, appendMs, head
 /** Removes the position in the current transaction: the log is the slot's again. */
 export function removePosition(table: Table): void {
   table.remove(key);
+}
+
+/**
+ * Returns the last message that a slot has left on the server when its log came home, all of which
+ * is applied; undefined once the server has none of it.
+ */
+export function readLeftPosition(table: Table): number | undefined {
+  const row = table.get(leftKey);
+  return row === undefined ? undefined : new ByteReader(row).u48();
+}
+
+/** Writes that in the current transaction; null for nothing. */
+export function putLeftPosition(table: Table, seq: number | null): void {
+  if (seq === null) table.remove(leftKey);
+  else table.put(leftKey, writer.u48(seq).finish());
 }

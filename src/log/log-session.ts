@@ -31,13 +31,20 @@ import { type LogStream, streamOfSlot, streamsOf, subjectOfSlot } from './log-st
 export type StreamState = { readonly name: string; readonly created: string; readonly lastSeq: number };
 
 /** A message in a stream. `isFirst`: the log of its slot began with it. */
-export type LogMessage = { readonly seq: number; readonly timeMs: number; readonly isFirst: boolean };
+export type LogMessage = {
+  readonly seq: number;
+  readonly timeMs: number;
+  readonly isFirst: boolean;
+  readonly token: string;
+};
 
 export type PublishOptions = {
   /** Comes back with the message. */
   readonly token?: string;
   /** The log of the slot begins with it; refused where there is one. */
   readonly isFirst?: true;
+  /** Refused where the slot has any message, although its log does not begin with this one. */
+  readonly mustBeFirst?: true;
 };
 
 type MessageQuery = { seq: number; next_by_subj?: string } | { last_by_subj: string };
@@ -90,7 +97,8 @@ function stateOf({ config, created, state }: StreamInfo): StreamState {
 
 function messageOf(stored: StoredMsg | null): LogMessage | null {
   if (stored === null) return null;
-  return { seq: stored.seq, timeMs: stored.time.getTime(), isFirst: stored.header.get(firstHeader) !== '' };
+  const { seq, time, header } = stored;
+  return { seq, timeMs: time.getTime(), isFirst: header.get(firstHeader) !== '', token: header.get(tokenHeader) };
 }
 
 async function* received(messages: AsyncIterable<JsMsg>): AsyncGenerator<ReceivedMessage> {
@@ -188,17 +196,25 @@ export class LogSession {
     return this.#ended.signal;
   }
 
+  subjectOf(slot: number): string {
+    return subjectOfSlot(this.#map, slot);
+  }
+
   /** The stream of a slot, as it was at the connect. */
   streamOf(slot: number): StreamState {
     return this.#streamByName.get(streamOfSlot(this.#map, slot).name)!;
   }
 
   /** Returns the seq in the stream once the server has it. Errors: DataPlaneError. */
-  async publish(slot: number, bytes: Uint8Array, { token, isFirst }: PublishOptions = {}): Promise<number> {
+  async publish(
+    slot: number,
+    bytes: Uint8Array,
+    { token, isFirst, mustBeFirst }: PublishOptions = {},
+  ): Promise<number> {
     const sent = headers();
     if (token !== undefined) sent.set(tokenHeader, token);
     if (isFirst) sent.set(firstHeader, '1');
-    const expect = isFirst ? { expect: { lastSubjectSequence: 0 } } : {};
+    const expect = isFirst || mustBeFirst ? { expect: { lastSubjectSequence: 0 } } : {};
     try {
       const { seq } = await this.#client.publish(subjectOfSlot(this.#map, slot), bytes, { headers: sent, ...expect });
       return seq;

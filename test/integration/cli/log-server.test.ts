@@ -1,11 +1,13 @@
 /** `skyshard up` and its processes with a log on a NATS server that asks for a token. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { adminRequest } from '../../../src/cli/admin-request.ts';
 import { NatsServer } from '../../support/nats-server.ts';
-import { clusterFolder, removeFolder, runCommand, startCluster } from '../../support/running-cluster.ts';
+import { clusterFolder, removeFolder, runCommand, sourceProgram, startCluster } from '../../support/running-cluster.ts';
 import { until } from '../../support/until.ts';
 
 const secret = 'a-token-that-nobody-may-read';
@@ -16,6 +18,16 @@ const disposals: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
   for (const dispose of disposals.splice(0).reverse()) await dispose();
 });
+
+/** Runs a command and kills it once it has printed anything. Returns the signal that ended it. */
+async function killedAtFirstLine(words: readonly string[]): Promise<string | null> {
+  const { PATH, HOME } = process.env;
+  const [program, ...first] = sourceProgram;
+  const child = spawn(program!, [...first, ...words], { env: { PATH, HOME }, stdio: ['ignore', 'pipe', 'inherit'] });
+  child.stdout.once('data', () => child.kill('SIGKILL'));
+  const [, signal] = (await once(child, 'close')) as [number | null, string | null];
+  return signal;
+}
 
 describe('skyshard up --log', () => {
   it(
@@ -33,7 +45,7 @@ describe('skyshard up --log', () => {
       disposals.push(async () => void (await cluster.stop()));
       const { url } = cluster.run.router;
       const settle = () => adminRequest({ url, path: '/v1/settle', body: {}, token: null, timeoutMs: waitMsMax });
-      expect(await settle()).toMatchObject({ settled: true });
+      expect(await settle()).toMatchObject({ settled: true, by: 'quiescence' });
       const showStatus = () => runCommand(['status', `--data-dir=${cluster.dataDir}`]);
       const good = await showStatus();
       expect(good.out).toContain(`the log is at ${server.url}, NATS 2.`);
@@ -53,8 +65,38 @@ describe('skyshard up --log', () => {
       const embedded = await runCommand(['node', 'n0', `--data-dir=${cluster.dataDir}`, `--map=${cluster.run.map}`]);
       expect(embedded.code).not.toBe(0);
       expect(embedded.err).toContain('the log of a slot is on a server');
+      expect(embedded.err).toContain('skyshard log migrate folders');
       for (const text of [cluster.printed.out, cluster.printed.err, good.out, lost.out])
         expect(text).not.toContain(secret);
+
+      const migrate = (home: string, ...more: string[]) =>
+        runCommand(['log', 'migrate', home, `--data-dir=${cluster.dataDir}`, ...flags, ...more]);
+      const plan = await migrate('folders', '--dry-run');
+      expect(plan.err).toBe('');
+      expect(plan.out.match(/would be carried to the folders/g)).toHaveLength(4);
+      expect(await killedAtFirstLine(['log', 'migrate', 'folders', `--data-dir=${cluster.dataDir}`, ...flags])).toBe(
+        'SIGKILL',
+      );
+      const home = await migrate('folders', '--json');
+      expect(home.code).toBe(0);
+      const carried = home.out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { wasThere: boolean });
+      expect(carried).toHaveLength(4);
+      expect(carried[0]!.wasThere).toBe(true);
+
+      const again = await startCluster(folder, demo);
+      disposals.push(async () => void (await again.stop()));
+      const settled = { url: again.run.router.url, path: '/v1/settle', body: {}, token: null, timeoutMs: waitMsMax };
+      expect(await adminRequest(settled)).toMatchObject({ settled: true });
+      expect((await showStatus()).out).not.toMatch(/incomplete|the log is at/);
+      expect((await migrate('server')).err).toContain('DataInUse');
+      expect(await again.stop()).toBe(0);
+      const there = await migrate('server');
+      expect(there.out.match(/is carried to the server/g)).toHaveLength(4);
+      const served = await runCommand(['node', 'n0', `--data-dir=${cluster.dataDir}`, `--map=${cluster.run.map}`]);
+      expect(served.err).toContain('the log of a slot is on a server');
     },
     testMsMax,
   );
