@@ -83,6 +83,28 @@ export function readMapOrDefault(path: string, isExplicit: boolean): MapFile {
   return { raw: oneBoxMap, map: parseShardMap(oneBoxMap) };
 }
 
+/**
+ * Returns the map with its slots dealt out among `count` nodes of this machine, whose ports follow
+ * that of its first node.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` where an operator named the map, or has fewer slots.
+ */
+export function withNodes({ raw, map }: MapFile, count: number, isGiven: boolean): MapFile {
+  if (isGiven) throw new DataPlaneError('ConfigInvalid', '--nodes: not with --map, which says how many there are');
+  if (count > map.slots)
+    throw new DataPlaneError('ConfigInvalid', `--nodes: the map has ${map.slots} slots, and each node needs one`);
+  const [first] = [...map.nodes.values()];
+  const { host, port } = first!;
+  const names = Array.from({ length: count }, (_unused, index) => `n${index}`);
+  const nodes = Object.fromEntries(names.map((name, index) => [name, { host, port: port === 0 ? 0 : port + index }]));
+  const shards = names.map((primary, index) => {
+    const [from, to] = [index, index + 1].map((part) => Math.floor((part * map.slots) / count)) as [number, number];
+    return { name: `s${index}`, primary, replicas: [], slots: [`${from}-${to - 1}`] };
+  });
+  const dealt = { ...raw, nodes, shards };
+  return { raw: dealt, map: parseShardMap(dealt) };
+}
+
 function reserve(host: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer();

@@ -13,6 +13,15 @@ const webSchemes = ['http:', 'https:'];
 export const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 
 export const commandSettings = {
+  nodes: {
+    kind: 'integer',
+    default: null,
+    unit: 'nodes',
+    min: 1,
+    max: 64,
+    commands: ['up'],
+    help: 'nodes among which the slots are dealt out, for trying many on one machine; not with --map, which says it',
+  },
   log: {
     kind: 'urls',
     default: [],

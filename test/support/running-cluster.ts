@@ -1,7 +1,7 @@
 /** `skyshard up` for tests, in its own process and folder, on free ports. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type RunFile, readRunFile } from '../../src/cli/process/run-file.ts';
 import { makeMemoryFolder } from './memory-folder.ts';
@@ -29,8 +29,10 @@ export async function runCommand(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
   program: Program = sourceProgram,
+  folder = projectRoot,
 ): Promise<Ended> {
   const child = spawn(program[0]!, [...program.slice(1), ...words], {
+    cwd: folder,
     env: { ...environmentOf(program), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -83,9 +85,23 @@ export function exampleFolder(): string {
   return folder;
 }
 
+/** Makes a folder whose own shard-map.json is that of one node, with 16 slots, on a free port. */
+export function ownMapFolder(): string {
+  const folder = makeMemoryFolder('skyshard-up-');
+  const map = readFileSync(join(projectRoot, 'shard-map.json'), 'utf8');
+  writeFileSync(join(folder, 'shard-map.json'), map.replaceAll(/"port": \d+/g, '"port": 0'));
+  return folder;
+}
+
 /** Removes a folder that `clusterFolder` made. */
 export function removeFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** Returns the flags of `up` in a folder: its data, its `map.json`, if any, and free ports. */
+export function upFlags(folder: string): string[] {
+  const map = join(folder, 'map.json');
+  return [`--data-dir=${join(folder, 'data')}`, ...(existsSync(map) ? [`--map=${map}`] : []), ...freePorts];
 }
 
 /** Starts `skyshard up` in a folder of `clusterFolder` and waits until it is up. */
@@ -95,8 +111,8 @@ export async function startCluster(
   program: Program = sourceProgram,
 ): Promise<RunningCluster> {
   const dataDir = join(folder, 'data');
-  const flags = ['up', `--data-dir=${dataDir}`, `--map=${join(folder, 'map.json')}`, ...freePorts, ...words];
-  const child = spawn(program[0]!, [...program.slice(1), ...flags], {
+  const child = spawn(program[0]!, [...program.slice(1), 'up', ...upFlags(folder), ...words], {
+    cwd: folder,
     env: environmentOf(program),
     stdio: ['ignore', 'pipe', 'pipe'],
   });

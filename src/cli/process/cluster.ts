@@ -19,7 +19,7 @@ import { requireNoneElsewhere } from '../../node/slot-folders.ts';
 import { type ShardMap, slotsOfNode } from '../../shardmap/shard-map.ts';
 import type { CommandContext } from '../command.ts';
 import { version } from '../command-line.ts';
-import { type MapFile, readMapOrDefault, withRealPorts } from '../map-file.ts';
+import { type MapFile, readMapOrDefault, withNodes, withRealPorts } from '../map-file.ts';
 import { type ChildSpec, type Listening, SupervisedChild, type SupervisorContext } from './child-process.ts';
 import { type RunFile, type RunningProcess, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
 import { serveThreadCount } from './serve-thread-count.ts';
@@ -147,7 +147,13 @@ export class Cluster implements AsyncDisposable {
 
   async #startAll(): Promise<RunFile> {
     const { settings, resolved, log } = this.#context;
-    const file = this.#pushedOr(readMapOrDefault(settings.map, resolved.sourceByName.map !== 'default'));
+    const isMapGiven = resolved.sourceByName.map !== 'default';
+    const unpushed = readMapOrDefault(settings.map, isMapGiven);
+    const file = this.#pushedOr(settings.nodes === null ? unpushed : withNodes(unpushed, settings.nodes, isMapGiven));
+    if (settings.nodes !== null && file.map.nodes.size !== settings.nodes)
+      throw new DataPlaneError('ConfigInvalid', `--nodes: the map in force has ${file.map.nodes.size} nodes`, {
+        hint: 'Leave out --nodes: a map that was pushed says how many there are.',
+      });
     const free = listeners.filter((name) => settings[name] === 0);
     // Chosen here, not by the children: a port that the kernel chose cannot be bound again for a
     // minute after its process was killed.
