@@ -101,8 +101,13 @@ function messageOf(stored: StoredMsg | null): LogMessage | null {
   return { seq, timeMs: time.getTime(), isFirst: header.get(firstHeader) !== '', token: header.get(tokenHeader) };
 }
 
-async function* received(messages: AsyncIterable<JsMsg>): AsyncGenerator<ReceivedMessage> {
+/** The last message that was received of a consumer, which counts those that it sends from 1. */
+type Delivery = { consumer: string; sequence: number };
+
+async function* received(messages: AsyncIterable<JsMsg>, last: Delivery): AsyncGenerator<ReceivedMessage> {
   for await (const message of messages) {
+    last.consumer = message.info.consumer;
+    last.sequence = message.info.deliverySequence;
     const token = message.headers?.get(tokenHeader) ?? '';
     yield { seq: message.seq, timeMs: message.time.getTime(), bytes: message.data, token };
   }
@@ -254,10 +259,16 @@ export class LogSession {
     try {
       const consumer = await this.#client.consumers.get(this.streamOf(slot).name, options);
       const messages = await consumer.consume({ max_messages: readAheadMessages });
-      const iterator = received(messages);
+      const last: Delivery = { consumer: '', sequence: 0 };
+      const iterator = received(messages, last);
       return {
         [Symbol.asyncIterator]: () => iterator,
-        pending: async () => (await consumer.info()).num_pending + messages.getPending(),
+        // The client's own count of what it holds also counts its notices.
+        pending: async () => {
+          const { name, num_pending, delivered } = await consumer.info();
+          const receivedCount = name === last.consumer ? last.sequence : 0;
+          return num_pending + Math.max(0, delivered.consumer_seq - receivedCount);
+        },
         close: () => messages.stop(),
       };
     } catch (thrown) {
