@@ -49,12 +49,17 @@ function outcomeOf(folder: string, mutant: Mutant): 'caught' | 'MISSED' | 'TEXT 
 }
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
+const chosen = mutants.filter(({ bound }) => bound.includes(values.only));
+if (chosen.length === 0) {
+  console.error(`no bound has ${JSON.stringify(values.only)} in its name; test/fuzz/mutant-table.ts has them all`);
+  process.exit(2);
+}
 const folder = mkdtempSync(join(tmpdir(), 'skyshard-mutants-'));
 let failures = 0;
 try {
   for (const name of copied) cpSync(join(projectRoot, name), join(folder, name), { recursive: true });
   symlinkSync(join(projectRoot, 'node_modules'), join(folder, 'node_modules'));
-  for (const mutant of mutants.filter(({ bound }) => bound.includes(values.only))) {
+  for (const mutant of chosen) {
     const startedMs = performance.now();
     const outcome = outcomeOf(folder, mutant);
     if (outcome !== 'caught') failures++;
