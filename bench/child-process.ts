@@ -12,11 +12,15 @@ export type BenchChild = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
+const signalByChild = new Map<ChildProcess, NodeJS.Signals>();
+process.once('exit', () => {
+  for (const [child, signal] of signalByChild) child.kill(signal);
+});
+
 /** Ends the child when this process ends first, unless that is by SIGKILL. */
 export function endWithUs(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): void {
-  const end = (): void => void child.kill(signal);
-  process.once('exit', end);
-  child.once('exit', () => process.removeListener('exit', end));
+  signalByChild.set(child, signal);
+  child.once('exit', () => signalByChild.delete(child));
 }
 
 /**
