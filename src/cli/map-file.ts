@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import oneBoxMap from '../../shard-map.json' with { type: 'json' };
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { parseShardMap, type ShardMap, unservedPartOf } from '../shardmap/shard-map.ts';
+import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 
 /** `raw` is the JSON of the file, with absolute paths. */
 export type MapFile = { readonly raw: Readonly<Record<string, unknown>>; readonly map: ShardMap };
@@ -48,14 +48,6 @@ function repeatedKeyOf(text: string): string | null {
  * Errors: DataPlaneError `ConfigInvalid` naming the file or key, and what it must be.
  */
 export function readMapFile(path: string): MapFile {
-  const file = readAnyMapFile(path);
-  const unserved = unservedPartOf(file.map);
-  if (unserved !== null) throw new DataPlaneError('ConfigInvalid', unserved);
-  return file;
-}
-
-/** Like `readMapFile`, also of a map that this version does not serve. */
-export function readAnyMapFile(path: string): MapFile {
   let raw: unknown;
   let text: string;
   try {

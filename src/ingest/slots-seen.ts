@@ -86,7 +86,10 @@ export class SlotsSeen {
 
   async #compare(node: string): Promise<void> {
     const call = { node, method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs: callTimeoutMs };
-    const status = nodeStatusMessage.decode(await this.#options.caller.call(call));
+    const answer = nodeStatusMessage.decode(await this.#options.caller.call(call));
+    // What a replica has, or a slot that still reads its log, says nothing of a loss.
+    const slots = answer.slots.filter(({ role, behindMs }) => role === 'primary' && behindMs === 0);
+    const status = { ...answer, slots };
     const loss = this.#lossOf(status);
     if (loss === null) this.#lossByNode.delete(node);
     else this.#lossByNode.set(node, loss);

@@ -101,6 +101,10 @@ export class EmbeddedLog implements SlotLog {
     return this.#head;
   }
 
+  behindMs(): number {
+    return 0;
+  }
+
   append(chunk: AppendedChunk): void {
     this.#waiting.push(chunk);
     this.readableBytes += chunk.bytes.length;

@@ -4,7 +4,8 @@
  * Owns: the slot's seqs, which count the entries of the subject, and the position of the slot,
  * which commits with what is applied. Who reads it decides the same as every other reader: a repeat
  * or a gap is passed at the same message. A stream that is another one, or has lost what the slot
- * has applied, is a new generation of the slot, and never read on as if nothing had happened.
+ * has applied, is a new generation of the slot, and never read on as if nothing had happened. That
+ * is for the slot's primary to say; a replica stops there.
  */
 
 import { MalformedBytes, tryDecode } from '../base/bytes.ts';
@@ -13,14 +14,19 @@ import { invariant } from '../base/invariant.ts';
 import type { Table } from '../storage/environment.ts';
 import { type ChunkOutcome, readChunk, readChunkHead } from './chunk.ts';
 import { type LogPosition, putPosition, readPosition } from './log-position.ts';
-import type { LogSession, MessageStream, ReadStart, ReceivedMessage } from './log-session.ts';
+import type { LogMessage, LogSession, MessageStream, ReadStart, ReceivedMessage } from './log-session.ts';
+import { embeddedError, goneError, isAtBeginning, isStreamOf, startAfter } from './log-start.ts';
 import type { AppendedChunk, LoggedChunk, MessageSeqs, ReadChunk, SlotLog } from './slot-log.ts';
 import { splitChunk } from './split-chunk.ts';
 import { type UnreadMessage, UnreadMessages } from './unread-messages.ts';
 
-/** What the slot itself appends when its log is opened. */
+/** What the slot itself appends when its log is opened, if it is the primary. */
 export type SlotEntries = {
-  /** The chunk that says that this process has opened the slot; null once that is applied. */
+  /** Only a primary founds a log, opens it, and begins a generation. */
+  isPrimary(): boolean;
+  /** Resolves after a moment, when a replica looks again for a log that has not begun. */
+  pause(): Promise<void>;
+  /** The chunk that says that this process has opened the slot; null for a replica. */
   opened(): Uint8Array | null;
   /** The chunk that says that the slot's log lost its tail. */
   tailLost(): Uint8Array;
@@ -71,12 +77,32 @@ export class JetStreamLog implements SlotLog {
   problem: string | null = 'the log server is not connected yet';
   /** Why an operator must help before the log can be read; null where none must. */
   refusal: DataPlaneError | null = null;
+  /** When it was known last that nothing waits, or when what is applied was taken; 0 for neither. */
+  #caughtUpMs: number;
 
   /** Errors: DataPlaneError `ConfigInvalid` for a slot whose log is in its folder. */
   constructor(options: JetStreamLogOptions) {
     this.#options = options;
     this.#position = readPosition(options.table) ?? null;
+    this.#caughtUpMs = this.#position?.timeMs ?? 0;
     if (this.#position === null && options.cursor > 0) throw embeddedError(options.slot);
+  }
+
+  /** The position that is durable; null for a slot that has nothing of its log. */
+  get position(): LogPosition | null {
+    return this.#position;
+  }
+
+  behindMs(nowMs: number): number {
+    const waits = this.#unread.oldestMs !== null || this.#taken.length > 0 || this.#pendingMessages > 0;
+    if (this.#messages !== null && !waits) this.#caughtUpMs = nowMs;
+    else if (this.#messages !== null) this.#caughtUpMs = Math.max(this.#caughtUpMs, this.#oldestWaitingMs - 1);
+    return Math.max(0, nowMs - this.#caughtUpMs);
+  }
+
+  /** Of what the server has and is not received, only that it is younger than what was. */
+  get #oldestWaitingMs(): number {
+    return this.#taken[0]?.timeMs ?? this.#unread.oldestMs ?? this.#position?.timeMs ?? 0;
   }
 
   get #last(): LogPosition | null {
@@ -218,6 +244,7 @@ export class JetStreamLog implements SlotLog {
     try {
       const start = await this.#findStart(session, entries);
       const messages = await session.read(this.#options.slot, start);
+      this.#pendingMessages = await messages.pending();
       this.#session = session;
       this.#messages = messages;
       this.problem = null;
@@ -243,7 +270,7 @@ export class JetStreamLog implements SlotLog {
     }
   }
 
-  #onMessage({ seq, timeMs, bytes, token }: ReceivedMessage): void {
+  #onMessage({ seq, timeMs, bytes, token, pending }: ReceivedMessage): void {
     const own = this.#ownByToken.get(token);
     this.#ownByToken.delete(token);
     const head = tryDecode(() => readChunkHead(bytes));
@@ -258,7 +285,7 @@ export class JetStreamLog implements SlotLog {
       timeMs,
       entryCount,
     });
-    this.#pendingMessages = Math.max(0, this.#pendingMessages - 1);
+    this.#pendingMessages = pending;
     this.#onReadable(own?.withinMs);
   }
 
@@ -266,10 +293,10 @@ export class JetStreamLog implements SlotLog {
   async #findStart(session: LogSession, entries: SlotEntries): Promise<ReadStart> {
     const { slot } = this.#options;
     const last = this.#last;
-    if (last === null) return this.#begin(session, entries);
-    const start = (await isStreamOf(session, slot, last))
-      ? startAfter(last)
-      : await this.#restart(session, last, entries);
+    if (last === null || (isAtBeginning(last) && !entries.isPrimary())) return this.#begin(session, entries);
+    const isSame = await isStreamOf(session, slot, last);
+    if (!isSame && !entries.isPrimary()) throw goneError(slot);
+    const start = isSame ? startAfter(last) : await this.#restart(session, last, entries);
     const opened = entries.opened();
     if (opened !== null) await session.publish(slot, opened);
     return start;
@@ -298,7 +325,13 @@ export class JetStreamLog implements SlotLog {
   /** Founds the log of the slot, or reads it from its beginning. */
   async #begin(session: LogSession, entries: SlotEntries): Promise<ReadStart> {
     const { slot } = this.#options;
-    const first = await session.firstOf(slot);
+    const first = await this.#firstOf(session, entries);
+    if (!entries.isPrimary()) {
+      if (!first?.isFirst) throw goneError(slot);
+      const { created } = session.streamOf(slot);
+      this.#position = { created, seq: first.seq - 1, timeMs: 0, appendMs: 0, head: 0 };
+      return { seq: first.seq };
+    }
     const opened = entries.opened();
     invariant(opened !== null, 'a slot without a log is not opened yet');
     let seq: number;
@@ -316,6 +349,16 @@ export class JetStreamLog implements SlotLog {
     return { seq };
   }
 
+  /** Returns the first message. A replica waits until there is one, which its primary appends. */
+  async #firstOf(session: LogSession, entries: SlotEntries): Promise<LogMessage | null> {
+    for (;;) {
+      const first = await session.firstOf(this.#options.slot);
+      if (first !== null || entries.isPrimary()) return first;
+      this.problem = 'the log has not begun: the primary of the slot has not started yet';
+      await entries.pause();
+    }
+  }
+
   /** What is not read is received again in the next session. */
   #leave(problem: string): void {
     this.#session = null;
@@ -329,11 +372,19 @@ export class JetStreamLog implements SlotLog {
     for (const { onOutcome } of own) onOutcome({ status: 'refused', code: 'Unavailable', message });
   }
 
-  /** Removes from the stream what is applied and on disk, but for its last message. */
-  async purge(): Promise<void> {
-    const seq = this.#position?.seq ?? 0;
-    if (this.#session === null || seq <= this.#purgedSeq) return;
-    await this.#session.purge(this.#options.slot, seq);
+  /**
+   * Removes from the stream what is applied and on disk, but for its last message, and nothing that
+   * comes after `seqMax`, which others still need.
+   */
+  async purge(seqMax = Number.POSITIVE_INFINITY): Promise<void> {
+    const session = this.#session;
+    const ownSeq = this.#position?.seq ?? 0;
+    if (session === null || ownSeq <= this.#purgedSeq) return;
+    // Room for what comes wins: who then lacks something begins again from a snapshot.
+    const mayAll = seqMax >= ownSeq || (await session.isNearlyFull(this.#options.slot));
+    const seq = mayAll ? ownSeq : seqMax;
+    if (seq <= this.#purgedSeq) return;
+    await session.purge(this.#options.slot, seq);
     this.#purgedSeq = seq;
   }
 
@@ -341,23 +392,4 @@ export class JetStreamLog implements SlotLog {
     this.#onReadable = () => {};
     this.#leave('the node is stopping');
   }
-}
-
-function embeddedError(slot: number): DataPlaneError {
-  const hint =
-    'Start it without --log, as before; or stop the whole cluster, and carry its log over with `skyshard log migrate server` and this --log.';
-  return new DataPlaneError('ConfigInvalid', `slot ${slot} has its log in its folder, not on a server`, { hint });
-}
-
-/** Returns whether the stream is the one that was read, and has what was read last. */
-async function isStreamOf(session: LogSession, slot: number, last: LogPosition): Promise<boolean> {
-  const stream = session.streamOf(slot);
-  if (stream.created !== last.created || stream.lastSeq < last.seq) return false;
-  if (last.seq === 0 || last.timeMs === 0) return true;
-  return (await session.messageAt(slot, last.seq))?.timeMs === last.timeMs;
-}
-
-function startAfter({ seq, timeMs }: LogPosition): ReadStart {
-  if (seq > 0) return { seq: seq + 1 };
-  return timeMs > 0 ? { afterMs: timeMs } : { seq: 1 };
 }

@@ -60,6 +60,8 @@ export type ReceivedMessage = {
   readonly timeMs: number;
   readonly bytes: Uint8Array;
   readonly token: string;
+  /** How many of the slot's came after it, when it was sent. */
+  readonly pending: number;
 };
 
 const tokenHeader = 'Skyshard-Token';
@@ -75,6 +77,8 @@ const readAheadMessages = 64;
 /** No room in the stream, or on the server. */
 const fullCodes: ReadonlySet<number> = new Set([10_077, 10_023, 10_047]);
 const streamNotFoundCode = 10_059;
+/** Of what a stream may hold: beyond, no message is retained for replicas. */
+const nearlyFullShare = 0.75;
 
 /** Errors: DataPlaneError `ConfigInvalid`. */
 function authentication(credentialsFile: string | null): ConnectionOptions {
@@ -109,7 +113,8 @@ async function* received(messages: AsyncIterable<JsMsg>, last: Delivery): AsyncG
     last.consumer = message.info.consumer;
     last.sequence = message.info.deliverySequence;
     const token = message.headers?.get(tokenHeader) ?? '';
-    yield { seq: message.seq, timeMs: message.time.getTime(), bytes: message.data, token };
+    const { pending } = message.info;
+    yield { seq: message.seq, timeMs: message.time.getTime(), bytes: message.data, token, pending };
   }
 }
 
@@ -271,6 +276,16 @@ export class LogSession {
         },
         close: () => messages.stop(),
       };
+    } catch (thrown) {
+      throw failure(`the log of slot ${slot}`, thrown);
+    }
+  }
+
+  /** True when the stream of a slot has little room left. */
+  async isNearlyFull(slot: number): Promise<boolean> {
+    try {
+      const { config, state } = await this.#manager.streams.info(this.streamOf(slot).name);
+      return state.bytes > nearlyFullShare * config.max_bytes;
     } catch (thrown) {
       throw failure(`the log of slot ${slot}`, thrown);
     }

@@ -44,6 +44,8 @@ export interface SlotLog {
   readonly messages: MessageSeqs | null;
   /** What keeps the slot from its log, or what was lost of it; null where nothing does. */
   readonly problem: string | null;
+  /** The age of the oldest message that is not applied; 0 where all are. Units: ms. */
+  behindMs(nowMs: number): number;
 
   /** Appends a chunk. */
   append(chunk: AppendedChunk): void;

@@ -19,6 +19,11 @@ export class UnreadMessages {
   bytes = 0;
   entries = 0;
 
+  /** When the server took the oldest; null without one. Units: ms. */
+  get oldestMs(): number | null {
+    return this.#messages[0]?.timeMs ?? null;
+  }
+
   push(message: UnreadMessage): void {
     this.#messages.push(message);
     this.bytes += message.bytes.length;

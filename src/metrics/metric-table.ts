@@ -89,6 +89,13 @@ export const metricTable = {
   skyshard_slots_stopped: row('gauge', 'node', '', 'Slots that have stopped applying and only serve.'),
   skyshard_slots_without_log: row('gauge', 'node', '', 'Slots that cannot read or write their log on a server.'),
   skyshard_slots_incomplete: row('gauge', 'node', '', 'Slots that lost what they held and wait for a repair.'),
+  skyshard_slots_replica: row('gauge', 'node', '', 'Slots of which the node is a replica.'),
+  skyshard_log_lag_seconds: row(
+    'gauge',
+    'node',
+    'role',
+    'The age of the oldest message of a log that is not applied, of the slots of which the node is primary or replica.',
+  ),
   skyshard_quarantine_total: row(
     'counter',
     'node',

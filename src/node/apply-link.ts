@@ -25,6 +25,9 @@ export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onQuarantine: (slot: number, failure: QuarantineNotice) => void;
   readonly onDeath: (error: Error) => void;
   readonly onNewerEpoch: (epoch: number) => void;
+  readonly onActing: (slot: number, acts: boolean) => void;
+  /** Called when another process has opened a slot that is this node's by its map. */
+  readonly onReplaced: (slot: number) => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
 };
 
@@ -35,13 +38,12 @@ export class ApplyLink implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #waitingById = new Map<number, Waiting>();
   readonly #ready: Promise<void>;
-  readonly #opened = Promise.withResolvers<void>();
   readonly #ended: Promise<void>;
   #nextId = 1;
   #isClosing = false;
 
   constructor(options: ApplyLinkOptions) {
-    const { onChange, onQuarantine, onDeath, onNewerEpoch, note, ...threadOptions } = options;
+    const { onChange, onQuarantine, onDeath, onNewerEpoch, onActing, onReplaced, note, ...threadOptions } = options;
     this.slots = new Set(options.slots);
     this.#worker = new Worker(new URL('./apply-thread.ts', import.meta.url), {
       workerData: threadOptions,
@@ -62,11 +64,12 @@ export class ApplyLink implements AsyncDisposable {
     };
     this.#worker.on('message', (message: FromApplyThread) => {
       if (message.type === 'ready') return ready.resolve();
-      if (message.type === 'opened') return this.#opened.resolve();
       if (message.type === 'changed') return onChange(message.slot, message.changes);
       if (message.type === 'quarantined') return onQuarantine(message.slot, message.failure);
       if (message.type === 'note') return note(message.message, message.fields);
       if (message.type === 'epoch') return onNewerEpoch(message.epoch);
+      if (message.type === 'acting') return onActing(message.slot, message.acts);
+      if (message.type === 'replaced') return onReplaced(message.slot);
       this.#waitingById.get(message.id)?.resolve(message);
       this.#waitingById.delete(message.id);
     });
@@ -78,11 +81,6 @@ export class ApplyLink implements AsyncDisposable {
   /** Resolves once the thread has opened its slots. */
   ready(): Promise<void> {
     return this.#ready;
-  }
-
-  /** Resolves once the log of each slot says that this process has opened it, if it ever does. */
-  opened(): Promise<void> {
-    return this.#opened.promise;
   }
 
   #send(message: ToApplyThread, transfer: ArrayBuffer[] = []): void {

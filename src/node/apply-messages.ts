@@ -16,6 +16,8 @@ export type QuarantineNotice = Pick<QuarantinedEntry, 'seq' | 'kind' | 'did' | '
 export type ApplyStatus = { readonly slots: readonly SlotStatus[]; readonly log: LogServerStatus | null };
 
 export type ApplyThreadOptions = {
+  /** The name of the node in the map. */
+  readonly node: string;
   /** The parsed JSON of the shard map; the thread checks it again. */
   readonly mapJson: unknown;
   /** The slots of which this thread is the only writer. */
@@ -51,15 +53,13 @@ export type ToApplyThread =
   | { readonly type: 'compact'; readonly id: number; readonly slot: number; readonly action: 'begin' | 'look' }
   /** Up to where the search index has queues of slots durably. */
   | { readonly type: 'search-indexed'; readonly slots: readonly SlotProgress[] }
-  /** A newer map, of the same slots; checked. */
+  /** A newer map, of the same slots, or the one in force once more; checked. */
   | { readonly type: 'map'; readonly mapJson: unknown }
   | { readonly type: 'close' };
 
 /** Answers by `id`, and notifications. */
 export type FromApplyThread =
   | { readonly type: 'ready' }
-  /** The log of each slot says that this process has opened it: the slot has all from before. */
-  | { readonly type: 'opened' }
   /** `answer` is that of `slot.append`. */
   | { readonly type: 'appended'; readonly id: number; readonly answer: Uint8Array }
   | { readonly type: 'status'; readonly id: number; readonly status: ApplyStatus }
@@ -71,5 +71,9 @@ export type FromApplyThread =
   | { readonly type: 'quarantined'; readonly slot: number; readonly failure: QuarantineNotice }
   /** A line for the node's log. */
   | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }
+  /** The thread begins or stops to act for a slot, as its primary. */
+  | { readonly type: 'acting'; readonly slot: number; readonly acts: boolean }
+  /** Another process has opened a slot that is this node's by its map. */
+  | { readonly type: 'replaced'; readonly slot: number }
   /** A peer's frame carried a newer epoch. */
   | { readonly type: 'epoch'; readonly epoch: number };

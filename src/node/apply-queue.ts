@@ -163,6 +163,17 @@ export class ApplyQueue {
     }
   }
 
+  /** Appends to a log on a server that this process has opened the slot, until that is there. */
+  open(slotIndex: number): void {
+    const { slot } = this.#queueBySlot.get(slotIndex)!;
+    const bytes = slot.own.openedChunk();
+    if (bytes === null || this.#isClosed) return;
+    const onOutcome = ({ status }: ChunkOutcome): void => {
+      if (status === 'refused') void this.#options.clock.sleep(fullRetryMs).then(() => this.open(slotIndex));
+    };
+    slot.log.append({ bytes, entryCount: 1, withinMs: 0, onOutcome });
+  }
+
   /** Appends to a log on a server what lets a slot that is idle go on by itself. */
   appendOwn(slotIndex: number): void {
     const queue = this.#queueBySlot.get(slotIndex)!;
@@ -202,6 +213,8 @@ export class ApplyQueue {
       condition: slot.condition,
       messages: slot.log.messages,
       log: slot.log.problem,
+      role: slot.own.isReplica ? 'replica' : 'primary',
+      behindMs: slot.log.behindMs(nowMs),
     }));
   }
 

@@ -16,6 +16,7 @@ import type { SlotLog } from '../log/slot-log.ts';
 import type { SlotProgress } from '../search/index-writer.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 import { generationAfter } from '../slot/effect-position.ts';
+import type { Opening } from '../slot/own-entries.ts';
 import { Slot } from '../slot/slot.ts';
 import type { Table } from '../storage/environment.ts';
 import { NodeClient } from '../wire/node-client.ts';
@@ -25,7 +26,9 @@ import { changePoster } from './change-feed.ts';
 import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
 import { FollowedLogs } from './followed-logs.ts';
+import { askLogFloors } from './log-floors.ts';
 import { SlotCompactor } from './slot-compactor.ts';
+import { SlotRoles } from './slot-roles.ts';
 
 type AppendMessage = ToApplyThread & { type: 'append' };
 
@@ -86,28 +89,38 @@ function open(slot: Slot, clock: Clock): void {
   }
 }
 
-/** Opens the slots of this thread in a new session. */
+/** Returns a function that makes what a new session of a slot begins with. */
+function openings(
+  { conditionBySlot }: ApplyThreadOptions,
+  { cluster }: ShardMap,
+  clock: Clock,
+): (slot: number) => Opening {
+  const random = seededRandom(clock.nowMs());
+  return (slot) => ({
+    session: 1 + random.below(2 ** 32 - 1),
+    generation: generationAfter(0, clock),
+    condition: conditionBySlot[slot] ?? 'new',
+    cluster,
+  });
+}
+
+/** Opens the slots of this thread: those of which it is the primary in a new session. */
 function openSlots(
   options: ApplyThreadOptions,
-  { slots, cluster }: ShardMap,
+  { slots, primaryBySlot }: ShardMap,
   clock: Clock,
-  logs: FollowedLogs | null,
+  { logs, openingOf }: { readonly logs: FollowedLogs | null; readonly openingOf: (slot: number) => Opening },
 ): Slot[] {
-  const { dataDir, slotMapBytes: mapBytes, conditionBySlot, isSearched } = options;
-  const random = seededRandom(clock.nowMs());
+  const { dataDir, slotMapBytes: mapBytes, isSearched, node } = options;
   return options.slots.map((index) => {
-    const opening = {
-      session: 1 + random.below(2 ** 32 - 1),
-      generation: generationAfter(0, clock),
-      condition: conditionBySlot[index] ?? 'new',
-      cluster,
-    };
+    const opening = openingOf(index);
     const log = (table: Table, cursor: number): SlotLog =>
       logs === null ? new EmbeddedLog(table, cursor) : logs.logOf(index, table, cursor);
     const slot = Slot.open({ index, slots, path: slotPath(dataDir, index), mapBytes, isSearched, opening, log });
     slot.onQuarantine = ({ seq, kind, did, reason }) =>
       post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
-    if (logs === null) open(slot, clock);
+    if (primaryBySlot[index] !== node) slot.own.follow();
+    else if (logs === null) open(slot, clock);
     return slot;
   });
 }
@@ -131,16 +144,16 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   const stop = new AbortController();
   const client = clientOf(options, () => map);
   const postToOthers = changePoster(options.feeds);
-  const logs = followedLogs(options, () => map, clock);
-  const slots = openSlots(options, map, clock, logs);
-  const resumed = new Set<Slot>();
+  const logs = followedLogs(options, () => map, clock, client);
+  const openingOf = openings(options, map, clock);
+  const slots = openSlots(options, map, clock, { logs, openingOf });
   const queue: ApplyQueue = new ApplyQueue(slots, {
     clock,
     lingerMs: options.lingerMs,
     onBatches: (slot, batches, restarted) => {
-      if (!slot.own.isOpened) return;
-      resume(slot);
-      sender.send(slot, batches, restarted);
+      const wasActing = slot.own.acts && roles.acts(slot);
+      roles.look(slot);
+      if (wasActing) sender.send(slot, batches, restarted);
     },
     onCommit: (slot) => postChanges(slot, postToOthers),
   });
@@ -153,15 +166,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     signal: stop.signal,
     note: postNote,
   });
-
-  /** What an earlier process left is sent once the log says that this one has opened the slot. */
-  function resume(slot: Slot): void {
-    if (!slot.own.isOpened || resumed.has(slot)) return;
-    resumed.add(slot);
-    sender.resume(slot);
-    if (resumed.size === slots.length) post({ type: 'opened' });
-  }
-  for (const slot of slots) resume(slot);
+  const roles = rolesOf(options.node, slots, { openingOf, queue, sender });
   const compactor = new SlotCompactor({
     slots,
     clock,
@@ -195,7 +200,8 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
         return compactor.start();
       case 'map':
         map = parseShardMap(message.mapJson);
-        return client.setMap(map);
+        client.setMap(map);
+        return roles.useMap(map);
       case 'close':
         return void close();
     }
@@ -203,19 +209,46 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   void postReady(slots, queue, logs);
 }
 
+type RoleParts = {
+  readonly openingOf: (slot: number) => Opening;
+  readonly queue: ApplyQueue;
+  readonly sender: EffectSender;
+};
+
+function rolesOf(node: string, slots: readonly Slot[], { openingOf, queue, sender }: RoleParts): SlotRoles {
+  return new SlotRoles({
+    node,
+    slots,
+    opening: openingOf,
+    open: (slot) => queue.open(slot),
+    onActing: (slot, acts) => {
+      post({ type: 'acting', slot: slot.index, acts });
+      // What another process left is sent once the log says that this one has opened the slot.
+      if (acts) sender.resume(slot);
+      else sender.drop(slot);
+    },
+    onReplaced: (slot) => post({ type: 'replaced', slot }),
+  });
+}
+
 async function postReady(slots: readonly Slot[], queue: ApplyQueue, logs: FollowedLogs | null): Promise<void> {
-  // Without a server, nothing of a slot's log is elsewhere.
-  if (logs === null) post({ type: 'opened' });
   logs?.start(slots, queue);
   await logs?.haveBegun(slots);
   post({ type: 'ready' });
 }
 
-function followedLogs(options: ApplyThreadOptions, map: () => ShardMap, clock: Clock): FollowedLogs | null {
+function followedLogs(
+  options: ApplyThreadOptions,
+  map: () => ShardMap,
+  clock: Clock,
+  client: NodeClient,
+): FollowedLogs | null {
   const { logServer: server, conditionBySlot } = options;
   if (server === null) return null;
   const mayBeginLate = (slot: number): boolean => conditionBySlot[slot] === 'incomplete';
-  return new FollowedLogs({ server, map, clock, random: seededRandom(clock.nowMs()), mayBeginLate, note: postNote });
+  const floors = (slots: readonly number[]) => askLogFloors(slots, map(), client);
+  const random = seededRandom(clock.nowMs());
+  return new FollowedLogs({ server, map, clock, random, floors, mayBeginLate, note: postNote });
 }
 
 function postDigest(id: number, slot: Slot): void {

@@ -55,6 +55,7 @@ export class DeliveryAcks {
 
   /** Retries until the acks are in the source's log, since nothing else would repeat them. */
   #append(source: Slot, { markByTarget, failures }: PendingAcks): void {
+    if (!source.own.acts) return;
     reachCrashPoint('delivered-before-append');
     const items = [...markByTarget].map(([target, mark]) => encodeEntry({ kind: 'delivered', target, mark }));
     writeChunk(this.#writer, { slot: source.index, origin: null, items, marks: [] });

@@ -134,6 +134,15 @@ export class EffectSender {
     }
   }
 
+  /** Sends no more of a slot for which another process acts. */
+  drop(source: Slot): void {
+    for (const [name, stream] of this.#streams) if (stream.source === source) this.#streams.delete(name);
+  }
+
+  #isDropped(stream: EffectStream): boolean {
+    return this.#streams.get(nameOf(stream.source, stream.target)) !== stream;
+  }
+
   #stream(source: Slot, target: number): EffectStream {
     const name = nameOf(source, target);
     let stream = this.#streams.get(name);
@@ -156,7 +165,7 @@ export class EffectSender {
   }
 
   #wake(stream: EffectStream): void {
-    if (stream.isInFlight) return;
+    if (stream.isInFlight || this.#isDropped(stream)) return;
     if (this.#options.queue().has(stream.target)) return this.#deliverLocally(stream);
     const node = this.#options.map().primaryBySlot[stream.target]!;
     let nodeQueue = this.#queueByNode.get(node);
@@ -249,6 +258,7 @@ export class EffectSender {
   }
 
   #onOutcome({ stream, lastMark, restarts }: SentChunk, outcome: ChunkOutcome): void {
+    if (this.#isDropped(stream)) return;
     if (stream.restarts !== restarts) return this.#rewind(stream, 0);
     if (outcome.status === 'gap') return this.#onGap(stream, outcome);
     reachCrashPoint('effects-before-ack');
@@ -260,7 +270,7 @@ export class EffectSender {
   }
 
   /** Goes on above a target's position, unless that says that one of the two lost its tail. */
-  #onGap(stream: EffectStream, at: EffectPosition): void {
+  #onGap(stream: EffectStream, at: EffectPosition, hasRead = false): void {
     const { source, target } = stream;
     const verdict = source.judge(target, at);
     if (verdict === 'follows') {
@@ -269,6 +279,13 @@ export class EffectSender {
       // The target has all up to there, of which an earlier process may not have heard.
       if (isSameGeneration) this.#acks.add(source, target, at.lastMark);
       return this.#rewindLater(stream, isSameGeneration ? at.lastMark : 0);
+    }
+    // Of a log on a server, what this process has not read yet is no loss.
+    if (verdict === 'source-lost' && !source.log.isEmbedded && !hasRead) {
+      return void source.log.refresh().then(() => {
+        if (source.log.behindMs(this.#options.clock.nowMs()) > 0) this.#rewindLater(stream, 0);
+        else if (!this.#isDropped(stream)) this.#onGap(stream, at, true);
+      });
     }
     this.#options.note(lostNote(source.index, target, verdict), { source: source.index, target });
     const generation = generationAfter(at.generation, this.#options.clock);
@@ -298,6 +315,7 @@ export class EffectSender {
     for (const stream of nodeQueue.ready) {
       if (bytes >= callBytesMax) break;
       nodeQueue.ready.delete(stream);
+      if (this.#isDropped(stream)) continue;
       const batches = this.#take(stream);
       if (batches.length === 0) continue;
       stream.isInFlight = true;

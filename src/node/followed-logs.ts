@@ -23,6 +23,8 @@ export type FollowedLogsOptions = {
   readonly map: () => ShardMap;
   readonly clock: Clock;
   readonly random: SeededRandom;
+  /** Up to which seqs of the server the replicas of slots have all; none of a slot that waits. */
+  readonly floors: (slots: readonly number[]) => Promise<ReadonlyMap<number, number>>;
   /** Slots that may begin without the beginning of their logs. */
   readonly mayBeginLate: (slot: number) => boolean;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -33,6 +35,7 @@ const purgeEveryMs = 10_000;
 const openedCheckMs = 20;
 /** How long a slot that has nothing yet waits for the server, before its node ends. */
 const beginMsMax = 30_000;
+const lookAgainMs = 200;
 
 export class FollowedLogs implements AsyncDisposable {
   readonly #options: FollowedLogsOptions;
@@ -66,12 +69,14 @@ export class FollowedLogs implements AsyncDisposable {
       await Promise.all(slots.map((slot) => follow(session, slot)));
     };
     this.#connection = new JetStreamConnection({ server, map, clock, random, use, note });
-    this.#purging = this.#purgeOften();
+    this.#purging = this.#purgeOften(slots);
   }
 
   #entriesOf(slot: Slot): SlotEntries {
     const { clock, mayBeginLate } = this.#options;
     return {
+      isPrimary: () => !slot.own.isReplica,
+      pause: () => clock.sleep(lookAgainMs, this.#stop.signal),
       opened: () => slot.own.openedChunk(),
       tailLost: () => {
         const generation = generationAfter(slot.generation, clock);
@@ -86,7 +91,7 @@ export class FollowedLogs implements AsyncDisposable {
   }
 
   /**
-   * Returns once each slot that has nothing yet has begun its log.
+   * Returns once each slot that has nothing yet, and is to begin its log, has done so.
    *
    * Errors: DataPlaneError `ConfigInvalid` where an operator must help first; `Unavailable` for a
    * server that cannot be reached.
@@ -94,7 +99,7 @@ export class FollowedLogs implements AsyncDisposable {
   async haveBegun(slots: readonly Slot[]): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#stop;
-    const fresh = slots.filter(({ cursor }) => cursor === 0);
+    const fresh = slots.filter(({ cursor, own }) => cursor === 0 && !own.isReplica);
     const giveUpMs = clock.monotonicMs() + beginMsMax;
     while (fresh.some(({ own }) => !own.isOpened) && !signal.aborted) {
       const failure = this.#connection?.failure ?? null;
@@ -108,14 +113,16 @@ export class FollowedLogs implements AsyncDisposable {
     }
   }
 
-  async #purgeOften(): Promise<void> {
-    const { clock, note } = this.#options;
+  /** The primary purges what no replica needs any more. */
+  async #purgeOften(slots: readonly Slot[]): Promise<void> {
+    const { clock, note, floors } = this.#options;
     const { signal } = this.#stop;
     for (;;) {
       await clock.sleep(purgeEveryMs, signal);
       if (signal.aborted) return;
       try {
-        for (const log of this.#logBySlot.values()) await log.purge();
+        const acting = slots.filter(({ own }) => own.acts).map(({ index }) => index);
+        for (const [slot, seq] of await floors(acting)) await this.#logBySlot.get(slot)!.purge(seq);
       } catch (thrown) {
         note(`the log is not trimmed: ${operatingFailure(thrown).message}`, {});
       }

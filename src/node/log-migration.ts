@@ -163,7 +163,13 @@ export async function carryToFolder(place: SlotPlace, session: LogSession, clock
 async function applyAll(slot: Slot, session: LogSession, clock: Clock): Promise<void> {
   const log = slot.log as JetStreamLog;
   const following = log
-    .follow(session, { opened: () => null, tailLost: () => lostTail(slot.index), mayBeginLate: false })
+    .follow(session, {
+      isPrimary: () => true,
+      pause: async () => {},
+      opened: () => null,
+      tailLost: () => lostTail(slot.index),
+      mayBeginLate: false,
+    })
     .catch((thrown: unknown) => thrown as Error);
   const stop = new AbortController();
   const ended = following.then((error) => {

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { storeMaps } from '../mapchange/map-store.ts';
 import { type HeldMap, MapFollower, type MapJson, type StoredMaps } from '../shardmap/map-follower.ts';
-import { rangesText, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import { hasReplicas, heldSlotsOf, rangesText, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import { isSlotThere } from './slot-folders.ts';
 
 export type NodeMapOptions = {
@@ -12,6 +12,7 @@ export type NodeMapOptions = {
   /** What was stored of maps before. */
   readonly storedMaps?: StoredMaps | undefined;
   readonly dataDir: string;
+  readonly hasLogServer: boolean;
   /** Reads the JSON of the map again. */
   readonly readMap: () => unknown;
   /** Gives a newer map, under which the node serves the same slots, to its threads. */
@@ -22,10 +23,18 @@ export type NodeMapOptions = {
   readonly clock: Clock;
 };
 
-/** What a node must start again for. */
+/** What a node must start again for. What it is to a slot, primary or replica, is not among it. */
 function dutiesOf(map: ShardMap, name: string): string {
   const { host, port } = map.nodes.get(name) ?? { host: '', port: 0 };
-  return JSON.stringify([host, port, slotsOfNode(map, name)]);
+  return JSON.stringify([host, port, heldSlotsOf(map, name)]);
+}
+
+/** Errors: DataPlaneError `ConfigInvalid` for a map with replicas, if logs are in the slots' folders. */
+export function requireServable(map: ShardMap, hasLogServer: boolean): void {
+  if (hasLogServer || !hasReplicas(map)) return;
+  const index = map.shards.findIndex(({ replicas }) => replicas.length > 0);
+  const problem = `shard map: shards[${index}].replicas: replicas read a log on a NATS server, and this node has none`;
+  throw new DataPlaneError('ConfigInvalid', problem, { hint: 'Leave replicas empty, or start all with a log server.' });
 }
 
 /** Throws for a map that gives the node slots which it does not have: they would begin empty. */
@@ -39,13 +48,16 @@ function requireSlotsThere(map: ShardMap, { name, dataDir }: NodeMapOptions): vo
 
 /** Follows the map. Until it has the newest one, the node refuses calls to its slots. */
 export function followNodeMap(options: NodeMapOptions): MapFollower {
-  const { name, mapJson, storedMaps, dataDir, readMap, useMap, fail, note, clock } = options;
+  const { name, mapJson, storedMaps, dataDir, hasLogServer, readMap, useMap, fail, note, clock } = options;
   const maps: MapFollower = new MapFollower({
     mapJson,
     ...(storedMaps === undefined ? {} : { stored: storedMaps }),
     store: (stored) => storeMaps(dataDir, stored),
     read: readMap,
-    check: (next) => requireSlotsThere(next, options),
+    check: (next) => {
+      requireServable(next, hasLogServer);
+      requireSlotsThere(next, options);
+    },
     adopt: (newest) => {
       if (dutiesOf(newest.map, name) === dutiesOf(maps.map, name)) {
         useMap(newest);

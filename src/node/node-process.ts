@@ -15,29 +15,25 @@ import { type LookUps, startLookUps } from '../router/looking-up-router.ts';
 import type { AskingIngest } from '../router/router-server.ts';
 import type { SearchPool } from '../search/search-pool.ts';
 import type { MapJson, StoredMaps } from '../shardmap/map-follower.ts';
-import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
-import { didsOfSlotAnswer, didsOfSlotRequest } from '../wire/dids-of-slot.ts';
-import type { CallHandler, NodeCaller } from '../wire/node-caller.ts';
-import { nodeCalls } from '../wire/node-calls.ts';
-import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
-import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resync.ts';
-import { comparePositionsRequest, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
+import { hasReplicas, heldSlotsOf, parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import type { NodeCaller } from '../wire/node-caller.ts';
+import type { NodeStatus } from '../wire/node-status.ts';
+import { ActingSlots } from './acting-slots.ts';
 import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import type { ChangeOutlets } from './change-feed.ts';
 import { lockDataFolder } from './data-folder.ts';
-import { didsOfSlot } from './dids-of-slot.ts';
-import { followNodeMap } from './node-map.ts';
+import { handlersOf } from './node-handlers.ts';
+import { followNodeMap, requireServable } from './node-map.ts';
 import { NodePeers } from './node-peers.ts';
-import { searchHandlers, startNodeSearch } from './node-search.ts';
-import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
+import { startNodeSearch } from './node-search.ts';
+import { PositionComparison, type PositionComparisonOptions } from './position-comparison.ts';
 import type { EdgeSettings, ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
 import { feedsBetween, ServePool } from './serve-pool.ts';
 import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
-import { quarantineHandlers, quarantineNoter } from './slot-quarantine.ts';
-import { openReaders, reopenReplaced, reposOf, type SlotReader } from './slot-reader.ts';
+import { quarantineNoter } from './slot-quarantine.ts';
+import { openReaders, reopenReplaced, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
-import { storedRepoHandlers } from './stored-repo.ts';
 
 /** Settings are checked, the map is not. */
 export type NodeOptions = {
@@ -91,13 +87,18 @@ export type RunningNode = AsyncDisposable &
     close(): Promise<void>;
   };
 
+type ThreadListeners = Pick<
+  ApplyLinkOptions,
+  'onChange' | 'onDeath' | 'onNewerEpoch' | 'onQuarantine' | 'onActing' | 'onReplaced'
+>;
+
 /** Starts the apply threads, and waits until each has opened its slots; ends all if one fails. */
 async function startApplyThreads(
   options: NodeOptions,
   map: ShardMap,
   slotsOfThreads: readonly (readonly number[])[],
   outlets: readonly ChangeOutlets[],
-  listeners: Pick<ApplyLinkOptions, 'onChange' | 'onDeath' | 'onNewerEpoch' | 'onQuarantine'>,
+  listeners: ThreadListeners,
 ): Promise<ApplyLink[]> {
   const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
   const slots = slotsOfNode(map, options.name);
@@ -106,6 +107,8 @@ async function startApplyThreads(
     dataDir,
     slots,
     isOnlyNode: new Set(map.primaryBySlot).size === 1,
+    // Where there are replicas, other nodes have the same slots.
+    mayBeElsewhere: hasReplicas(map),
     beginAgain,
   });
   const needless = beginAgain.filter((slot) => slots.includes(slot) && conditionBySlot[slot] === undefined);
@@ -115,6 +118,7 @@ async function startApplyThreads(
   const links = slotsOfThreads.map(
     (slots, thread) =>
       new ApplyLink({
+        node: options.name,
         mapJson: options.mapJson,
         slots,
         dataDir,
@@ -136,60 +140,25 @@ async function startApplyThreads(
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     throw thrown;
   });
-  noteSlotsMade(dataDir, slots);
+  noteSlotsMade(dataDir, heldSlotsOf(map, options.name));
   return links;
 }
 
-type Parts = {
-  readonly search: SearchPool | null;
-  readonly readers: ReadonlyMap<number, SlotReader>;
-  readonly status: () => Promise<NodeStatus>;
-  readonly slots: number;
-  readonly writes: SlotWrites;
-  readonly comparison: PositionComparison;
-};
-
-/** Returns the handlers of the calls that are no reads, by name. */
-function handlersOf({ readers, status, writes, comparison, slots, search }: Parts): Map<string, CallHandler> {
-  return new Map<string, CallHandler>([
-    [nodeCalls.append, (payload) => writes.append(payload)],
-    [nodeCalls.write, (payload) => writes.write(payload)],
-    [nodeCalls.digest, (payload) => writes.digest(payload)],
-    [nodeCalls.compact, (payload) => writes.compact(payload)],
-    ...quarantineHandlers(readers, writes),
-    ...storedRepoHandlers(readers, slots),
-    ...searchHandlers(search),
-    [
-      nodeCalls.reposToResync,
-      (payload) => reposToResyncAnswer.encode(reposOf(readers, reposToResyncRequest.decode(payload))),
-    ],
-    [
-      nodeCalls.didsOf,
-      (payload) => didsOfSlotAnswer.encode(didsOfSlot(readers, { ...didsOfSlotRequest.decode(payload), slots })),
-    ],
-    [
-      nodeCalls.positions,
-      (payload) => {
-        comparison.requireOpened();
-        return positionsAnswer.encode(positionsOf(readers, positionsRequest.decode(payload).slots));
-      },
-    ],
-    [
-      nodeCalls.comparePositions,
-      (payload) => {
-        void comparison.compare(comparePositionsRequest.decode(payload).node);
-        return Buffer.alloc(0);
-      },
-    ],
-    [nodeCalls.status, async () => nodeStatusMessage.encode(await status())],
-  ]);
-}
-
-type ComparisonParts = Pick<PositionComparisonOptions, 'map' | 'readers' | 'opened' | 'append' | 'fail'>;
+type ComparisonParts = Pick<PositionComparisonOptions, 'map' | 'readers' | 'acting' | 'append' | 'fail'>;
 
 function comparisonOf(options: NodeOptions, caller: NodeCaller, parts: ComparisonParts): PositionComparison {
   const { name, beginAgain = [], note = () => {}, clock = systemClock } = options;
   return new PositionComparison({ ...parts, name, caller, beginAgain, note, clock });
+}
+
+type ReplacedParts = Pick<ControlParts, 'peers'> &
+  Pick<MapParts, 'links'> & { readonly note: (message: string, fields: Record<string, unknown>) => void };
+
+/** Asks for a newer map after another process has opened a slot, and gives the one in force on. */
+async function askAfter(slot: number, { peers, links, note }: ReplacedParts): Promise<void> {
+  note(`another process has opened slot ${slot}, and acts for it; this one asks for a newer map`, { slot });
+  await peers.process.reload();
+  for (const link of links()) if (link.slots.has(slot)) link.useMap(peers.process.maps.held.json);
 }
 
 /** How long a node that fails may take to close, before it ends without. */
@@ -202,7 +171,7 @@ function serveSettings(
   const { name, dataDir, slotMapBytes, prefetchReads, host, allowedHosts, port, adminToken, clusterToken } = options;
   return {
     name,
-    ownSlots: slotsOfNode(map, name),
+    heldSlots: heldSlotsOf(map, name),
     dataDir,
     slotMapBytes,
     prefetchReads,
@@ -230,6 +199,7 @@ function mapParts(options: NodeOptions, { threads, links, fail }: MapParts): Pic
     mapJson: mapJson as MapJson,
     storedMaps: options.storedMaps,
     dataDir,
+    hasLogServer: (options.logServer ?? null) !== null,
     readMap: options.readMap ?? (() => mapJson),
     useMap: (newest) => {
       for (const link of links()) link.useMap(newest.json);
@@ -259,6 +229,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { name, dataDir, registry, serveThreads = 1 } = options;
   const map = parseShardMap(options.mapJson);
   if (!map.nodes.has(name)) throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}"`);
+  requireServable(map, (options.logServer ?? null) !== null);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const { note = () => {}, clock = systemClock } = options;
   const lock = await lockDataFolder(dataDir, note);
@@ -268,7 +239,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   let links: readonly ApplyLink[] = [];
   let readers: ReadonlyMap<number, SlotReader> = new Map();
   const { peers, saw } = mapParts(options, { threads, links: () => links, fail: failure.reject });
-  const slotsOfThreads = distribute(slotsOfNode(map, name), options.applyThreads);
+  const slotsOfThreads = distribute(heldSlotsOf(map, name), options.applyThreads);
+  const acting = new ActingSlots();
   const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
   links = await startApplyThreads(options, map, slotsOfThreads, feeds.outlets, {
     onChange: (slot, changes) => {
@@ -277,6 +249,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       threads.main?.reads.invalidate(slot, changes);
     },
     onDeath: failure.reject,
+    onActing: (slot, acts) => acting.set(slot, acts),
+    onReplaced: (slot) => void askAfter(slot, { peers, links: () => links, note }).catch(failure.reject),
     onQuarantine: quarantineNoter(registry, note),
     // It comes again with the next frame, once all threads can be given a map.
     onNewerEpoch: (epoch) => void (links.length > 0 && saw(epoch)),
@@ -285,12 +259,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await lock?.[Symbol.asyncDispose]();
     throw thrown;
   });
-  readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
+  readers = openReaders(heldSlotsOf(map, name), dataDir, options.slotMapBytes);
   const search = startNodeSearch(options, map, links);
   const { control, comparison, lookUps } = controlOf(options, {
     search,
     links,
     readers,
+    acting,
     peers,
     saw,
     threads,
@@ -340,6 +315,7 @@ type ControlParts = {
   readonly search: SearchPool | null;
   readonly links: readonly ApplyLink[];
   readonly readers: ReadonlyMap<number, SlotReader>;
+  readonly acting: ActingSlots;
   readonly peers: NodePeers;
   readonly saw: (epoch: number) => Promise<void> | null;
   readonly threads: ServePool;
@@ -349,28 +325,28 @@ type ControlParts = {
 /** Makes what the main thread does for all serving threads. */
 function controlOf(
   options: NodeOptions,
-  { search, links, readers, peers, saw, threads, fail }: ControlParts,
+  { search, links, readers, acting, peers, saw, threads, fail }: ControlParts,
 ): { readonly control: NodeControl; readonly comparison: PositionComparison; readonly lookUps: LookUps | null } {
   const { name, registry } = options;
   const { maps } = peers.process;
-  const { slots } = maps.map;
+  const map = (): ShardMap => maps.map;
   const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links);
   registerSlotMetrics(registry, links);
-  const writes = new SlotWrites(links, readers, slots);
+  const writes = new SlotWrites(links, readers, map, name);
   const comparison = comparisonOf(options, peers.caller, {
-    map: () => maps.map,
+    map,
     readers,
-    opened: Promise.all(links.map((link) => link.opened())),
+    acting,
     append: (slot, entry) => writes.appendLifecycle(slot, entry),
     fail,
   });
   const lookUps = options.edge === undefined ? null : startLookUps(options.edge, options.clock);
   const control: NodeControl = {
     handlers: new Map([
-      ...handlersOf({ search, readers, slots, status, writes, comparison }),
+      ...handlersOf({ search, readers, map, node: name, status, writes, comparison }),
       ...mapHandlers(maps, options.clock ?? systemClock),
     ]),
-    map: () => maps.map,
+    map,
     saw,
     refusal: () => maps.refusal(),
     reload: () => peers.process.reload(),

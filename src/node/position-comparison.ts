@@ -19,6 +19,7 @@ import type { SlotState } from '../slot/table/slot-state.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { comparePositionsRequest, pairsPerCallMax, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
+import type { ActingSlots } from './acting-slots.ts';
 import { freshState, type SlotReader } from './slot-reader.ts';
 
 export type PositionComparisonOptions = {
@@ -26,8 +27,7 @@ export type PositionComparisonOptions = {
   readonly map: () => ShardMap;
   readonly caller: NodeCaller;
   readonly readers: ReadonlyMap<number, SlotReader>;
-  /** Resolves once all slots have what their logs had when they were opened. */
-  readonly opened: Promise<unknown>;
+  readonly acting: ActingSlots;
   /** Slots that the operator lets begin again. */
   readonly beginAgain: readonly number[];
   /** Appends an entry to the log of a slot of this node. Returns once it is applied. */
@@ -43,11 +43,11 @@ type Readers = ReadonlyMap<number, SlotReader>;
 const callTimeoutMs = 10_000;
 const retryPolicy = { firstMs: 50, maxMs: 5_000 };
 
-/** Returns what the slots of this node have of other slots, and what these have acknowledged. */
-export function positionsOf(readers: Readers, slots: readonly number[]): Positions {
+/** Returns what slots of this node have of other slots, and what these have acknowledged. */
+export function positionsOf(readers: Readers, slots: readonly number[], ofSlots = [...readers.keys()]): Positions {
   const held: Positions['held'] = [];
   const delivered: Positions['delivered'] = [];
-  for (const own of readers.keys()) {
+  for (const own of ofSlots) {
     const state = freshState(readers, own);
     const { generation } = readSlotMeta(state);
     for (const other of slots) {
@@ -70,23 +70,12 @@ export class PositionComparison {
   /** True once a slot was refused, after which the node ends. */
   #isRefused = false;
 
-  /** Before, a slot may lack what its log has, which is not lost. */
-  #isOpened = false;
   readonly #stop = new AbortController();
   readonly #random: SeededRandom;
 
   constructor(options: PositionComparisonOptions) {
     this.#options = options;
     this.#random = seededRandom(options.clock.nowMs());
-    void options.opened.then(() => {
-      this.#isOpened = true;
-    });
-  }
-
-  /** Errors: DataPlaneError `Unavailable` while positions say nothing yet. */
-  requireOpened(): void {
-    if (this.#isOpened) return;
-    throw new DataPlaneError('Unavailable', `the slots of node ${this.#options.name} have yet to read their logs`);
   }
 
   /** Ends all attempts; a call that is under way ends with its caller. */
@@ -96,15 +85,34 @@ export class PositionComparison {
 
   /** Compares with all nodes, this one too, and has them compare with this one. */
   async start(): Promise<void> {
-    const { map, readers, opened } = this.#options;
-    await opened;
+    const { map, acting, readers } = this.#options;
+    await acting.until(() => this.#ownSlots(), this.#stop.signal);
+    if (this.#stop.signal.aborted) return;
     await Promise.all([...map().nodes.keys()].map((node) => this.compare(node, true)));
     if (this.#stop.signal.aborted || this.#isRefused) return;
-    for (const slot of readers.keys()) {
+    for (const slot of this.#ownSlots()) {
       if (readSlotMeta(freshState(readers, slot)).condition !== 'new') continue;
       // A slot that is full, or has stopped applying, is complete later.
       await this.#untilDone(() => this.#options.append(slot, { kind: 'completed' }));
     }
+  }
+
+  /** Those that this node is the primary of: what replicas have says nothing of a loss. */
+  #ownSlots(): number[] {
+    const { map, name, readers } = this.#options;
+    return slotsOfNode(map(), name).filter((slot) => readers.has(slot));
+  }
+
+  /**
+   * Answers a node that compares with this one.
+   *
+   * Errors: DataPlaneError `Unavailable` while a slot has not read its log, which may be behind.
+   */
+  positions(slots: readonly number[]): Positions {
+    const own = this.#ownSlots();
+    const waiting = own.find((slot) => !this.#options.acting.has(slot));
+    if (waiting === undefined) return positionsOf(this.#options.readers, slots, own);
+    throw new DataPlaneError('Unavailable', `slot ${waiting} has not read its log yet`);
   }
 
   /** Does work again until it succeeds, or all attempts end. */
@@ -141,11 +149,10 @@ export class PositionComparison {
   }
 
   async #compareOnce(node: string): Promise<void> {
-    const { map, readers } = this.#options;
-    this.requireOpened();
+    const { map, acting } = this.#options;
     const theirs = slotsOfNode(map(), node);
     const slotsPerCall = Math.max(1, Math.floor(pairsPerCallMax / Math.max(1, theirs.length)));
-    const own = [...readers.keys()];
+    const own = this.#ownSlots().filter((slot) => acting.has(slot));
     for (let at = 0; at < own.length; at += slotsPerCall) {
       const slots = own.slice(at, at + slotsPerCall);
       const before = new Map(slots.map((slot) => [slot, this.#before(slot, theirs)]));
@@ -160,8 +167,8 @@ export class PositionComparison {
   }
 
   async #ask(node: string, slots: readonly number[]): Promise<Positions> {
-    const { name, readers, caller } = this.#options;
-    if (node === name) return positionsOf(readers, slots);
+    const { name, caller } = this.#options;
+    if (node === name) return this.positions(slots);
     const payload = positionsRequest.encode({ slots: [...slots] });
     const answer = await caller.call({ node, method: nodeCalls.positions, payload, timeoutMs: callTimeoutMs });
     return positionsAnswer.decode(answer);

@@ -44,7 +44,8 @@ export type EdgeSettings = LookUpSettings & {
 /** Can be posted between threads. */
 export type ReadServerSettings = {
   readonly name: string;
-  readonly ownSlots: readonly number[];
+  /** As their primary or as a replica. */
+  readonly heldSlots: readonly number[];
   readonly dataDir: string;
   readonly slotMapBytes: number;
   readonly prefetchReads: boolean;
@@ -198,23 +199,28 @@ export class ReadServer implements ListeningPorts {
   readonly #settings: ReadServerSettings;
   readonly #parts: ReadServerParts;
   readonly #gate: MapGate;
+  /** By slot; undefined for those that are not served here. */
+  #served: readonly (SlotReader | undefined)[] = [];
+  #primaryBySlot: readonly string[] = [];
   #server: RunningNodeServer | null = null;
   #edge: Edge | null = null;
 
   constructor(settings: ReadServerSettings, parts: ReadServerParts) {
-    const { prefetchReads, recordCacheBytes, shareOfLimits } = settings;
+    const { name, prefetchReads, recordCacheBytes, shareOfLimits } = settings;
     const { readers, control, registry, clock } = parts;
     this.#settings = settings;
     this.#parts = parts;
     this.reads = createReadHandlers({
       slots: control.map().slots,
-      stateOf: (slot) => readers.get(slot)?.state,
+      stateOf: (slot) => this.#served[slot]?.state,
+      isPrimaryOf: (slot) => this.#primaryBySlot[slot] === name,
       refreshReads: (slot) => readers.get(slot)?.environment.refreshReads(),
       prefetchReads,
       recordCacheBytes: Math.floor(recordCacheBytes * shareOfLimits),
       shareOfCaches: shareOfLimits,
       clock,
     });
+    this.#serve(control.map());
     registerCacheMetrics(registry, this.reads.cacheByName);
     this.#gate = new MapGate({
       epoch: () => control.map().epoch,
@@ -278,8 +284,19 @@ export class ReadServer implements ListeningPorts {
 
   /** Takes a newer map, which the main thread has put in force. */
   useMap(map: ShardMap): void {
+    if (this.#serve(map)) this.reads.servedChanged();
     this.#edge?.others.setMap(map);
     this.#edge?.router.router.useMap(map);
+  }
+
+  /** Serves the slots that this node is the primary of. Returns whether they are others. */
+  #serve({ primaryBySlot }: ShardMap): boolean {
+    const before = this.#served;
+    this.#primaryBySlot = primaryBySlot;
+    this.#served = primaryBySlot.map((primary, slot) =>
+      primary === this.#settings.name ? this.#parts.readers.get(slot) : undefined,
+    );
+    return this.#served.some((reader, slot) => reader !== before[slot]);
   }
 
   async close(): Promise<void> {

@@ -148,7 +148,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
   const registry = new Registry();
   registry.setDefaultLabels({ thread: String(thread) });
   const main = new MainThread(mapJson);
-  const readers = openReaders(settings.ownSlots, settings.dataDir, settings.slotMapBytes);
+  const readers = openReaders(settings.heldSlots, settings.dataDir, settings.slotMapBytes);
   const serving = new ReadServer(settings, {
     readers,
     control: controlOf(main, options),

@@ -20,6 +20,8 @@ export type SlotFoldersOptions = {
   readonly dataDir: string;
   readonly slots: readonly number[];
   readonly isOnlyNode: boolean;
+  /** True where other nodes may have these slots too, as replicas. */
+  readonly mayBeElsewhere: boolean;
   readonly beginAgain: readonly number[];
 };
 
@@ -63,7 +65,7 @@ export function requireNoneElsewhere(dataDir: string, slots: readonly number[], 
  * Errors: DataPlaneError `ConfigInvalid` naming the slots that are missing, and what to do.
  */
 export function conditionsOfMissing(options: SlotFoldersOptions): Record<number, SlotCondition> {
-  const { dataDir, slots, isOnlyNode, beginAgain } = options;
+  const { dataDir, slots, isOnlyNode, mayBeElsewhere, beginAgain } = options;
   const made = slotsMade(dataDir);
   const missing = slots.filter((slot) => !isSlotThere(dataDir, slot));
   const lost = missing.filter((slot) => made?.includes(slot) === true && !beginAgain.includes(slot));
@@ -73,7 +75,7 @@ export function conditionsOfMissing(options: SlotFoldersOptions): Record<number,
       hint: `Put back their folders below ${join(dataDir, 'slots')}; or, if they are lost, start once with --begin-again ${names}, then run \`skyshard repair slot <n>\` for each.`,
     });
   }
-  requireNoneElsewhere(dataDir, missing);
+  if (!mayBeElsewhere) requireNoneElsewhere(dataDir, missing);
   // No other node can know more of it.
   const isFirst = isOnlyNode && made === undefined && missing.length === slots.length;
   return Object.fromEntries(

@@ -39,6 +39,14 @@ export function registerSlotMetrics(registry: Registry, links: readonly StatusLi
   count('skyshard_slots_stopped', ({ state }) => state === 'stopped');
   count('skyshard_slots_without_log', ({ log }) => log !== null);
   count('skyshard_slots_incomplete', ({ condition }) => condition === 'incomplete');
+  count('skyshard_slots_replica', ({ role }) => role === 'replica');
+  registerReadout(registry, 'skyshard_log_lag_seconds', async () => {
+    const all = await statuses();
+    return (['primary', 'replica'] as const).map((role) => ({
+      labels: { role },
+      value: Math.max(0, ...all.filter((slot) => slot.role === role).map(({ behindMs }) => behindMs)) / 1000,
+    }));
+  });
   sum('skyshard_slots_bytes', 'bytes');
   registerReadout(
     registry,

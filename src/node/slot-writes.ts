@@ -12,6 +12,7 @@ import {
   readChunkHead,
   writeChunk,
 } from '../log/chunk.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import { readSlotMeta } from '../slot/slot-meta.ts';
 import type { SlotState } from '../slot/table/slot-state.ts';
@@ -38,14 +39,22 @@ function newMessage(slot: number): string {
 export class SlotWrites {
   readonly #linkBySlot = new Map<number, ApplyLink>();
   readonly #readers: ReadonlyMap<number, SlotReader>;
-  readonly #slots: number;
+  readonly #map: () => ShardMap;
+  readonly #node: string;
   /** Slots that take nothing from outside until every node has said that they are new to it. */
   readonly #newSlots: Set<number>;
 
-  constructor(links: readonly ApplyLink[], readers: ReadonlyMap<number, SlotReader>, slots: number) {
+  /** `node` is the name of this one in the map. */
+  constructor(
+    links: readonly ApplyLink[],
+    readers: ReadonlyMap<number, SlotReader>,
+    map: () => ShardMap,
+    node: string,
+  ) {
     this.#newSlots = new Set([...readers].flatMap(([slot, { state }]) => (isNew(state) ? [slot] : [])));
     this.#readers = readers;
-    this.#slots = slots;
+    this.#map = map;
+    this.#node = node;
     for (const link of links) for (const slot of link.slots) this.#linkBySlot.set(slot, link);
   }
 
@@ -54,6 +63,8 @@ export class SlotWrites {
     const chunks = decodeOfPeer(nodeCalls.append, () => decodeAppend(payload));
     const heads = decodeOfPeer(nodeCalls.append, () => chunks.map((bytes) => readChunkHead(bytes)));
     const slots = heads.map(({ slot }) => slot);
+    const replica = slots.find((slot) => this.#linkBySlot.has(slot) && !this.#isPrimaryOf(slot));
+    if (replica !== undefined) throw this.#replicaError(replica);
     if (heads.some(({ slot, isFromSlot }) => !isFromSlot && this.#newSlots.has(slot))) {
       return encodeOutcomes(
         slots.map((slot) => ({ status: 'refused', code: 'Unavailable', message: newMessage(slot) })),
@@ -102,7 +113,7 @@ export class SlotWrites {
     const decoded = decodeOfPeer(nodeCalls.write, () => decodeEntry(entry));
     if (!isWritten(decoded))
       throw new DataPlaneError('InvalidArgument', `${nodeCalls.write} takes no entry of the kind ${decoded.kind}`);
-    const slot = slotOf(decoded.did, this.#slots);
+    const slot = this.slotOf(decoded.did);
     if (this.#newSlots.has(slot)) throw new DataPlaneError('Unavailable', newMessage(slot));
     await this.appendOwn(slot, entry);
     return Buffer.alloc(0);
@@ -116,12 +127,22 @@ export class SlotWrites {
 
   /** Returns the slot of a DID, of this node or not. */
   slotOf(did: string): number {
-    return slotOf(did, this.#slots);
+    return slotOf(did, this.#map().slots);
+  }
+
+  #isPrimaryOf(slot: number): boolean {
+    return this.#map().primaryBySlot[slot] === this.#node;
+  }
+
+  #replicaError(slot: number): DataPlaneError {
+    const primary = this.#map().primaryBySlot[slot];
+    return new DataPlaneError('WrongEpoch', `this node is a replica of slot ${slot}, whose primary is ${primary}`);
   }
 
   /** Appends an entry to a slot, and returns once it is applied and this thread's reads see it. */
   async appendOwn(slot: number, entry: Uint8Array): Promise<void> {
     const link = this.#linkOf(slot);
+    if (!this.#isPrimaryOf(slot)) throw this.#replicaError(slot);
     const writer = new ByteWriter(entry.length + 32);
     writeChunk(writer, { slot, origin: null, items: [entry], marks: [] });
     const [outcome] = decodeOutcomes(await link.append(encodeAppend([writer.finish()]), true), 1);

@@ -41,7 +41,7 @@ import { Readiness, reachedNodes } from './readiness.ts';
 import { repairRoutes } from './repair-routes.ts';
 import { registerRouterMetrics } from './router-metrics.ts';
 import { searchRoutes } from './search-routes.ts';
-import { type NodeCounts, settle } from './settle.ts';
+import { type NodeCounts, type SlotCounts, settle } from './settle.ts';
 import { suggestionRoutes } from './suggestion-routes.ts';
 
 export type RouterLimits = AdmissionLimits & {
@@ -189,7 +189,8 @@ async function quarantinedSlots(router: ServiceRouter, clock: Clock): Promise<nu
   const nodes = await nodeStatuses(router, clock);
   const down = nodes.find(({ error }) => error !== undefined);
   if (down !== undefined) throw new DataPlaneError('Unavailable', `${down.name} does not answer: ${down.error}`);
-  return nodes.flatMap(({ slots = [] }) => slots.filter(({ quarantined }) => quarantined > 0).map(({ slot }) => slot));
+  const isHeld = ({ role, quarantined }: SlotCounts): boolean => role === 'primary' && quarantined > 0;
+  return nodes.flatMap(({ slots = [] }) => slots.filter(isHeld).map(({ slot }) => slot));
 }
 
 function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOptions['settleIngest']): JsonRoute {

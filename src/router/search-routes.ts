@@ -35,7 +35,7 @@ export function searchRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
     }),
     postRoute('/v1/search/rebuild', slotOrAll, async ({ slot }) => {
       const { fanOut } = router;
-      const asked = slot === null ? fanOut.nodeNames.map((_name, node) => node) : [nodeOf(slot)];
+      const asked = slot === null ? fanOut.primaries : [nodeOf(slot)];
       const payload = searchSlotRequest.encode({ slot });
       const deadlineMs = clock.monotonicMs() + askTimeoutMs;
       await fanOut.askAll(

@@ -15,7 +15,7 @@ import type { SlotStatus } from '../wire/node-status.ts';
 
 export type SlotCounts = Omit<
   SlotStatus,
-  'lagMs' | 'bytes' | 'owners' | 'suspendedDids' | 'state' | 'generation' | 'condition' | 'log'
+  'lagMs' | 'bytes' | 'owners' | 'suspendedDids' | 'state' | 'generation' | 'condition' | 'log' | 'behindMs'
 >;
 
 /** `error` says why a node did not answer. */
@@ -38,8 +38,11 @@ const roundsMax = 4;
 
 type Poll = readonly NodeCounts[];
 
-function slotsOf(poll: Poll): SlotCounts[] {
-  return poll.flatMap(({ slots = [] }) => slots);
+/** A slot at one of its nodes: replicas settle, too. */
+type Copy = SlotCounts & { readonly at: string };
+
+function slotsOf(poll: Poll): Copy[] {
+  return poll.flatMap(({ name, slots = [] }) => slots.map((slot) => ({ ...slot, at: `${name}/${slot.slot}` })));
 }
 
 /** Returns what is in flight, described for operators. */
@@ -57,7 +60,7 @@ function inFlightOf(poll: Poll): string[] {
 }
 
 function countsOf(poll: Poll): string {
-  return JSON.stringify(slotsOf(poll).map((slot) => [slot.slot, slot.cursor, slot.sentEffects, slot.receivedEffects]));
+  return JSON.stringify(slotsOf(poll).map((slot) => [slot.at, slot.cursor, slot.sentEffects, slot.receivedEffects]));
 }
 
 /** The last seq of a slot's log, and for one on a server the last message. */
@@ -75,26 +78,26 @@ function isPast({ cursor, messages }: SlotCounts, head: LogHead | undefined): bo
 /** Counts the rounds of a busy cluster. */
 class Rounds {
   done = 0;
-  /** By slot: what its log had when the round began, null before it begins. */
-  #heads: ReadonlyMap<number, LogHead> | null = null;
-  /** By slot: the mark of effects to deliver, null until all heads are applied. */
-  #marks: ReadonlyMap<number, number> | null = null;
+  /** By copy of a slot: what its log had when the round began, null before it begins. */
+  #heads: ReadonlyMap<string, LogHead> | null = null;
+  /** The same: the mark of effects to deliver, null until all heads are applied. */
+  #marks: ReadonlyMap<string, number> | null = null;
 
   observe(poll: Poll): void {
     const slots = slotsOf(poll);
     const isComplete = poll.every(({ error }) => error === undefined);
     if (!isComplete) return;
     if (this.#heads === null) {
-      this.#heads = new Map(slots.map((slot) => [slot.slot, headOf(slot)]));
+      this.#heads = new Map(slots.map((slot) => [slot.at, headOf(slot)]));
       return;
     }
     const heads = this.#heads;
     if (this.#marks === null) {
-      if (!slots.every((slot) => isPast(slot, heads.get(slot.slot)))) return;
-      this.#marks = new Map(slots.map((slot) => [slot.slot, slot.lastMark]));
+      if (!slots.every((slot) => isPast(slot, heads.get(slot.at)))) return;
+      this.#marks = new Map(slots.map((slot) => [slot.at, slot.lastMark]));
     }
     const marks = this.#marks;
-    const isDelivered = slots.every((slot) => (slot.deliveredMark ?? Infinity) >= (marks.get(slot.slot) ?? 0));
+    const isDelivered = slots.every((slot) => (slot.deliveredMark ?? Infinity) >= (marks.get(slot.at) ?? 0));
     const mayEnd = this.done + 1 < roundsMax || slots.every((slot) => !slot.isContinuing);
     if (!isDelivered || !mayEnd) return;
     this.done++;
@@ -104,8 +107,8 @@ class Rounds {
 }
 
 function isPastHeads(first: Poll, now: Poll): boolean {
-  const cursors = new Map(slotsOf(now).map((slot) => [slot.slot, slot.cursor]));
-  return slotsOf(first).every((slot) => (cursors.get(slot.slot) ?? -1) >= slot.head);
+  const cursors = new Map(slotsOf(now).map((slot) => [slot.at, slot.cursor]));
+  return slotsOf(first).every((slot) => (cursors.get(slot.at) ?? -1) >= slot.head);
 }
 
 /**
@@ -130,7 +133,7 @@ export async function settle(
       isIdle && before !== undefined && countsOf(before) === countsOf(now) && isPastHeads(before, now);
     rounds.observe(now);
     if (isQuiescent || rounds.done >= roundsMax) {
-      const slots = slotsOf(now);
+      const slots = slotsOf(now).filter(({ role }) => role === 'primary');
       const effects = slots.reduce((total, slot) => total + slot.sentEffects, 0);
       const elapsedMs = Math.round(clock.monotonicMs() - startMs);
       return { settled: true, by: isQuiescent ? 'quiescence' : 'rounds', slots: slots.length, effects, elapsedMs };

@@ -6,7 +6,7 @@
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { digestOf } from './map-digest.ts';
-import { rangesText, type ShardMap, slotsOfNode, unservedPartOf } from './shard-map.ts';
+import { rangesText, type ShardMap, slotsOfNode } from './shard-map.ts';
 
 /** One difference of two maps, for people. Null: it is not there. */
 export type MapDifference = {
@@ -58,8 +58,6 @@ export function checkMapChange(before: ShardMap, after: ShardMap, rules: ChangeR
   refuseEpoch(before, after);
   if (after.epoch === before.epoch) return false;
   refuseDuringLease(before, rules);
-  const unserved = unservedPartOf(after);
-  if (unserved !== null) throw new DataPlaneError('ConfigInvalid', unserved);
   for (const { name, port } of after.nodes.values()) {
     if (port === 0) refuse(`nodes.${name}.port: 0 is no port that others can call`, 'Name the port.');
   }

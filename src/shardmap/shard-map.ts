@@ -60,7 +60,6 @@ const capacityMax = 1_000_000;
 const nameOf = (what: string) =>
   v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, `a ${what} name is lower-case letters, digits and "-"`));
 const nodeNameShape = nameOf('node');
-const noReplicas = 'replicas need a replicated log, which this version does not have; leave it empty';
 const onePrimary = 'must be the name of one node: a shard has one primary';
 const namesMessage = 'must be an array of node names';
 const timeMessage = 'must be a time in UTC, such as "2026-01-31T12:00:00Z"';
@@ -182,15 +181,25 @@ export function parseShardMap(value: unknown): ShardMap {
   };
 }
 
-/** Returns what of a valid map this version does not serve, or null. */
-export function unservedPartOf(map: ShardMap): string | null {
-  const index = map.shards.findIndex(({ replicas }) => replicas.length > 0);
-  return index < 0 ? null : `shard map: shards[${index}].replicas: ${noReplicas}`;
+/** Returns whether a shard has replicas, which nodes can have only of logs on a server. */
+export function hasReplicas({ shards }: ShardMap): boolean {
+  return shards.some(({ replicas }) => replicas.length > 0);
 }
 
 /** Returns the slots that a node is primary of, ascending. */
 export function slotsOfNode(map: ShardMap, nodeName: string): number[] {
   return map.primaryBySlot.flatMap((primary, slot) => (primary === nodeName ? [slot] : []));
+}
+
+/** Returns the slots of which a node is a replica, ascending. */
+export function replicaSlotsOf({ shards }: ShardMap, nodeName: string): number[] {
+  const own = shards.filter(({ replicas }) => replicas.includes(nodeName));
+  return own.flatMap(({ slots }) => slots).sort((a, b) => a - b);
+}
+
+/** Returns the slots that a node has, as their primary or as a replica, ascending. */
+export function heldSlotsOf(map: ShardMap, nodeName: string): number[] {
+  return [...slotsOfNode(map, nodeName), ...replicaSlotsOf(map, nodeName)].sort((a, b) => a - b);
 }
 
 /** Formats ascending slots as ranges, such as `0-7,12`. */

@@ -22,6 +22,9 @@ export class OwnEntries {
   readonly #options: OwnEntriesOptions;
   /** The session that is still to begin, if any. */
   #opening: Opening | undefined;
+  /** The session that this process has begun last, if any. */
+  #session: number | null = null;
+  #isReplica = false;
 
   /** `opening` is the session that the slot's first run begins. */
   constructor(options: OwnEntriesOptions, opening: Opening | undefined) {
@@ -33,10 +36,39 @@ export class OwnEntries {
     return this.#opening === undefined;
   }
 
+  /**
+   * True while this process acts for the slot: it alone sends effects and appends such entries. In
+   * a log on a server, the opening by another process ends that.
+   */
+  get acts(): boolean {
+    if (this.#isReplica || !this.isOpened) return false;
+    return this.#session === null || this.#options.meta.sessions.at(-1)?.id === this.#session;
+  }
+
+  get isReplica(): boolean {
+    return this.#isReplica;
+  }
+
+  /** Begins a session: this process is to act once the log says so. */
+  open(opening: Opening): void {
+    this.#opening = opening;
+    this.#isReplica = false;
+  }
+
+  /** Leaves it to another process to act. */
+  follow(): void {
+    this.#opening = undefined;
+    this.#isReplica = true;
+  }
+
   /** Called once a transaction is on disk, with whether it has appended the opening. */
   committed(hasAppended: boolean): void {
-    const session = this.#options.meta.sessions.at(-1)?.id;
-    if (hasAppended || session === this.#opening?.session) this.#opening = undefined;
+    const opening = this.#opening;
+    if (opening === undefined) return;
+    const { sessions } = this.#options.meta;
+    if (!hasAppended && sessions.findLast(({ id }) => id === opening.session) === undefined) return;
+    this.#session = opening.session;
+    this.#opening = undefined;
   }
 
   /** Returns the chunks that a transaction appends before all else. */
@@ -62,6 +94,7 @@ export class OwnEntries {
 
   /** Returns what lets an idle slot go on whose log is on a server, if anything. */
   nextChunk(): Uint8Array | null {
+    if (!this.acts) return null;
     const steps = this.#steps(true);
     return steps.length === 0 ? null : encodeEntryChunk(this.#options.index, steps);
   }

@@ -29,6 +29,8 @@ export const nodeCalls = {
   reposToResync: 'slot.reposToResync',
   /** Slots of the caller → positions in their effects and ours, see slot-positions.ts. */
   positions: 'slot.positions',
+  /** Slots → how far this node has their logs on the log server, see log-positions.ts. */
+  logPositions: 'slot.logPositions',
   /** A node → no bytes; this node compares its slots' positions with that one's. */
   comparePositions: 'slot.comparePositions',
   /** A slot → pages of its DIDs that slots of this node name, see dids-of-slot.ts. */

@@ -41,6 +41,10 @@ const slotStatus = v.object({
   messages: v.optional(v.nullable(v.object({ applied: count, last: count }))),
   /** What keeps the slot from its log on a server; null where nothing does. */
   log: v.nullable(v.string()),
+  /** What the node is to the slot; what is absent is of an earlier version, without replicas. */
+  role: v.optional(v.picklist(['primary', 'replica']), 'primary'),
+  /** The age of the oldest message of the log that is not applied; 0 where all are. */
+  behindMs: v.optional(v.number(), 0),
 });
 
 /** The log's NATS server, as one process sees it. */

@@ -102,6 +102,8 @@ describe('the socket of a node', () => {
             state: 'applying',
             condition: 'complete',
             log: null,
+            role: 'primary',
+            behindMs: 0,
             owners: 1,
             cursor: 10 * asks,
             head: 99,

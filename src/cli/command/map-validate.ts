@@ -1,15 +1,14 @@
 /** `skyshard map validate`: checks the shard map and shows which node serves what. */
 import { isLoopback } from '../../config/access-token.ts';
-import { rangesText, type ShardMap, unservedPartOf } from '../../shardmap/shard-map.ts';
+import { hasReplicas, rangesText, type ShardMap } from '../../shardmap/shard-map.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { readAnyMapFile } from '../map-file.ts';
+import { readMapFile } from '../map-file.ts';
 import { textTable } from '../text-table.ts';
 
 /** Returns what would keep a node from starting although the map itself is valid. */
 function warningsOf(map: ShardMap): string[] {
-  const unserved = unservedPartOf(map);
-  const ofParts = unserved === null ? [] : [`nothing starts with this map: ${unserved}`];
+  const ofParts = hasReplicas(map) ? ['its replicas need a log on a NATS server: no node starts without one'] : [];
   if (map.clusterTokenFile !== null) return ofParts;
   const ofTokens = [...map.nodes.values()]
     .filter(({ host }) => !isLoopback(host))
@@ -22,7 +21,7 @@ function warningsOf(map: ShardMap): string[] {
 }
 
 export const runMapValidate: Command = async ({ settings, print }) => {
-  const { map } = readAnyMapFile(settings.map);
+  const { map } = readMapFile(settings.map);
   const shards = map.shards.map((shard) => {
     const node = map.nodes.get(shard.primary)!;
     const { name, primary, replicas, slots } = shard;
@@ -37,8 +36,14 @@ export const runMapValidate: Command = async ({ settings, print }) => {
   print(
     `${settings.map}: valid, epoch ${map.epoch}, ${map.slots} slots, ${map.nodes.size} nodes, ${shards.length} shards\n\n`,
   );
-  const rows = shards.map(({ shard, primary, address, slots }) => [shard, primary, address, rangesText(slots)]);
-  print(textTable(['shard', 'primary', 'address', 'slots'], rows));
+  const rows = shards.map(({ shard, primary, address, replicas, slots }) => [
+    shard,
+    primary,
+    address,
+    replicas.join(',') || '-',
+    rangesText(slots),
+  ]);
+  print(textTable(['shard', 'primary', 'address', 'replicas', 'slots'], rows));
   for (const warning of warnings) print(`\nwarning: ${warning}\n`);
   return exitCode.done;
 };

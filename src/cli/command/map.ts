@@ -4,7 +4,7 @@ import { differencesOf, type MapDifference } from '../../shardmap/map-change.ts'
 import { parseShardMap } from '../../shardmap/shard-map.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { readAnyMapFile, readMapFile } from '../map-file.ts';
+import { readMapFile } from '../map-file.ts';
 import { askRouter } from '../process/ask-process.ts';
 import { textTable } from '../text-table.ts';
 
@@ -26,7 +26,7 @@ export const runMapShow: Command = async (context) => {
 /** Compares a file with the map in force. */
 export const runMapDiff: Command = async (context) => {
   const { settings, print, operands } = context;
-  const { map: after } = readAnyMapFile(operands[0]!);
+  const { map: after } = readMapFile(operands[0]!);
   const shown = (await askRouter(context, '/v1/map')) as Shown;
   const changes = differencesOf(parseShardMap(shown.map), after);
   if (settings.json) print(`${JSON.stringify({ before: shown.epoch, after: after.epoch, changes }, null, 2)}\n`);

@@ -28,10 +28,16 @@ function slotState({ state = 'applying', condition = 'complete' }: Fields): unkn
   return state === 'applying' && condition !== 'complete' ? condition : state;
 }
 
+/** How far a slot is behind its log. */
+function behindCell(behindMs: unknown): TableCell {
+  return typeof behindMs === 'number' && behindMs > 0 ? Math.round(behindMs) : '-';
+}
+
 function slotRows(node: Fields): TableCell[][] {
   return fieldsOf(node['slots']).map((slot) => [
     cell(node['name']),
     cell(slot['slot']),
+    cell(slot['role']),
     cell(slotState(slot)),
     cell(slot['cursor']),
     cell(slot['head']),
@@ -39,6 +45,7 @@ function slotRows(node: Fields): TableCell[][] {
     cell(slot['outbox']),
     cell(slot['quarantined']),
     cell(slot['lagMs']),
+    behindCell(slot['behindMs']),
     typeof slot['bytes'] === 'number' ? bytesText(slot['bytes']) : '-',
   ]);
 }
@@ -196,7 +203,20 @@ export const runStatus: Command = async (context) => {
     print(transportText(nodes));
     print(logText(status, nodes, ingest));
     print(slotLogText(nodes));
-    const headings = ['node', 'slot', 'state', 'cursor', 'head', 'waiting', 'outbox', 'aside', 'lag ms', 'size'];
+    const headings = [
+      'node',
+      'slot',
+      'role',
+      'state',
+      'cursor',
+      'head',
+      'waiting',
+      'outbox',
+      'aside',
+      'lag ms',
+      'behind ms',
+      'size',
+    ];
     print(textTable(headings, nodes.flatMap(slotRows)));
     if (ingest !== null) print(ingestText(ingest));
   }

@@ -36,7 +36,7 @@ function* writePage(
   turn: Turn,
 ): SlicedRead<LabelersPosition | null> {
   let left = labelersPageMax;
-  for (const served of lookup.servedFrom(slot)) {
+  for (const served of lookup.primariesFrom(slot)) {
     const state = lookup.stateOfSlot(served);
     const after = served === slot ? owner : 0;
     const owners = labelersAfter(state, after, left + 1);

@@ -14,8 +14,7 @@ export function* newActorsOfSlots(
 ): SlicedRead<{ slots: number; actors: number }> {
   const parts = partsOfRange(startMs, endMs);
   let [slots, actors] = [0, 0];
-  for (let slot = 0; slot < lookup.slots; slot++) {
-    if (!lookup.serves(slot)) continue;
+  for (const slot of lookup.primariesFrom(0)) {
     slots++;
     const state = lookup.stateOfSlot(slot);
     requireWhole(state);

@@ -21,11 +21,10 @@ const ownerMicros = 8;
 
 const view = new RecordView();
 
-/** Returns, for each slot of this node, its number and how many owners it has. */
+/** Returns, for each slot that this node is the primary of, its number and how many owners it has. */
 export function ownersOfSlots(lookup: SlotLookup): string[] {
   const texts: string[] = [];
-  for (let slot = 0; slot < lookup.slots; slot++) {
-    if (!lookup.serves(slot)) continue;
+  for (const slot of lookup.primariesFrom(0)) {
     const state = lookup.stateOfSlot(slot);
     requireWhole(state);
     texts.push(String(slot), String(readSlotMeta(state).nextOwner));

@@ -166,6 +166,13 @@ export class GenerationalCache<Value> implements CacheStats {
     this.generation++;
   }
 
+  /** Removes all values, which makes all indexes invalid. */
+  clear(): void {
+    this.#hot.clear();
+    this.#cold.clear();
+    this.generation++;
+  }
+
   invalidate(slot: number, owners: readonly number[]): void {
     for (const owner of owners) {
       const ownerKey = ownerKeyOf(slot, owner);

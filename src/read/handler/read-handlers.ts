@@ -38,6 +38,8 @@ export type ReadOptions = {
   readonly slots: number;
   /** Returns the read-only state of a slot; undefined for a slot of another node. */
   readonly stateOf: (slot: number) => SlotState | undefined;
+  /** Says of which slots this node is the primary; absent: of all that it serves. */
+  readonly isPrimaryOf?: (slot: number) => boolean;
   /** Lets the next read of a slot see the latest commit. */
   readonly refreshReads: (slot: number) => void;
   readonly prefetchReads?: boolean;
@@ -58,11 +60,13 @@ export type Reads = {
   readonly cacheByName: Readonly<Record<string, CacheStats>>;
   /** Call it with a commit's changes before the commit is reported to anyone. */
   readonly invalidate: (slot: number, changes: SlotChanges) => void;
+  /** Call it when other slots are served than before. */
+  readonly servedChanged: () => void;
 };
 
 /** Makes the handlers of all reads. */
 export function createReadHandlers(options: ReadOptions): Reads {
-  const lookup = new SlotLookup(options.slots, options.stateOf);
+  const lookup = new SlotLookup(options.slots, options.stateOf, options.isPrimaryOf);
   const { shareOfCaches = 1, clock = systemClock } = options;
   const bytesOf = (cache: { readonly capacityBytes: number }): number =>
     options.didCacheBytes ?? Math.floor(cache.capacityBytes * shareOfCaches);
@@ -114,10 +118,16 @@ export function createReadHandlers(options: ReadOptions): Reads {
       options.refreshReads(slot);
       for (const cache of Object.values(didCaches)) cache.invalidate(slot, changes.owners);
       records.cache.invalidate(slot, changes.records);
-      if (changes.becameIncomplete) {
+      if (changes.becameIncomplete && lookup.serves(slot)) {
         lookup.stateOfSlot(slot).isKnownComplete = false;
         edges.clearKnown();
       }
+    },
+    // What is cached of an actor says which of its follows are served here.
+    servedChanged: () => {
+      for (const state of lookup.states()) state.isKnownComplete = false;
+      edges.clearKnown();
+      for (const cache of Object.values(didCaches)) cache.clear();
     },
   };
 }

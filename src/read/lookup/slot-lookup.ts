@@ -9,11 +9,20 @@ import type { SlotState } from '../../slot/table/slot-state.ts';
 export class SlotLookup {
   readonly #slots: number;
   readonly #stateOf: (slot: number) => SlotState | undefined;
+  readonly #isPrimaryOf: (slot: number) => boolean;
 
-  /** `slots` counts those of the cluster; `stateOf` returns undefined for slots of other nodes. */
-  constructor(slots: number, stateOf: (slot: number) => SlotState | undefined) {
+  /**
+   * `slots` counts those of the cluster; `stateOf` returns undefined for slots of other nodes, and
+   * `isPrimaryOf` says of which this node is the primary, by default of all that it serves.
+   */
+  constructor(
+    slots: number,
+    stateOf: (slot: number) => SlotState | undefined,
+    isPrimaryOf: (slot: number) => boolean = () => true,
+  ) {
     this.#slots = slots;
     this.#stateOf = stateOf;
+    this.#isPrimaryOf = isPrimaryOf;
   }
 
   /** Takes a DID or a handle in lower case. Errors: DataPlaneError `WrongEpoch`. */
@@ -31,11 +40,23 @@ export class SlotLookup {
     return xxh32(source.subarray(start, end)) & (this.#slots - 1);
   }
 
-  /** Returns the slots that are served here, from `first` on, in their order. */
-  servedFrom(first: number): number[] {
-    const served: number[] = [];
-    for (let slot = first; slot < this.#slots; slot++) if (this.serves(slot)) served.push(slot);
-    return served;
+  /** Returns the states of the slots that are served here. */
+  states(): SlotState[] {
+    return Array.from({ length: this.#slots }, (_unused, slot) => this.#stateOf(slot)).filter(
+      (state) => state !== undefined,
+    );
+  }
+
+  /**
+   * Returns the slots for which this node answers calls to all nodes: those that it is the primary
+   * of, so that none is answered for twice. From `first` on, in their order.
+   */
+  primariesFrom(first: number): number[] {
+    const primaries: number[] = [];
+    for (let slot = first; slot < this.#slots; slot++) {
+      if (this.#isPrimaryOf(slot) && this.serves(slot)) primaries.push(slot);
+    }
+    return primaries;
   }
 
   /** Of the cluster. */

@@ -14,12 +14,15 @@ import type { NodeCaller } from '../../wire/node-caller.ts';
 /** A message to one node, which is an index in `FanOut.nodeNames`. */
 export type SubRequest = { readonly node: number; readonly payload: Uint8Array };
 
-/** The nodes that are primary for some slot of one map. */
+/** The nodes that have slots of one map. */
 export class FanOut {
   readonly map: ShardMap;
   /** Holds indexes in `nodeNames`. */
   readonly nodeBySlot: Uint16Array;
+  /** Those that are primary of some slot come first. */
   readonly nodeNames: readonly string[];
+  /** Indexes in `nodeNames`: together these nodes answer for all slots. */
+  readonly primaries: readonly number[];
   readonly #caller: NodeCaller;
   readonly #clock: Clock;
 
@@ -27,7 +30,9 @@ export class FanOut {
     this.map = map;
     this.#caller = caller;
     this.#clock = clock;
-    this.nodeNames = [...new Set(map.primaryBySlot)];
+    const primaryNames = new Set(map.primaryBySlot);
+    this.nodeNames = [...new Set([...primaryNames, ...map.shards.flatMap(({ replicas }) => replicas)])];
+    this.primaries = Array.from(primaryNames, (_name, index) => index);
     const indexByName = new Map(this.nodeNames.map((name, index) => [name, index]));
     this.nodeBySlot = Uint16Array.from(map.primaryBySlot, (name) => indexByName.get(name)!);
   }
@@ -110,8 +115,9 @@ export class FanOut {
 
   #named(node: string, error: DataPlaneError): DataPlaneError {
     if (error.code !== 'Unavailable' && error.code !== 'DeadlineExceeded') return error;
-    const shards = this.map.shards.filter(({ primary }) => primary === node).map(({ name }) => name);
-    return error.withMessage(`shard ${shards.join(', ')} (node ${node}): ${error.message}`);
+    const shards = this.map.shards.filter(({ primary, replicas }) => primary === node || replicas.includes(node));
+    const names = shards.map(({ name }) => name).join(', ');
+    return error.withMessage(`shard ${names} (node ${node}): ${error.message}`);
   }
 }
 

@@ -32,7 +32,7 @@ async function newUserCount(request: Buffer, context: PlanContext): Promise<Uint
   const { start = 0, end = endOfTimeMs } = decodeMessage('GetNewUserCountForRangeRequest', request);
   const payload = encodeTexts([String(start), String(Math.min(end, endOfTimeMs))]);
   const { fanOut, deadlineMs } = context;
-  const asked = fanOut.nodeNames.map((_name, node) => ({ node, payload }));
+  const asked = fanOut.primaries.map((node) => ({ node, payload }));
   context.admit(fanOut.map.slots);
   const answers = (await fanOut.askAll(nodeCalls.newActors, asked, deadlineMs)).map(decodeTexts);
   const sum = (at: number): number => answers.reduce((total, answer) => total + Number(answer[at]), 0);

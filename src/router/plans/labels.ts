@@ -46,7 +46,7 @@ async function labelersOfNode(node: number, { fanOut, deadlineMs, admit }: PlanC
 
 /** URIs and records are one list each, so answers of several nodes are one after the other. */
 async function allLabelers(context: PlanContext): Promise<Uint8Array> {
-  return Buffer.concat(await Promise.all(context.fanOut.nodeNames.map((_name, node) => labelersOfNode(node, context))));
+  return Buffer.concat(await Promise.all(context.fanOut.primaries.map((node) => labelersOfNode(node, context))));
 }
 
 export const labelPlans: readonly Plan[] = [

@@ -128,7 +128,7 @@ async function askNodes(
 /** Asks every node. */
 export function askAllNodes(query: SearchQuery, context: PlanContext): Promise<SearchPage> {
   return askNodes(
-    context.fanOut.nodeNames.map((_name, node) => [node, query]),
+    context.fanOut.primaries.map((node) => [node, query]),
     query.limit,
     context,
   );
@@ -170,7 +170,7 @@ export async function searchPosts(
   }
   const authors = clauses.find((terms) => terms[0]!.kind === 'author');
   const nodes = authors?.map(({ value }) => fanOut.nodeBySlot[slotOfDidText(value, fanOut.map.slots)]!);
-  const asked = nodes === undefined ? fanOut.nodeNames.map((_name, node) => node) : [...new Set(nodes)];
+  const asked = nodes === undefined ? fanOut.primaries : [...new Set(nodes)];
   return askNodes(
     asked.map((node) => [node, { ...query, followed: null }]),
     page.limit,

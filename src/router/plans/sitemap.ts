@@ -31,7 +31,7 @@ function xmlOf(root: string, item: string, locations: readonly string[]): string
 
 /** Returns the buckets that hold an owner, ascending. */
 async function buckets({ fanOut, deadlineMs }: PlanContext): Promise<number[]> {
-  const asked = fanOut.nodeNames.map((_name, node) => ({ node, payload: Buffer.alloc(0) }));
+  const asked = fanOut.primaries.map((node) => ({ node, payload: Buffer.alloc(0) }));
   const answers = await fanOut.askAll(nodeCalls.sitemapOwners, asked, deadlineMs);
   const { slots } = fanOut.map;
   const found = answers.flatMap((answer) => {

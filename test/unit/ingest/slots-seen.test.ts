@@ -58,6 +58,8 @@ class Node implements NodeCaller {
         state: 'applying',
         condition: this.condition,
         log: null,
+        role: 'primary',
+        behindMs: 0,
       }),
     );
     return nodeStatusMessage.encode({ role: 'node', name: 'n0', epoch: 1, pid: 1, slots });

@@ -62,6 +62,8 @@ class Reader {
     }
     const log = new JetStreamLog({ table, slot: 0, cursor, writer: `w${cursor}`, note: () => {} });
     const entries = {
+      isPrimary: () => true,
+      pause: async () => {},
       opened: () => (cursor === 0 ? openedChunk : null),
       tailLost: () => openedChunk,
       mayBeginLate: false,

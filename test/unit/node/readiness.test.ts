@@ -25,6 +25,8 @@ function statusOf(more: Partial<SlotStatus>): SlotStatus {
     generation: 1,
     condition: 'complete',
     log: null,
+    role: 'primary',
+    behindMs: 0,
     ...more,
   };
 }

@@ -15,6 +15,7 @@ const idle: SlotCounts = {
   sentEffects: 3,
   receivedEffects: 3,
   quarantined: 0,
+  role: 'primary',
 };
 
 /** A clock that sleeping advances. */

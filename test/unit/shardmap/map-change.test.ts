@@ -53,7 +53,6 @@ describe('a change of the map', () => {
     [{ epoch: 8, cluster: 'other' }, 'it is of cluster "other", this is "main"'],
     [{ epoch: 8, slots: 8, shards: [{ ...shards[0], slots: ['0-7'] }] }, '8 slots, while the data has 4'],
     [{ epoch: 8, nodes: { ...nodes, b: { ...nodes.b, port: 0 } } }, 'nodes.b.port: 0 is no port'],
-    [{ epoch: 8, shards: [{ ...shards[0], replicas: ['b'] }, shards[1]] }, 'replicas need a replicated log'],
   ])('to %j is refused', (fields, problem) => {
     expect(() => checkMapChange(mapOf(), mapOf(fields), rules)).toThrow(problem);
   });

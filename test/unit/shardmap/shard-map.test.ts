@@ -1,6 +1,12 @@
 /** The shard map's checks: an error names the key and what it must be. */
 import { describe, expect, it } from 'vitest';
-import { parseShardMap, slotsOfNode, unservedPartOf } from '../../../src/shardmap/shard-map.ts';
+import {
+  hasReplicas,
+  heldSlotsOf,
+  parseShardMap,
+  replicaSlotsOf,
+  slotsOfNode,
+} from '../../../src/shardmap/shard-map.ts';
 
 const nodes = { a: { host: '127.0.0.1', port: 1 }, b: { host: '127.0.0.1', port: 0 } };
 const shards = [
@@ -35,10 +41,15 @@ describe('a shard map', () => {
     expect(parsed.lease).toEqual({ holder: 'ana', untilMs: Date.UTC(2026, 0, 31, 12) });
   });
 
-  it('with replicas is valid, but not served yet', () => {
-    expect(unservedPartOf(parseShardMap(map))).toBeNull();
+  it('says which slots a node has as their primary, and which as a replica', () => {
+    expect(hasReplicas(parseShardMap(map))).toBe(false);
     const replicated = parseShardMap(withShard({ replicas: ['b'] }));
-    expect(unservedPartOf(replicated)).toContain('shards[0].replicas: replicas need a replicated log');
+    expect(hasReplicas(replicated)).toBe(true);
+    expect([slotsOfNode(replicated, 'b'), replicaSlotsOf(replicated, 'b')]).toEqual([[3], [0, 1, 2]]);
+    expect(['a', 'b'].map((node) => heldSlotsOf(replicated, node))).toEqual([
+      [0, 1, 2],
+      [0, 1, 2, 3],
+    ]);
   });
 
   it.each([

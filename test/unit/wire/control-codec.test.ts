@@ -58,6 +58,8 @@ const slotStatus = fc.record<SlotStatus>({
   generation: count,
   condition: fc.constantFrom('complete', 'new', 'incomplete'),
   log: fc.option(fc.string()),
+  role: fc.constantFrom('primary', 'replica'),
+  behindMs: count,
 });
 const nodeStatus = fc.record({
   role: fc.constant('node' as const),

@@ -1,0 +1,118 @@
+/** Nodes that are replicas of each other's slots: what they apply, what they leave to the primary. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { encodeAppend, encodeEntryChunk } from '../../src/log/chunk.ts';
+import { startNode } from '../../src/node/node-process.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { NatsServer } from '../support/nats-server.ts';
+import { ReplicatedCluster, type ShardOfTest } from '../support/replicated-cluster.ts';
+import { until } from '../support/until.ts';
+
+const testMsMax = 240_000;
+const slots = 4;
+const everywhere: readonly ShardOfTest[] = [
+  { primary: 'n0', replicas: ['n1', 'n2'], slots: ['0-1'] },
+  { primary: 'n1', replicas: ['n0'], slots: ['2-3'] },
+];
+
+const disposals: AsyncDisposable[] = [];
+afterEach(async () => {
+  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
+});
+
+async function startAll(absent: readonly string[] = []): Promise<ReplicatedCluster> {
+  const server = await NatsServer.start();
+  disposals.push(server);
+  const cluster = await ReplicatedCluster.start(server, slots, ['n0', 'n1', 'n2'], everywhere, absent);
+  disposals.push(cluster);
+  return cluster;
+}
+
+describe('replicas of a shard', () => {
+  it(
+    'apply the log themselves, hold the same as the primary, and send no effect',
+    async () => {
+      const cluster = await startAll();
+      const actor = cluster.didIn(3, 1);
+      const fans = cluster.fansFrom(10, 24);
+      await cluster.follow(fans, actor);
+      await cluster.haveFollowed(fans, actor);
+      for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
+      const roles = (await cluster.statusOf('n1')).map(({ slot, role }) => [slot, role]);
+      expect(roles).toEqual([
+        [0, 'replica'],
+        [1, 'replica'],
+        [2, 'primary'],
+        [3, 'primary'],
+      ]);
+      const metrics = await cluster.registries.get('n1')!.metrics();
+      expect(metrics).toMatch(/^skyshard_slots_replica 2$/m);
+      expect(metrics).toMatch(/^skyshard_log_lag_seconds\{role="replica"\} 0$/m);
+      // Each effect came to its target once: its count is the number of follows from other slots.
+      const [, , , last] = await cluster.statusOf('n1');
+      const foreign = fans.filter((_did, index) => index % slots !== 3).length;
+      expect(last!.receivedEffects).toBeGreaterThanOrEqual(foreign);
+      expect(cluster.notes.filter((note) => /lost|another process/.test(note))).toEqual([]);
+    },
+    testMsMax,
+  );
+
+  it(
+    'catch up after they were away, and are followed by what was purged meanwhile of none',
+    async () => {
+      const cluster = await startAll();
+      const actor = cluster.didIn(1, 1);
+      const before = cluster.fansFrom(10, 12);
+      await cluster.follow(before, actor);
+      await cluster.haveFollowed(before, actor);
+      await cluster.settle();
+      await cluster.stopNode('n2');
+      const meanwhile = cluster.fansFrom(100, 12);
+      await cluster.follow(meanwhile, actor);
+      await cluster.haveFollowed([...before, ...meanwhile], actor);
+      await cluster.startNode('n2');
+      await cluster.expectSame(0);
+      await cluster.expectSame(1);
+    },
+    testMsMax,
+  );
+
+  it(
+    'that start before the primary wait for it to begin the log',
+    async () => {
+      const cluster = await startAll(['n0']);
+      await until(async () => (await cluster.statusOf('n2')).every(({ log }) => /has not begun/.test(log ?? '')));
+      await cluster.startNode('n0');
+      const actor = cluster.didIn(0, 1);
+      const fans = cluster.fansFrom(10, 8);
+      await cluster.follow(fans, actor);
+      await cluster.haveFollowed(fans, actor);
+      await cluster.expectSame(0);
+    },
+    testMsMax,
+  );
+
+  it(
+    'take nothing that is for the primary, and name it',
+    async () => {
+      const cluster = await startAll();
+      const chunk = encodeEntryChunk(0, [{ kind: 'continue' }]);
+      const call = { node: 'n2', method: nodeCalls.append, payload: encodeAppend([chunk]), timeoutMs: 5_000 };
+      await expect(cluster.client.call(call)).rejects.toMatchObject({
+        code: 'WrongEpoch',
+        message: expect.stringContaining('a replica of slot 0, whose primary is n0'),
+      });
+      await expect(cluster.followersOf(cluster.didIn(0, 1), 'n2')).rejects.toMatchObject({ code: 'WrongEpoch' });
+    },
+    testMsMax,
+  );
+
+  it('need a log on a server', async () => {
+    const nodes = { n0: { host: '127.0.0.1', port: 1 }, n1: { host: '127.0.0.1', port: 2 } };
+    const shards = [{ name: 's', primary: 'n0', replicas: ['n1'], slots: ['0'] }];
+    const options = { name: 'n0', mapJson: { epoch: 1, slots: 1, nodes, shards } } as Parameters<typeof startNode>[0];
+    await expect(startNode(options)).rejects.toMatchObject({
+      code: 'ConfigInvalid',
+      message: expect.stringContaining('shards[0].replicas: replicas read a log on a NATS server'),
+    });
+  });
+});

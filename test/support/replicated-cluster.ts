@@ -1,0 +1,203 @@
+/** Nodes of this process, with replicas, whose log is on a NATS server. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { expect } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { seededRandom } from '../../src/base/seeded-random.ts';
+import type { CommitEntry } from '../../src/entry/entry.ts';
+import { JetStreamSender } from '../../src/log/jetstream-sender.ts';
+import type { LogServer } from '../../src/log/log-server.ts';
+import { RemoteLog } from '../../src/log/remote-log.ts';
+import { mapAtStart } from '../../src/mapchange/map-store.ts';
+import { type RunningNode, startNode } from '../../src/node/node-process.ts';
+import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
+import type { MapJson } from '../../src/shardmap/map-follower.ts';
+import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { NodeClient } from '../../src/wire/node-client.ts';
+import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
+import { digestAnswer, digestRequest } from '../../src/wire/slot-digest.ts';
+import { freePort } from './crash-cluster.ts';
+import { pushFrom } from './map-pusher.ts';
+import { makeMemoryFolder } from './memory-folder.ts';
+import type { NatsServer } from './nats-server.ts';
+import { recordOp } from './record-op.ts';
+import { until } from './until.ts';
+
+const timeMs = Date.UTC(2025, 0, 1);
+const waitMsMax = 60_000;
+
+export type ShardOfTest = { readonly primary: string; readonly replicas: readonly string[]; readonly slots: string[] };
+
+export class ReplicatedCluster implements AsyncDisposable {
+  readonly folder = makeMemoryFolder('skyshard-replicas-');
+  readonly server: LogServer;
+  readonly client: NodeClient;
+  readonly notes: string[] = [];
+  readonly registries = new Map<string, Registry>();
+  readonly #log: RemoteLog;
+  readonly #sender: JetStreamSender;
+  readonly #running = new Map<string, RunningNode>();
+  mapJson: MapJson;
+
+  private constructor(url: string, mapJson: MapJson) {
+    this.server = { urls: [url], credentialsFile: null, streams: { bytesMax: 256 * 2 ** 20, copies: 1 } };
+    this.mapJson = mapJson;
+    const map = (): ShardMap => this.map;
+    const note = (message: string): void => void this.notes.push(message);
+    this.client = new NodeClient({ map: this.map });
+    this.#sender = new JetStreamSender({ server: this.server, map, clock: systemClock, random: seededRandom(1), note });
+    this.#log = new RemoteLog({
+      caller: this.client,
+      map,
+      lingerMs: 1,
+      server: this.#sender,
+      onRetry: (_node, error) => note(error.message),
+    });
+  }
+
+  /** Starts all nodes but those that are `absent`. */
+  static async start(
+    server: NatsServer,
+    slots: number,
+    nodes: readonly string[],
+    shards: readonly ShardOfTest[],
+    absent: readonly string[] = [],
+  ): Promise<ReplicatedCluster> {
+    const named = await Promise.all(nodes.map(async (name) => [name, { host: '127.0.0.1', port: await freePort() }]));
+    const withNames = shards.map((shard, index) => ({ name: `s${index}`, ...shard }));
+    const mapJson = { epoch: 1, slots, nodes: Object.fromEntries(named), shards: withNames };
+    const cluster = new ReplicatedCluster(server.url, mapJson);
+    await Promise.all(nodes.filter((name) => !absent.includes(name)).map((name) => cluster.startNode(name)));
+    return cluster;
+  }
+
+  get map(): ShardMap {
+    return parseShardMap(this.mapJson);
+  }
+
+  dataDirOf(node: string): string {
+    return join(this.folder, `node-${node}`);
+  }
+
+  /** Starts a node, with the map that was pushed to it last. */
+  async startNode(name: string): Promise<RunningNode> {
+    const start = mapAtStart(this.mapJson, this.dataDirOf(name));
+    const registry = new Registry();
+    this.registries.set(name, registry);
+    const node = await startNode({
+      name,
+      mapJson: start.json,
+      storedMaps: start.stored,
+      dataDir: this.dataDirOf(name),
+      host: '127.0.0.1',
+      port: this.map.nodes.get(name)!.port,
+      logServer: this.server,
+      slotMapBytes: 2 ** 28,
+      lingerMs: 1,
+      applyThreads: 1,
+      prefetchReads: false,
+      recordCacheMib: 1,
+      adminToken: null,
+      clusterToken: null,
+      registry,
+      note: (message) => void this.notes.push(`${name}: ${message}`),
+    });
+    this.#running.set(name, node);
+    return node;
+  }
+
+  async stopNode(name: string): Promise<void> {
+    await this.#running.get(name)?.close();
+    this.#running.delete(name);
+  }
+
+  /** Pushes a map of the next epoch, made from that in force. */
+  async push(change: (shards: ShardOfTest[]) => readonly ShardOfTest[]): Promise<void> {
+    const shards = change(structuredClone(this.mapJson['shards']) as ShardOfTest[]);
+    const next = { ...this.mapJson, epoch: this.map.epoch + 1, shards };
+    await pushFrom(this.mapJson, next);
+    this.mapJson = next;
+    this.client.setMap(this.map);
+  }
+
+  async statusOf(node: string): Promise<readonly SlotStatus[]> {
+    const call = { node, method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs: 10_000 };
+    return nodeStatusMessage.decode(await this.client.call(call)).slots;
+  }
+
+  /** Returns the digest of a slot at a node, and up to which seq it is. */
+  async digestOf(node: string, slot: number): Promise<{ readonly seq: number; readonly digest: string }> {
+    const payload = digestRequest.encode({ slot });
+    const answer = await this.client.call({ node, method: nodeCalls.digest, payload, timeoutMs: 10_000 });
+    const { seq, digest } = digestAnswer.decode(answer);
+    return { seq, digest };
+  }
+
+  /** Returns the `number`th DID of a slot. */
+  didIn(slot: number, number: number): string {
+    for (let at = number * 1_000; ; at++) {
+      const did = `did:web:n${at}.example`;
+      if (slotOf(did, this.map.slots) === slot) return did;
+    }
+  }
+
+  /** Returns DIDs of all slots. */
+  fansFrom(number: number, count: number): string[] {
+    return Array.from({ length: count }, (_unused, index) => this.didIn(index % this.map.slots, number + index));
+  }
+
+  /** Each fan follows the actor. Resolves once all of it is in the log. */
+  async follow(fans: readonly string[], actor: string): Promise<void> {
+    const entries = fans.map((did): CommitEntry => {
+      const ops = [recordOp({ collection: 'app.bsky.graph.follow', rkey: 'f' }, { subject: actor })];
+      return { kind: 'commit', did, rev: '3k2222222222a', since: null, eventMs: timeMs, ops };
+    });
+    await Promise.all(entries.map((entry) => this.#log.append(entry.did, entry)));
+  }
+
+  async followersOf(actor: string, node = this.map.primaryBySlot[slotOf(actor, this.map.slots)]!): Promise<string[]> {
+    const payload = encodeMessage('GetFollowersRequest', { actorDid: actor, limit: 1_000 });
+    const answer = await this.client.call({ node, method: 'bsky.GetFollowers', payload, timeoutMs: 10_000 });
+    return decodeMessage('GetFollowersResponse', answer).followers.map(({ actorDid }) => actorDid);
+  }
+
+  /** Waits until an actor has these followers, once each. */
+  async haveFollowed(fans: readonly string[], actor: string): Promise<void> {
+    await until(async () => (await this.followersOf(actor).catch(() => [])).length >= fans.length, waitMsMax);
+    expect((await this.followersOf(actor)).sort()).toEqual([...fans].sort());
+  }
+
+  /** Waits until all of the log is applied at all nodes that run, and all effects are delivered. */
+  async settle(): Promise<void> {
+    const areIdle = async (): Promise<boolean> => {
+      const statuses = await Promise.all([...this.#running.keys()].map((node) => this.statusOf(node)));
+      const isIdle = ({ waiting, outbox, isContinuing, behindMs }: SlotStatus): boolean =>
+        waiting === 0 && outbox === 0 && !isContinuing && behindMs === 0;
+      return statuses.flat().every(isIdle);
+    };
+    for (let idlePolls = 0; idlePolls < 2; ) {
+      await until(areIdle, waitMsMax);
+      idlePolls = (await areIdle()) ? idlePolls + 1 : 0;
+    }
+  }
+
+  /** Waits until all nodes that run and have a slot hold the same of it. */
+  async expectSame(slot: number): Promise<void> {
+    const shard = this.map.shards.find(({ slots }) => slots.includes(slot))!;
+    const nodes = [shard.primary, ...shard.replicas].filter((node) => this.#running.has(node));
+    await this.settle();
+    const digests = await Promise.all(nodes.map((node) => this.digestOf(node, slot)));
+    expect(digests).toEqual(nodes.map(() => digests[0]));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#log[Symbol.asyncDispose]();
+    await this.#sender[Symbol.asyncDispose]();
+    await Promise.all([...this.#running.keys()].map((name) => this.stopNode(name)));
+    await this.client[Symbol.asyncDispose]();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
