@@ -288,7 +288,14 @@ export async function run({ quick, seed, args, print }: BenchOptions): Promise<B
     const buildUs = (cpuUs() - before) / (posts + actors);
     const bytesPerPost = statSync(path).size / posts;
     print(`built: ${buildUs.toFixed(1)} us a post, ${bytesPerPost.toFixed(0)} bytes`);
-    const reader = new SearchReader({ path, places: [place], slots: 1, clock: systemClock, onDamage: () => {} });
+    const reader = new SearchReader({
+      path,
+      places: [place],
+      primaries: [place.slot],
+      slots: 1,
+      clock: systemClock,
+      onDamage: () => {},
+    });
     const queries = queryFigures(reader, random, quick ? 100 : 400, print);
     const found = relevanceFigures(relevance, (text, sort) =>
       reader.find(postQuery(text, sort, 3)).hits.map(({ key }) => key),

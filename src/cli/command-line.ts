@@ -99,6 +99,7 @@ const commandTable: Record<CommandName, CommandRow> = {
   'map show': { summary: 'print the shard map in force, or with --json also who has which' },
   'map diff': { operands: ['<file>'], summary: 'show what a map would change of the one in force' },
   'map push': { operands: ['<file>'], summary: 'put a changed map in force everywhere, without a restart' },
+  promote: { operands: ['[node]'], summary: 'make replicas primaries, by one change of the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
 

@@ -86,6 +86,7 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'map show': async () => (await import('./command/map.ts')).runMapShow,
   'map diff': async () => (await import('./command/map.ts')).runMapDiff,
   'map push': async () => (await import('./command/map.ts')).runMapPush,
+  promote: async () => (await import('./command/promote.ts')).runPromote,
   config: async () => (await import('./command/config.ts')).runConfig,
 };
 

@@ -130,10 +130,16 @@ export const commandSettings = {
   leaseHolder: {
     kind: 'text',
     default: null,
-    commands: ['map push'],
+    commands: ['map push', 'promote'],
     help: 'in whose name the map is changed: while the map has a lease, its holder alone may',
   },
   undo: { kind: 'switch', default: false, commands: ['repo takedown', 'record takedown'], help: 'end the takedown' },
+  allFrom: {
+    kind: 'text',
+    default: null,
+    commands: ['promote'],
+    help: 'the node whose shards get new primaries, each the best of its replicas; with a node, that one',
+  },
   kind: {
     kind: 'text',
     default: null,
@@ -243,6 +249,7 @@ export const commandSettings = {
     default: false,
     commands: [
       'map push',
+      'promote',
       'repo purge',
       ...quarantineDecisions,
       'repair slot',

@@ -13,7 +13,7 @@ import { DataPlaneError, isTransient, operatingFailure } from '../base/data-plan
 import { recordShape, textShape } from '../config/json-shape.ts';
 import { checkMapChange, differencesOf, type MapDifference } from '../shardmap/map-change.ts';
 import { type HeldMap, heldMapOf, type MapFollower, sharedPartOf } from '../shardmap/map-follower.ts';
-import { type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
 import { changeMapRequest, type MapAnswer, type MapStep, mapAnswer, mapRequest } from '../wire/map-messages.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
@@ -69,10 +69,19 @@ function isUnreached(error: DataPlaneError | null): boolean {
   return error !== null && isTransient(error.code);
 }
 
-/** Returns the nodes whose slots a change takes or gives. */
+/**
+ * Returns the nodes whose slots a change takes or gives. A primary whose place a replica takes is
+ * not one of them, since the log that they share tells it: it may be the one that was lost.
+ */
 function nodesOfMovedSlots(before: ShardMap, after: ShardMap): string[] {
-  const names = [...new Set([...before.primaryBySlot, ...after.primaryBySlot])];
-  return names.filter((name) => slotsOfNode(before, name).join() !== slotsOfNode(after, name).join());
+  const names = new Set<string>();
+  for (const [slot, primary] of after.primaryBySlot.entries()) {
+    const former = before.shards.find(({ slots }) => slots.includes(slot))!;
+    if (former.primary === primary) continue;
+    names.add(primary);
+    if (!former.replicas.includes(primary)) names.add(former.primary);
+  }
+  return [...names];
 }
 
 export class MapPush {

@@ -214,6 +214,7 @@ export class ApplyQueue {
       messages: slot.log.messages,
       log: slot.log.problem,
       role: slot.own.isReplica ? 'replica' : 'primary',
+      acts: slot.own.acts,
       behindMs: slot.log.behindMs(nowMs),
     }));
   }

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import { SearchPool } from '../search/search-pool.ts';
-import { type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import { heldSlotsOf, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { searchSlotRequest, searchStatusAnswer, searchVerifyAnswer } from '../wire/search-messages.ts';
@@ -35,7 +35,8 @@ export function startNodeSearch(
   if (searchThreads === 0) return null;
   const pool = new SearchPool({
     path: join(dataDir, 'search', 'index.db'),
-    places: slotsOfNode(map, name).map((slot) => ({ slot, path: slotPath(dataDir, slot), mapBytes })),
+    places: heldSlotsOf(map, name).map((slot) => ({ slot, path: slotPath(dataDir, slot), mapBytes })),
+    primaries: slotsOfNode(map, name),
     slots: map.slots,
     threads: searchThreads,
     onProgress: (progress) => {

@@ -21,7 +21,7 @@ import { decodeOfPeer } from '../wire/peer-bytes.ts';
 import { compactAnswer, compactRequest } from '../wire/slot-compaction.ts';
 import { digestAnswer, digestRequest } from '../wire/slot-digest.ts';
 import type { ApplyLink } from './apply-link.ts';
-import type { SlotReader } from './slot-reader.ts';
+import { freshState, type SlotReader } from './slot-reader.ts';
 
 function isNew(state: SlotState): boolean {
   return readSlotMeta(state).condition === 'new';
@@ -65,7 +65,7 @@ export class SlotWrites {
     const slots = heads.map(({ slot }) => slot);
     const replica = slots.find((slot) => this.#linkBySlot.has(slot) && !this.#isPrimaryOf(slot));
     if (replica !== undefined) throw this.#replicaError(replica);
-    if (heads.some(({ slot, isFromSlot }) => !isFromSlot && this.#newSlots.has(slot))) {
+    if (heads.some(({ slot, isFromSlot }) => !isFromSlot && this.#isNew(slot))) {
       return encodeOutcomes(
         slots.map((slot) => ({ status: 'refused', code: 'Unavailable', message: newMessage(slot) })),
       );
@@ -73,7 +73,7 @@ export class SlotWrites {
     const links = new Set(slots.map((slot) => this.#linkBySlot.get(slot)));
     const [link] = links;
     // Usually one thread takes all chunks, so request and answer pass through unchanged.
-    const isForNew = slots.some((slot) => this.#newSlots.has(slot));
+    const isForNew = slots.some((slot) => this.#isNew(slot));
     if (links.size === 1 && link !== undefined && !isForNew) return link.append(payload, false);
     return this.#appendByLink(chunks, slots);
   }
@@ -84,7 +84,7 @@ export class SlotWrites {
     slots.forEach((slot, index) => {
       const link = this.#linkBySlot.get(slot);
       // What it acknowledged would be missing in its folder, if that is put back.
-      if (this.#newSlots.has(slot)) {
+      if (this.#isNew(slot)) {
         outcomes[index] = { status: 'refused', code: 'Unavailable', message: newMessage(slot) };
         return;
       }
@@ -114,7 +114,7 @@ export class SlotWrites {
     if (!isWritten(decoded))
       throw new DataPlaneError('InvalidArgument', `${nodeCalls.write} takes no entry of the kind ${decoded.kind}`);
     const slot = this.slotOf(decoded.did);
-    if (this.#newSlots.has(slot)) throw new DataPlaneError('Unavailable', newMessage(slot));
+    if (this.#isNew(slot)) throw new DataPlaneError('Unavailable', newMessage(slot));
     await this.appendOwn(slot, entry);
     return Buffer.alloc(0);
   }
@@ -128,6 +128,14 @@ export class SlotWrites {
   /** Returns the slot of a DID, of this node or not. */
   slotOf(did: string): number {
     return slotOf(did, this.#map().slots);
+  }
+
+  #isNew(slot: number): boolean {
+    if (!this.#newSlots.has(slot)) return false;
+    // While this node was a replica, its primary may have said that it is complete.
+    if (isNew(freshState(this.#readers, slot))) return true;
+    this.#newSlots.delete(slot);
+    return false;
   }
 
   #isPrimaryOf(slot: number): boolean {

@@ -15,7 +15,7 @@ import type { SlotStatus } from '../wire/node-status.ts';
 
 export type SlotCounts = Omit<
   SlotStatus,
-  'lagMs' | 'bytes' | 'owners' | 'suspendedDids' | 'state' | 'generation' | 'condition' | 'log' | 'behindMs'
+  'lagMs' | 'bytes' | 'owners' | 'suspendedDids' | 'state' | 'generation' | 'condition' | 'log' | 'behindMs' | 'acts'
 >;
 
 /** `error` says why a node did not answer. */

@@ -25,16 +25,24 @@ export class LiveSlots {
   readonly #bySlot = new Map<number, LiveSlot>();
   #slotByKey = new Map<number, number>();
   #keyBySlot = new Map<number, number>();
+  #primaries: ReadonlySet<number>;
 
-  constructor(places: readonly SlotPlace[]) {
+  /** `primaries`: the slots for which this node answers, since replicas index theirs too. */
+  constructor(places: readonly SlotPlace[], primaries: readonly number[]) {
+    this.#primaries = new Set(primaries);
     for (const { slot, path, mapBytes } of places) {
       const environment = Environment.open({ path, mapBytes, tables: slotTableNames });
       this.#bySlot.set(slot, { environment, state: new SlotState(slot, environment), isFresh: false });
     }
   }
 
+  /** Those for which this node answers. */
   get slots(): Iterable<number> {
-    return this.#bySlot.keys();
+    return this.#primaries;
+  }
+
+  usePrimaries(slots: readonly number[]): void {
+    this.#primaries = new Set(slots);
   }
 
   /** Says under which key each slot is served. */
@@ -54,7 +62,7 @@ export class LiveSlots {
   }
 
   #fresh(slot: number): SlotState | undefined {
-    const live = this.#bySlot.get(slot);
+    const live = this.#primaries.has(slot) ? this.#bySlot.get(slot) : undefined;
     if (live === undefined) return undefined;
     if (!live.isFresh) live.environment.refreshReads();
     live.isFresh = true;

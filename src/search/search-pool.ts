@@ -5,7 +5,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { SearchStatus, VerifiedSlot } from '../wire/search-messages.ts';
@@ -36,6 +36,7 @@ export type SearchPoolOptions = SearchThreadOptions & {
 export class SearchPool implements AsyncDisposable {
   readonly #index: RestartingWorker<ToIndexThread>;
   readonly #threads: readonly RestartingWorker<ToSearchThread>[];
+  #primaries: readonly number[];
 
   constructor({ threads, onProgress, note, clock, ...threadOptions }: SearchPoolOptions) {
     mkdirSync(dirname(threadOptions.path), { recursive: true, mode: 0o700 });
@@ -45,11 +46,12 @@ export class SearchPool implements AsyncDisposable {
       else if (message.type === 'opened') for (const thread of this.#threads) thread.send({ type: 'reopen' });
       else if (message.type === 'damaged') this.#index.send({ type: 'damaged' });
     };
-    const common = { workerData: threadOptions, execArgv };
+    this.#primaries = threadOptions.primaries;
+    const common = (): WorkerOptions => ({ workerData: { ...threadOptions, primaries: this.#primaries }, execArgv });
     const startSearch = (): Worker =>
-      new Worker(new URL('./search-thread.ts', import.meta.url), { ...common, name: 'skyshard-search' });
+      new Worker(new URL('./search-thread.ts', import.meta.url), { ...common(), name: 'skyshard-search' });
     const startIndex = (): Worker =>
-      new Worker(new URL('./index-thread.ts', import.meta.url), { ...common, name: 'skyshard-index' });
+      new Worker(new URL('./index-thread.ts', import.meta.url), { ...common(), name: 'skyshard-index' });
     const options = { onMessage: take, note, clock };
     this.#threads = Array.from(
       { length: threads },
@@ -69,6 +71,12 @@ export class SearchPool implements AsyncDisposable {
       throw new DataPlaneError('ResourceExhausted', `${queriesWaitingMax} searches wait for each search thread`);
     const copy = new Uint8Array(payload);
     return (await thread.ask((id) => ({ type: 'query', id, payload: copy }), [copy.buffer])) as Uint8Array;
+  }
+
+  /** Takes the slots that this node is the primary of, for which alone it answers. */
+  usePrimaries(slots: readonly number[]): void {
+    this.#primaries = slots;
+    for (const thread of this.#threads) thread.send({ type: 'primaries', slots });
   }
 
   async status(): Promise<SearchStatus> {

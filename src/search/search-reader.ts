@@ -32,6 +32,8 @@ export type SearchReaderOptions = {
   readonly places: readonly SlotPlace[];
   /** The number of slots of the cluster. */
   readonly slots: number;
+  /** Slots among the places that this node is the primary of. */
+  readonly primaries: readonly number[];
   readonly clock: Clock;
   /** Called when the file is damaged. */
   readonly onDamage: () => void;
@@ -48,7 +50,13 @@ export class SearchReader {
 
   constructor(options: SearchReaderOptions) {
     this.#options = options;
-    this.#live = new LiveSlots(options.places);
+    this.#live = new LiveSlots(options.places, options.primaries);
+  }
+
+  /** Takes the slots for which this node answers from now on. */
+  usePrimaries(slots: readonly number[]): void {
+    this.#live.usePrimaries(slots);
+    this.#servedUntilMs = 0;
   }
 
   /** Closes the file: there may be another in its place. */

@@ -8,12 +8,15 @@ export type SearchThreadOptions = {
   readonly path: string;
   readonly places: readonly SlotPlace[];
   readonly slots: number;
+  /** Slots among the places that this node is the primary of. */
+  readonly primaries: readonly number[];
 };
 
 /** A message with an `id` is answered by `answered` or `failed` with the same. */
 export type ToSearchThread =
   | { readonly type: 'query'; readonly id: number; readonly payload: Uint8Array }
   | { readonly type: 'reopen' }
+  | { readonly type: 'primaries'; readonly slots: readonly number[] }
   | { readonly type: 'close' };
 
 export type ToIndexThread =

@@ -103,6 +103,7 @@ describe('the socket of a node', () => {
             condition: 'complete',
             log: null,
             role: 'primary',
+            acts: true,
             behindMs: 0,
             owners: 1,
             cursor: 10 * asks,

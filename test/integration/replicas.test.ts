@@ -106,6 +106,57 @@ describe('replicas of a shard', () => {
     testMsMax,
   );
 
+  it(
+    'take the place of their primary, which follows from then on: no effect is lost or doubled',
+    async () => {
+      const cluster = await startAll();
+      const actor = cluster.didIn(3, 1);
+      const fans = cluster.fansFrom(10, 12);
+      await cluster.follow(fans, actor);
+      const promote = (after: string): Promise<void> =>
+        cluster.push(([first, second]) => [
+          { ...first!, primary: after, replicas: ['n0', 'n1', 'n2'].filter((name) => name !== after) },
+          second!,
+        ]);
+      let all = fans;
+      for (const [round, primary] of ['n2', 'n1', 'n0'].entries()) {
+        const meanwhile = cluster.fansFrom(100 * (round + 1), 12);
+        await Promise.all([cluster.follow(meanwhile, actor), promote(primary)]);
+        all = [...all, ...meanwhile];
+        await cluster.haveFollowed(all, actor);
+      }
+      for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
+      expect(cluster.notes.filter((note) => /lost|another process/.test(note))).toEqual([]);
+    },
+    testMsMax,
+  );
+
+  it(
+    'take the place of a primary that is away, and that is their replica when it comes back',
+    async () => {
+      const cluster = await startAll();
+      const actor = cluster.didIn(0, 1);
+      const before = cluster.fansFrom(10, 12);
+      await cluster.follow(before, actor);
+      await cluster.haveFollowed(before, actor);
+      await cluster.stopNode('n0');
+      const meanwhile = cluster.fansFrom(100, 12);
+      await cluster.follow(meanwhile, actor);
+      await cluster.push(([first, second]) => [{ ...first!, primary: 'n2', replicas: ['n1', 'n0'] }, second!]);
+      await cluster.haveFollowed([...before, ...meanwhile], actor);
+      // It has the older map still, by which it is the primary.
+      await cluster.startNode('n0');
+      const later = cluster.fansFrom(200, 12);
+      await cluster.follow(later, actor);
+      await cluster.haveFollowed([...before, ...meanwhile, ...later], actor);
+      for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
+      const [first] = await cluster.statusOf('n0');
+      expect(first).toMatchObject({ slot: 0, role: 'replica', acts: false });
+      expect(cluster.notes.filter((note) => /lost the tail|has lost effects|another process/.test(note))).toEqual([]);
+    },
+    testMsMax,
+  );
+
   it('need a log on a server', async () => {
     const nodes = { n0: { host: '127.0.0.1', port: 1 }, n1: { host: '127.0.0.1', port: 2 } };
     const shards = [{ name: 's', primary: 'n0', replicas: ['n1'], slots: ['0'] }];

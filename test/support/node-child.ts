@@ -1,7 +1,8 @@
 /** A node in its own process, for tests to kill; its settings are JSON in argv. */
 import { Registry } from 'prom-client';
 import { mapAtStart } from '../../src/mapchange/map-store.ts';
-import { type NodeOptions, startNode } from '../../src/node/node-process.ts';
+import type { NodeOptions } from '../../src/node/node-options.ts';
+import { startNode } from '../../src/node/node-process.ts';
 import type { MapJson } from '../../src/shardmap/map-follower.ts';
 
 export type NodeChildSettings = Pick<

@@ -33,7 +33,8 @@ class NodeIndex {
     const onDamage = (): void => {
       this.damages++;
     };
-    this.#open = () => new SearchReader({ path, places, slots, clock, onDamage });
+    this.#open = () =>
+      new SearchReader({ path, places, primaries: places.map(({ slot }) => slot), slots, clock, onDamage });
     this.writer = IndexWriter.open(path, this.#slots, 0);
     this.reader = this.#open();
   }

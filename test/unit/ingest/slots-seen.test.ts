@@ -59,6 +59,7 @@ class Node implements NodeCaller {
         condition: this.condition,
         log: null,
         role: 'primary',
+        acts: true,
         behindMs: 0,
       }),
     );

@@ -26,6 +26,7 @@ function statusOf(more: Partial<SlotStatus>): SlotStatus {
     condition: 'complete',
     log: null,
     role: 'primary',
+    acts: true,
     behindMs: 0,
     ...more,
   };

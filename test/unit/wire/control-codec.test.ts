@@ -59,6 +59,7 @@ const slotStatus = fc.record<SlotStatus>({
   condition: fc.constantFrom('complete', 'new', 'incomplete'),
   log: fc.option(fc.string()),
   role: fc.constantFrom('primary', 'replica'),
+  acts: fc.boolean(),
   behindMs: count,
 });
 const nodeStatus = fc.record({
