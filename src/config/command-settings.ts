@@ -140,6 +140,15 @@ export const commandSettings = {
     commands: ['promote'],
     help: 'the node whose shards get new primaries, each the best of its replicas; with a node, that one',
   },
+  readLagMs: {
+    kind: 'integer',
+    default: 5_000,
+    unit: 'ms',
+    min: 100,
+    max: 3_600_000,
+    commands: ['up', 'node'],
+    help: 'how far a replica may be behind its log and still be asked for reads',
+  },
   kind: {
     kind: 'text',
     default: null,

@@ -348,7 +348,7 @@ export const settingTable = {
     unit: 'ms',
     min: 1,
     max: 86_400_000,
-    commands: ['status', 'get', 'settle'],
+    commands: ['status', 'get', 'settle', 'promote'],
     help: 'how long to wait for the answer',
   },
   json: {

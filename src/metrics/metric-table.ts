@@ -43,6 +43,12 @@ export const metricTable = {
   ),
   skyshard_requests_coalesced_total: row('counter', 'router', '', 'Requests answered by an identical one in flight.'),
   skyshard_requests_repeated_total: row('counter', 'router', '', 'Requests asked again after a node had a newer map.'),
+  skyshard_requests_rerouted_total: row(
+    'counter',
+    'router',
+    '',
+    'Reads asked again of other copies after a node could not answer.',
+  ),
   skyshard_requests_refused_total: row('counter', 'router', 'limit', 'Requests that admission refused, by the limit.'),
 
   skyshard_node_connected: row('gauge', 'router', 'node', '1 while there is a connection to the node, else 0.'),

@@ -36,6 +36,8 @@ type AppendMessage = ToApplyThread & { type: 'append' };
 const bufferPoolBytes = 256 * 1024;
 /** How often an append from outside checks whether backpressure has ended. */
 const backpressureCheckMs = 50;
+/** How often replicas say how far they are behind. */
+const behindEveryMs = 250;
 /** Such an append is refused after this, well before its sender times out and sends it again. */
 const backpressureMsMax = 20_000;
 
@@ -175,7 +177,10 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     note: postNote,
   });
 
+  const behindTimer = setInterval(() => postBehind(slots, clock), behindEveryMs);
+
   async function close(): Promise<void> {
+    clearInterval(behindTimer);
     stop.abort();
     await compactor.close();
     await logs?.[Symbol.asyncDispose]();
@@ -207,6 +212,13 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     }
   });
   void postReady(slots, queue, logs);
+}
+
+function postBehind(slots: readonly Slot[], clock: Clock): void {
+  const replicas = slots.filter(({ own }) => own.isReplica);
+  if (replicas.length === 0) return;
+  const nowMs = clock.nowMs();
+  post({ type: 'behind', behindMsBySlot: new Map(replicas.map(({ index, log }) => [index, log.behindMs(nowMs)])) });
 }
 
 type RoleParts = {

@@ -26,6 +26,8 @@ export type NodeOptions = {
   /** Slots that may begin again where their folders are lost. */
   readonly beginAgain?: readonly number[];
   readonly slotMapBytes: number;
+  /** How far behind its log a replica answers reads; absent: the default of the setting. */
+  readonly readLagMs?: number;
   readonly lingerMs: number;
   /** See the setting; absent: no slot is compacted by itself. */
   readonly compactQuietS?: number;

@@ -7,13 +7,16 @@
 import { mkdirSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { settingTable } from '../config/setting-table.ts';
 import { mapHandlers } from '../mapchange/map-handlers.ts';
 import { type LookUps, startLookUps } from '../router/looking-up-router.ts';
 import type { SearchPool } from '../search/search-pool.ts';
 import type { MapJson } from '../shardmap/map-follower.ts';
 import { hasReplicas, heldSlotsOf, parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
 import type { NodeStatus } from '../wire/node-status.ts';
+import { readableAnswer } from '../wire/readable-slots.ts';
 import { ActingSlots } from './acting-slots.ts';
 import type { ApplyLink } from './apply-link.ts';
 import { distribute, listenersOf, type NodeParts, startApplyThreads } from './apply-threads.ts';
@@ -25,6 +28,7 @@ import { NodePeers } from './node-peers.ts';
 import { startNodeSearch } from './node-search.ts';
 import { PositionComparison, type PositionComparisonOptions } from './position-comparison.ts';
 import type { ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
+import { ReplicaReads } from './replica-reads.ts';
 import { feedsBetween, ServePool } from './serve-pool.ts';
 import { openReaders, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
@@ -133,8 +137,10 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const options: NodeOptions = { ...given, mapJson };
   const slotsOfThreads = distribute(heldSlotsOf(map, name), options.applyThreads);
   const acting = new ActingSlots();
+  const lagMsMax = options.readLagMs ?? settingTable.readLagMs.default;
+  const replicas = new ReplicaReads({ lagMsMax, onChange: (slots) => threads.useReadable(slots), clock });
   const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
-  const shared = { peers, saw, threads, acting, fail: failure.reject };
+  const shared = { peers, saw, threads, acting, replicas, fail: failure.reject };
   const listeners = listenersOf(options, { ...shared, node });
   node.links = await startApplyThreads(options, map, slotsOfThreads, feeds.outlets, listeners).catch(
     async (thrown: unknown) => {
@@ -143,13 +149,13 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
       throw thrown;
     },
   );
-  const { links } = node;
   node.readers = openReaders(heldSlotsOf(map, name), dataDir, options.slotMapBytes);
-  const { readers } = node;
+  const { links, readers } = node;
   node.search = startNodeSearch(options, map, links);
   const { control, comparison, lookUps } = controlOf(options, { ...shared, search: node.search, links, readers });
   const closeAll = async (): Promise<void> => {
     comparison.stop();
+    replicas[Symbol.dispose]();
     await peers.process.stop();
     await threads[Symbol.asyncDispose]();
     lookUps?.[Symbol.dispose]();
@@ -182,6 +188,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
       await close();
       throw thrown;
     });
+  threads.useReadable(replicas.slots);
   for (const link of links) link.readersAreOpen();
   peers.process.start();
   node.comparison = comparison;
@@ -194,6 +201,7 @@ type ControlParts = {
   readonly links: readonly ApplyLink[];
   readonly readers: ReadonlyMap<number, SlotReader>;
   readonly acting: ActingSlots;
+  readonly replicas: ReplicaReads;
   readonly peers: NodePeers;
   readonly saw: (epoch: number) => Promise<void> | null;
   readonly threads: ServePool;
@@ -203,7 +211,7 @@ type ControlParts = {
 /** Makes what the main thread does for all serving threads. */
 function controlOf(
   options: NodeOptions,
-  { search, links, readers, acting, peers, saw, threads, fail }: ControlParts,
+  { search, links, readers, acting, replicas, peers, saw, threads, fail }: ControlParts,
 ): { readonly control: NodeControl; readonly comparison: PositionComparison; readonly lookUps: LookUps | null } {
   const { name, registry } = options;
   const { maps } = peers.process;
@@ -223,8 +231,10 @@ function controlOf(
     handlers: new Map([
       ...handlersOf({ search, readers, map, node: name, status, writes, comparison }),
       ...mapHandlers(maps, options.clock ?? systemClock),
+      [nodeCalls.readable, () => readableAnswer.encode({ slots: [...replicas.slots] })],
     ]),
     map,
+    readable: () => replicas.slots,
     saw,
     refusal: () => maps.refusal(),
     reload: () => peers.process.reload(),

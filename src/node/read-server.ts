@@ -70,6 +70,8 @@ export type NodeControl = {
   /** Handlers of calls that are no reads, by method name. */
   readonly handlers: ReadonlyMap<string, CallHandler>;
   readonly map: () => ShardMap;
+  /** Slots that this node answers reads of as a replica. */
+  readonly readable: () => readonly number[];
   /** Takes the epoch of a peer's frame. Returns what to wait for if it is newer, or null. */
   readonly saw: (epoch: number) => Promise<void> | null;
   /** Returns why calls to slots are refused with `WrongEpoch`, or null. */
@@ -171,6 +173,7 @@ async function startEdge(
     mapAdmin: control.mapAdmin,
     ...control.askingIngest,
     identity: control.identity!,
+    ownNode: name,
     onFault,
     note,
     isOwnReady,
@@ -289,12 +292,22 @@ export class ReadServer implements ListeningPorts {
     this.#edge?.router.router.useMap(map);
   }
 
-  /** Serves the slots that this node is the primary of. Returns whether they are others. */
+  /** Takes what `control.readable` says now. */
+  readableChanged(): void {
+    if (this.#serve(this.#parts.control.map())) this.reads.servedChanged();
+  }
+
+  /**
+   * Serves the slots that this node is the primary of, and those of which it is a replica that is
+   * close to its log. Returns whether they are others than before.
+   */
   #serve({ primaryBySlot }: ShardMap): boolean {
     const before = this.#served;
+    const { readers, control } = this.#parts;
+    const readable = new Set(control.readable());
     this.#primaryBySlot = primaryBySlot;
     this.#served = primaryBySlot.map((primary, slot) =>
-      primary === this.#settings.name ? this.#parts.readers.get(slot) : undefined,
+      primary === this.#settings.name || readable.has(slot) ? readers.get(slot) : undefined,
     );
     return this.#served.some((reader, slot) => reader !== before[slot]);
   }

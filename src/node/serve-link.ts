@@ -155,6 +155,10 @@ export class ServeLink implements AsyncDisposable {
     return this.#ready.promise;
   }
 
+  useReadable(slots: readonly number[]): void {
+    this.#post({ type: 'readable', slots });
+  }
+
   useMap(mapJson: unknown): void {
     this.#post({ type: 'map', mapJson });
   }

@@ -50,6 +50,8 @@ export type ToServeThread =
     }
   /** A newer map, of the same slots; checked. */
   | { readonly type: 'map'; readonly mapJson: unknown }
+  /** Slots that this node answers reads of as a replica. */
+  | { readonly type: 'readable'; readonly slots: readonly number[] }
   /** A peer has a newer map than this node. */
   | { readonly type: 'epoch'; readonly epoch: number }
   | { readonly type: 'metrics'; readonly id: number }

@@ -104,6 +104,12 @@ export class ServePool implements AsyncDisposable {
     for (const link of this.#workers) link.useMap(mapJson);
   }
 
+  /** Takes the slots that this node answers reads of as a replica. */
+  useReadable(slots: readonly number[]): void {
+    this.main?.readableChanged();
+    for (const link of this.#workers) link.useReadable(slots);
+  }
+
   /** Says that a peer has a newer map than this process. */
   saw(epoch: number): void {
     for (const link of this.#workers) link.saw(epoch);

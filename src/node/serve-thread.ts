@@ -37,6 +37,7 @@ class MainThread {
   readonly #waitingById = new Map<number, Waiting>();
   #nextId = 1;
   map;
+  readable: readonly number[] = [];
   #seenEpoch;
   #reloading: Promise<void> | null = null;
 
@@ -121,6 +122,7 @@ function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOp
   return {
     handlers: new Map(controlCalls.map((method) => [method, main.handlerOf(method)])),
     map: () => main.map,
+    readable: () => main.readable,
     saw: (epoch) => main.saw(epoch, true),
     refusal: () => main.refusal(),
     reload: async () => {
@@ -180,6 +182,9 @@ async function run(options: ServeThreadOptions): Promise<void> {
       case 'map':
         main.map = parseShardMap(message.mapJson);
         return serving.useMap(main.map);
+      case 'readable':
+        main.readable = message.slots;
+        return serving.readableChanged();
       case 'epoch':
         return void main.saw(message.epoch, false);
       case 'metrics':

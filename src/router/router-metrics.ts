@@ -15,6 +15,7 @@ export function registerRouterMetrics(registry: Registry, router: ServiceRouter,
   registerReadout(registry, 'skyshard_request_turns_total', () => router.queue.turns);
   registerReadout(registry, 'skyshard_requests_coalesced_total', () => router.counts.coalesced);
   registerReadout(registry, 'skyshard_requests_repeated_total', () => router.counts.repeated);
+  registerReadout(registry, 'skyshard_requests_rerouted_total', () => router.counts.rerouted);
   registerReadout(registry, 'skyshard_requests_refused_total', () =>
     Object.entries(router.refusedByLimit).map(([limit, value]) => ({ labels: { limit }, value })),
   );

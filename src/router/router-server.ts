@@ -71,6 +71,8 @@ const routerLimitDefaults: RouterLimits = {
 export type RouterOptions = {
   readonly map: ShardMap;
   readonly caller: NodeCaller;
+  /** The node in this process; absent for a router. */
+  readonly ownNode?: string;
   /** Returns the state of the links to the nodes that `caller` has called, by their names. */
   readonly links?: () => Readonly<Record<string, LinkSnapshot>>;
   /** URLs of the server that should have the log; absent where that is not said. */
@@ -202,9 +204,9 @@ function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOp
 }
 
 function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clock: Clock): ServiceRouter {
-  const { map, caller, identity, writes, registry, onFault, reloadMap, note } = options;
+  const { map, caller, identity, writes, registry, onFault, reloadMap, ownNode, note } = options;
   const failures = note === undefined ? null : new FailureLog(note, clock);
-  return new ServiceRouter({
+  const router = new ServiceRouter({
     map,
     caller,
     identity,
@@ -216,7 +218,10 @@ function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clo
     ...(failures === null ? {} : { onFailure: (failure) => failures.add(failure) }),
     ...(reloadMap === undefined ? {} : { reloadMap }),
     ...(writes === undefined ? {} : { writes }),
+    ...(ownNode === undefined ? {} : { ownNode }),
   });
+  router.watchReplicas();
+  return router;
 }
 
 /**
@@ -250,7 +255,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     // At least once, so that ready answers are written.
     do await clock.sleep(drainCheckMs);
     while (inFlight() > 0 && clock.monotonicMs() < endMs);
-    await Promise.all(edges.map((edge) => edge.close()));
+    await Promise.all([...edges.map((edge) => edge.close()), router[Symbol.asyncDispose]()]);
     sharing?.[Symbol.dispose]();
   };
   let closing: Promise<void> | null = null;

@@ -21,6 +21,8 @@ export const nodeCalls = {
   status: 'node.status',
   /** No bytes → no bytes: the node answers. */
   ping: 'node.ping',
+  /** No bytes → slots that the node answers reads of as their replica, see readable-slots.ts. */
+  readable: 'node.readable',
   /** Maps of the caller → those of the node, and of who asked it, see map-messages.ts. */
   map: 'node.map',
   /** A step of a change of the shard map → no bytes, see map-messages.ts. */

@@ -55,6 +55,7 @@ export const runNode: Command = (context) => {
       logServer: logServerOf(settings, true),
       beginAgain: slotsOf(settings.beginAgain),
       slotMapBytes: settings.slotMapBytes,
+      readLagMs: settings.readLagMs,
       lingerMs: settings.lingerMs,
       compactQuietS: settings.compactQuietS,
       applyThreads: settings.applyThreads,

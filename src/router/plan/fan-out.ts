@@ -2,7 +2,8 @@
  * Requests to one or several nodes of a map.
  *
  * Owns: the node of each slot, what is left of a deadline, and the error when nodes are missing: it
- * names their shards, since a missing node must never look like an empty answer.
+ * names their shards, since a missing node must never look like an empty answer. Reads may go to
+ * any copy of a shard that answers them now, of two drawn ones to that with fewer calls in flight.
  */
 
 import type { Clock } from '../../base/clock.ts';
@@ -10,31 +11,74 @@ import { DataPlaneError, operatingFailure, toDataPlaneError } from '../../base/d
 import { InvariantError } from '../../base/invariant.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { NodeCaller } from '../../wire/node-caller.ts';
+import { type ReadableSlots, ShardCopies } from './shard-copies.ts';
 
 /** A message to one node, which is an index in `FanOut.nodeNames`. */
 export type SubRequest = { readonly node: number; readonly payload: Uint8Array };
 
+export type FanOutOptions = {
+  readonly map: ShardMap;
+  readonly caller: NodeCaller;
+  readonly clock: Clock;
+  /** Slots that replicas answer reads of; absent: of none. */
+  readonly readable?: ReadableSlots;
+  /** The node in this process, whose copies are asked before others. */
+  readonly ownNode?: string | null;
+};
+
 /** The nodes that have slots of one map. */
 export class FanOut {
   readonly map: ShardMap;
-  /** Holds indexes in `nodeNames`. */
+  /** Holds indexes in `nodeNames`: whom to ask about a slot. */
   readonly nodeBySlot: Uint16Array;
+  /** The same of the primaries alone. */
+  readonly primaryBySlot: Uint16Array;
   /** Those that are primary of some slot come first. */
   readonly nodeNames: readonly string[];
   /** Indexes in `nodeNames`: together these nodes answer for all slots. */
   readonly primaries: readonly number[];
   readonly #caller: NodeCaller;
   readonly #clock: Clock;
+  readonly #copies: ShardCopies;
 
-  constructor(map: ShardMap, caller: NodeCaller, clock: Clock) {
-    this.map = map;
-    this.#caller = caller;
-    this.#clock = clock;
+  private constructor(parts: FanOutParts, nodeBySlot: Uint16Array) {
+    this.map = parts.map;
+    this.nodeNames = parts.nodeNames;
+    this.primaries = parts.primaries;
+    this.primaryBySlot = parts.primaryBySlot;
+    this.#caller = parts.caller;
+    this.#clock = parts.clock;
+    this.#copies = parts.copies;
+    this.nodeBySlot = nodeBySlot;
+  }
+
+  /** Returns that which asks primaries only. */
+  static of({ map, caller, clock, readable = new Map(), ownNode = null }: FanOutOptions): FanOut {
     const primaryNames = new Set(map.primaryBySlot);
-    this.nodeNames = [...new Set([...primaryNames, ...map.shards.flatMap(({ replicas }) => replicas)])];
-    this.primaries = Array.from(primaryNames, (_name, index) => index);
-    const indexByName = new Map(this.nodeNames.map((name, index) => [name, index]));
-    this.nodeBySlot = Uint16Array.from(map.primaryBySlot, (name) => indexByName.get(name)!);
+    const nodeNames = [...new Set([...primaryNames, ...map.shards.flatMap(({ replicas }) => replicas)])];
+    const indexByName = new Map(nodeNames.map((name, index) => [name, index]));
+    const primaryBySlot = Uint16Array.from(map.primaryBySlot, (name) => indexByName.get(name)!);
+    const primaries = Array.from(primaryNames, (_name, index) => index);
+    const copies = new ShardCopies(map, nodeNames, { readable, ownNode, clock });
+    return new FanOut({ map, caller, clock, nodeNames, primaries, primaryBySlot, copies }, primaryBySlot);
+  }
+
+  /** True when some shard has several nodes that answer reads. */
+  get hasCopies(): boolean {
+    return this.#copies.hasChoice;
+  }
+
+  /** Returns that which asks one of the copies of each shard, for one request. */
+  reading(): FanOut {
+    if (!this.#copies.hasChoice) return this;
+    const { map, nodeNames, primaries, primaryBySlot } = this;
+    const parts = { map, nodeNames, primaries, primaryBySlot, caller: this.#caller, clock: this.#clock };
+    return new FanOut({ ...parts, copies: this.#copies }, this.#copies.choose(primaryBySlot));
+  }
+
+  /** Returns all nodes that answer reads of a slot, the primary first. */
+  copiesOf(slot: number): readonly number[] {
+    return this.#copies.of(slot) ?? [this.primaryBySlot[slot]!];
   }
 
   /**
@@ -51,14 +95,17 @@ export class FanOut {
       return Promise.reject(new DataPlaneError('DeadlineExceeded', message));
     }
     const answer = this.#caller.call({ node: name, method, payload, timeoutMs });
-    return answer instanceof Promise ? this.#later(name, answer) : answer;
+    return answer instanceof Promise ? this.#later(node, answer) : answer;
   }
 
-  async #later(name: string, answer: Promise<Uint8Array>): Promise<Uint8Array> {
+  async #later(node: number, answer: Promise<Uint8Array>): Promise<Uint8Array> {
+    this.#copies.began(node);
     try {
       return await answer;
     } catch (thrown) {
-      throw this.#named(name, operatingFailure(thrown));
+      throw this.#failed(node, operatingFailure(thrown));
+    } finally {
+      this.#copies.ended(node);
     }
   }
 
@@ -101,25 +148,45 @@ export class FanOut {
         answers[index] = answer;
         end();
       };
+      const taken = (index: number, answer: Uint8Array): void => {
+        this.#copies.ended(subRequests[index]!.node);
+        take(index, answer);
+      };
       const fail = (index: number, thrown: unknown): void => {
+        const { node } = subRequests[index]!;
+        this.#copies.ended(node);
         if (thrown instanceof InvariantError) return reject(thrown);
-        failures.push(this.#named(this.nodeNames[subRequests[index]!.node]!, toDataPlaneError(thrown)));
+        failures.push(this.#failed(node, toDataPlaneError(thrown)));
         end();
       };
       for (const [index, answer] of running.entries()) {
-        if (!(answer instanceof Promise)) take(index, answer);
-        else answer.then(take.bind(null, index), fail.bind(null, index));
+        if (!(answer instanceof Promise)) {
+          take(index, answer);
+          continue;
+        }
+        this.#copies.began(subRequests[index]!.node);
+        answer.then(taken.bind(null, index), fail.bind(null, index));
       }
     });
   }
 
-  #named(node: string, error: DataPlaneError): DataPlaneError {
+  /** Returns the error with the shards that it concerns, whose other copies are asked for a while. */
+  #failed(node: number, error: DataPlaneError): DataPlaneError {
+    if (error.code === 'Unavailable' || error.code === 'WrongEpoch') this.#copies.failed(node);
     if (error.code !== 'Unavailable' && error.code !== 'DeadlineExceeded') return error;
-    const shards = this.map.shards.filter(({ primary, replicas }) => primary === node || replicas.includes(node));
-    const names = shards.map(({ name }) => name).join(', ');
-    return error.withMessage(`shard ${names} (node ${node}): ${error.message}`);
+    const name = this.nodeNames[node]!;
+    const shards = this.map.shards.filter(({ primary, replicas }) => primary === name || replicas.includes(name));
+    const names = shards.map((shard) => shard.name).join(', ');
+    return error.withMessage(`shard ${names} (node ${name}): ${error.message}`);
   }
 }
+
+type FanOutParts = Omit<FanOutOptions, 'readable' | 'ownNode'> & {
+  readonly nodeNames: readonly string[];
+  readonly primaries: readonly number[];
+  readonly primaryBySlot: Uint16Array;
+  readonly copies: ShardCopies;
+};
 
 /** Returns the error on which the caller should act, with the messages of all. */
 function worstOf(failures: readonly DataPlaneError[]): DataPlaneError {

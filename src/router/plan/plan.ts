@@ -36,6 +36,8 @@ export type Plan = {
   readonly timeoutMs: number;
   /** True to coalesce identical requests in flight: never where a caller must see its own write. */
   readonly isShared: boolean;
+  /** True to ask primaries only, although others may answer: the search index of a node does. */
+  readonly needsPrimaries?: boolean;
   /** Returns the response's protobuf bytes. Copies the request if it needs it after an await. */
   readonly run: (request: Buffer, context: PlanContext) => Promise<Uint8Array> | Uint8Array;
 };

@@ -16,6 +16,8 @@ import { FairQueue } from './fair-queue.ts';
 import { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';
 import type { Plan, PlanContext } from './plan.ts';
+import { ReplicaWatch } from './replica-watch.ts';
+import type { ReadableSlots } from './shard-copies.ts';
 import { weightOf } from './weight.ts';
 
 /** Larger requests are not coalesced. Units: bytes. */
@@ -24,6 +26,8 @@ const sharedRequestBytesMax = 512;
 const bytesPerItem = 40;
 /** A caller's longer timeout is cut to this. Units: ms. */
 const timeoutMsMax = 60_000;
+/** How often a read is run, at most, while others have copies of what is asked. */
+const runsOfRead = 3;
 
 /** How often the routers of a process have written. */
 export type WriteCount = { readonly add: () => void; readonly read: () => number };
@@ -37,6 +41,8 @@ export type ServiceRouterOptions = {
   readonly clock: Clock;
   /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
   readonly reloadMap?: () => Promise<ShardMap>;
+  /** The node in this process; absent for a router. */
+  readonly ownNode?: string;
   /** Shared by the routers of a process, if it has several. */
   readonly writes?: WriteCount;
   /** Called after each request, so it must be cheap. */
@@ -63,16 +69,18 @@ export type RequestContext = {
 };
 
 /** Answers requests with the newest map that it has. */
-export class ServiceRouter {
+export class ServiceRouter implements AsyncDisposable {
   readonly #options: ServiceRouterOptions;
   readonly #admission: Admission;
   readonly #queue: FairQueue;
   readonly #memory: AnswerMemory;
   readonly #shared = new Map<string, Promise<Uint8Array>>();
-  readonly #counts = { coalesced: 0, repeated: 0 };
+  readonly #counts = { coalesced: 0, repeated: 0, rerouted: 0 };
   #fanOut: FanOut;
   #reloading: Promise<void> | null = null;
   #writesSeen = 0;
+  #readable: ReadableSlots = new Map();
+  #replicas: ReplicaWatch | null = null;
 
   constructor(options: ServiceRouterOptions) {
     this.#options = options;
@@ -80,7 +88,7 @@ export class ServiceRouter {
     this.#admission = new Admission(limits);
     this.#queue = new FairQueue(limits, options.clock);
     this.#memory = new AnswerMemory(limits);
-    this.#fanOut = new FanOut(options.map, options.caller, options.clock);
+    this.#fanOut = this.#fanOutOf(options.map);
   }
 
   get map(): ShardMap {
@@ -106,8 +114,8 @@ export class ServiceRouter {
     return this.#memory.bytes;
   }
 
-  /** Requests that shared an answer, and those that ran again with another map. */
-  get counts(): { readonly coalesced: number; readonly repeated: number } {
+  /** Requests that shared an answer, that ran again with another map, or asked other copies. */
+  get counts(): { readonly coalesced: number; readonly repeated: number; readonly rerouted: number } {
     return this.#counts;
   }
 
@@ -133,7 +141,26 @@ export class ServiceRouter {
 
   /** Replaces the map; requests in flight finish with the previous one. */
   useMap(map: ShardMap): void {
-    this.#fanOut = new FanOut(map, this.#options.caller, this.#options.clock);
+    this.#fanOut = this.#fanOutOf(map);
+  }
+
+  /** Asks replicas from now on which reads they answer, until this is disposed. */
+  watchReplicas(): void {
+    const { caller, clock } = this.#options;
+    const onReadable = (readable: ReadableSlots): void => this.#useReadable(readable);
+    this.#replicas ??= new ReplicaWatch({ map: () => this.map, caller, onReadable, clock });
+  }
+
+  #fanOutOf(map: ShardMap): FanOut {
+    const { caller, clock, ownNode = null } = this.#options;
+    return FanOut.of({ map, caller, clock, ownNode, readable: this.#readable });
+  }
+
+  /** Takes which slots replicas answer reads of. */
+  #useReadable(readable: ReadableSlots): void {
+    if (isSameReadable(readable, this.#readable)) return;
+    this.#readable = readable;
+    this.#fanOut = this.#fanOutOf(this.map);
   }
 
   /**
@@ -235,7 +262,7 @@ export class ServiceRouter {
       itemsBegun += more;
     };
     const planContext = (): PlanContext => ({
-      fanOut: this.#fanOut,
+      fanOut: mayAskReplicas(plan) ? this.#fanOut.reading() : this.#fanOut,
       identity: this.#options.identity,
       deadlineMs,
       nowMs: () => this.#options.clock.nowMs(),
@@ -263,9 +290,13 @@ export class ServiceRouter {
       answer = Promise.reject(thrown);
     }
     if (answer instanceof Promise)
-      return this.#orAgain(answer, epoch, () => plan.run(request, planContext())).finally(release);
+      return this.#orAgain(answer, { plan, epoch }, () => plan.run(request, planContext())).finally(release);
     release();
     return answer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#replicas?.[Symbol.asyncDispose]();
   }
 
   async #inTurn<Answer>(
@@ -297,19 +328,30 @@ export class ServiceRouter {
     return this.#run(plan, request, context, startMs);
   }
 
-  /** Returns the answer or, if a node refuses the map of `epoch`, that of a second run. */
+  /**
+   * Returns the answer or, if a node refuses the map of `epoch`, that of a second run; for reads
+   * also if a node cannot answer whose copies others have.
+   */
   async #orAgain(
     answer: Promise<Uint8Array>,
-    epoch: number,
+    { plan, epoch }: { readonly plan: Plan; readonly epoch: number },
     runAgain: () => Promise<Uint8Array> | Uint8Array,
   ): Promise<Uint8Array> {
-    try {
-      return await answer;
-    } catch (thrown) {
-      if (operatingFailure(thrown).code !== 'WrongEpoch' || this.#options.reloadMap === undefined) throw thrown;
-      this.#counts.repeated++;
-      await this.#reload(epoch, this.#options.reloadMap);
-      return await runAgain();
+    let runsLeft = runsOfRead;
+    for (let running: Promise<Uint8Array> | Uint8Array = answer; ; running = runAgain()) {
+      try {
+        return await running;
+      } catch (thrown) {
+        const { code } = operatingFailure(thrown);
+        const hasCopies = mayAskReplicas(plan) && this.#fanOut.hasCopies;
+        runsLeft -= hasCopies ? 1 : runsOfRead - 1;
+        if (runsLeft < 1) throw thrown;
+        if (code === 'WrongEpoch' && this.#options.reloadMap !== undefined) {
+          this.#counts.repeated++;
+          await this.#reload(epoch, this.#options.reloadMap);
+        } else if (code === 'Unavailable' && hasCopies) this.#counts.rerouted++;
+        else throw thrown;
+      }
     }
   }
 
@@ -325,6 +367,17 @@ export class ServiceRouter {
     })();
     return this.#reloading;
   }
+}
+
+/** A read whose caller need not see its own write. */
+function mayAskReplicas({ isShared, needsPrimaries = false }: Plan): boolean {
+  return isShared && !needsPrimaries;
+}
+
+function isSameReadable(one: ReadableSlots, other: ReadableSlots): boolean {
+  const textOf = (readable: ReadableSlots): string =>
+    JSON.stringify([...readable].filter(([, slots]) => slots.size > 0).map(([node, slots]) => [node, [...slots]]));
+  return textOf(one) === textOf(other);
 }
 
 function keyOf(plan: Plan, request: Buffer): string {

@@ -7,7 +7,8 @@ import { decodeTexts, encodeTexts } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { byItem } from '../plan/by-item.ts';
 import { oneSlot } from '../plan/one-slot.ts';
-import { type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
+import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
+import { slotOfDidText } from '../plan/slot-finder.ts';
 
 const noRecord = { record: Buffer.from('null') };
 
@@ -41,6 +42,29 @@ async function newUserCount(request: Buffer, context: PlanContext): Promise<Uint
   return encodeMessage('GetNewUserCountForRangeResponse', { count: sum(1) });
 }
 
+/**
+ * Answers with the least rev that a node has from which feeds may be read: the AppView adds to feeds
+ * only what a repo has beyond it, so one that is fresher than a feed would hide an actor's own posts.
+ */
+async function leastRev(bytes: Buffer, { fanOut, deadlineMs }: PlanContext): Promise<Uint8Array> {
+  const { actorDid } = decodeMessage('GetLatestRevRequest', bytes);
+  const slot = slotOfDidText(actorDid, fanOut.map.slots);
+  if (slot < 0) return emptyAnswer;
+  const request = Buffer.from(bytes);
+  const asked = fanOut.copiesOf(slot).map(async (node) => fanOut.ask(node, 'bsky.GetLatestRev', request, deadlineMs));
+  const outcomes = await Promise.allSettled(asked);
+  const answers = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  if (answers.length === 0) throw (outcomes[0] as PromiseRejectedResult).reason;
+  const revOf = (answer: Uint8Array): string => decodeMessage('GetLatestRevResponse', answer).rev;
+  return answers.reduce((least, answer) => (revOf(answer) < revOf(least) ? answer : least));
+}
+
+const revOfPrimary = oneSlot({ method: 'GetLatestRev', owner: 'actorDid', isShared: false });
+const latestRev: Plan = {
+  ...revOfPrimary,
+  run: (bytes, context) => (context.fanOut.hasCopies ? leastRev(bytes, context) : revOfPrimary.run(bytes, context)),
+};
+
 export const actorPlans: readonly Plan[] = [
   byItem({
     method: 'GetActors',
@@ -53,5 +77,5 @@ export const actorPlans: readonly Plan[] = [
     answers: [{ number: dids, form: 'lengthDelimited', missing: lengthDelimitedField(dids, Buffer.alloc(0)) }],
   }),
   { method: 'GetNewUserCountForRange', timeoutMs: planDefaults.timeoutMs, isShared: true, run: newUserCount },
-  oneSlot({ method: 'GetLatestRev', owner: 'actorDid', isShared: false }),
+  latestRev,
 ];

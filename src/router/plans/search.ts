@@ -247,7 +247,7 @@ async function typeahead(bytes: Buffer, context: PlanContext): Promise<Uint8Arra
 }
 
 const typeaheadLimit = 10;
-const limits = { timeoutMs: planDefaults.timeoutMs, isShared: true } as const;
+const limits = { timeoutMs: planDefaults.timeoutMs, isShared: true, needsPrimaries: true } as const;
 
 export const searchPlans: readonly Plan[] = [
   { method: 'SearchPosts', ...limits, run: posts },

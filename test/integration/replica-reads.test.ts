@@ -1,0 +1,152 @@
+/** A router that reads from replicas: which it asks, what it leaves to primaries, and lost nodes. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
+import { ServiceRouter } from '../../src/router/plan/service-router.ts';
+import { planByMethod } from '../../src/router/plans/service.ts';
+import { NatsServer } from '../support/nats-server.ts';
+import { noIdentitySource } from '../support/no-identities.ts';
+import { ReplicatedCluster } from '../support/replicated-cluster.ts';
+import { until } from '../support/until.ts';
+
+const testMsMax = 240_000;
+const nodes = ['n0', 'n1', 'n2'];
+
+const disposals: AsyncDisposable[] = [];
+afterEach(async () => {
+  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
+});
+
+type Started = {
+  readonly server: NatsServer;
+  readonly cluster: ReplicatedCluster;
+  readonly router: ServiceRouter;
+  readonly actor: string;
+  readonly fans: readonly string[];
+};
+
+/** Starts a shard of three copies, with some followers of an actor applied in all. */
+async function startAll(): Promise<Started> {
+  const server = await NatsServer.start();
+  disposals.push(server);
+  const shards = [{ primary: 'n0', replicas: ['n1', 'n2'], slots: ['0-3'] }];
+  const cluster = await ReplicatedCluster.start(server, 4, nodes, shards);
+  disposals.push(cluster);
+  const router = new ServiceRouter({
+    map: cluster.map,
+    caller: cluster.client,
+    identity: noIdentitySource,
+    plans: planByMethod,
+    admission: {},
+    clock: systemClock,
+    onFault: (error) => {
+      throw error;
+    },
+  });
+  disposals.push(router);
+  router.watchReplicas();
+  const actor = cluster.didIn(1, 1);
+  const fans = cluster.fansFrom(10, 12);
+  await cluster.follow(fans, actor);
+  await cluster.haveFollowed(fans, actor);
+  await cluster.settle();
+  return { server, cluster, router, actor, fans };
+}
+
+async function followersBy(router: ServiceRouter, actor: string): Promise<number> {
+  const request = encodeMessage('GetFollowersRequest', { actorDid: actor, limit: 100 });
+  const answer = await router.handle('GetFollowers', request, { caller: 'test', timeoutMs: null });
+  return decodeMessage('GetFollowersResponse', answer).followers.length;
+}
+
+/** Returns the nodes to which calls were made while `work` ran. */
+async function calledDuring({ cluster }: Started, work: () => Promise<void>): Promise<string[]> {
+  const countsOf = (): Map<string, number> =>
+    new Map(Object.entries(cluster.client.snapshot()).map(([name, { callCount }]) => [name, callCount]));
+  const before = countsOf();
+  await work();
+  return [...countsOf()].flatMap(([name, count]) => (count > (before.get(name) ?? 0) + 20 ? [name] : [])).sort();
+}
+
+/** Reads so often that each copy is asked, and expects each answer to be right. */
+async function readOften({ router, actor, fans }: Started, times = 120): Promise<void> {
+  for (let read = 0; read < times; read++) expect(await followersBy(router, actor)).toBe(fans.length);
+}
+
+function hasCopies({ router }: Started, count: number): Promise<unknown> {
+  return until(() => router.fanOut.copiesOf(0).length === count);
+}
+
+describe('reads', () => {
+  it(
+    'go to all copies, but those that must see a write to the primary',
+    async () => {
+      const started = await startAll();
+      await hasCopies(started, 3);
+      expect(await calledDuring(started, () => readOften(started))).toEqual(nodes);
+      const mutes = encodeMessage('GetMutesRequest', { actorDid: started.actor, limit: 10 });
+      const readMutes = async (): Promise<void> => {
+        for (let read = 0; read < 60; read++) {
+          await started.router.handle('GetMutes', mutes, { caller: 'test', timeoutMs: null });
+        }
+      };
+      expect(await calledDuring(started, readMutes)).toEqual(['n0']);
+    },
+    testMsMax,
+  );
+
+  it(
+    'go on without an error when a replica is lost, and when the primary is',
+    async () => {
+      const started = await startAll();
+      const { cluster, router } = started;
+      await hasCopies(started, 3);
+      const stopped = cluster.stopNode('n2');
+      await readOften(started);
+      await stopped;
+      await readOften(started);
+      await cluster.stopNode('n0');
+      await readOften(started);
+      expect(router.counts.rerouted).toBeGreaterThan(0);
+      await cluster.startNode('n2');
+      await hasCopies(started, 3);
+      await readOften(started);
+    },
+    testMsMax,
+  );
+
+  it(
+    'leave out replicas that are behind, and come back to them',
+    async () => {
+      const started = await startAll();
+      await hasCopies(started, 3);
+      await started.server.kill();
+      // Without its log a replica does not know how far it is behind.
+      await hasCopies(started, 1);
+      expect(await calledDuring(started, () => readOften(started))).toEqual(['n0']);
+      await started.server.up();
+      await hasCopies(started, 3);
+    },
+    testMsMax,
+  );
+
+  it(
+    'of the latest rev answer with the least of all copies',
+    async () => {
+      const started = await startAll();
+      const { cluster, router, fans } = started;
+      await hasCopies(started, 3);
+      const request = encodeMessage('GetLatestRevRequest', { actorDid: fans[0]! });
+      const asked = async (): Promise<void> => {
+        for (let read = 0; read < 30; read++) {
+          const answer = await router.handle('GetLatestRev', request, { caller: 'test', timeoutMs: null });
+          expect(decodeMessage('GetLatestRevResponse', answer).rev).toBe('3k2222222222a');
+        }
+      };
+      expect(await calledDuring(started, asked)).toEqual(nodes);
+      await cluster.stopNode('n1');
+      await asked();
+    },
+    testMsMax,
+  );
+});
