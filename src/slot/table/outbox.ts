@@ -140,11 +140,14 @@ export class Outbox {
   /** Writes the open batches in the current transaction; they may be sent once it is on disk. */
   flush(): OutboxBatch[] {
     const written: OutboxBatch[] = [];
-    for (const [target, batches] of this.#open) {
-      for (const batch of batches) written.push(this.#write(target, batch));
-    }
-    this.#open.clear();
+    for (const target of [...this.#open.keys()]) written.push(...this.#writeOpen(target));
     return written;
+  }
+
+  #writeOpen(target: number): OutboxBatch[] {
+    const batches = this.#open.get(target) ?? [];
+    this.#open.delete(target);
+    return batches.map((batch) => this.#write(target, batch));
   }
 
   /** Returns the targets whose chains began again since the last call. */
@@ -156,8 +159,7 @@ export class Outbox {
 
   /** Begins a target's chain again with what is owed to it: no scan restates answers. */
   restart(target: number): void {
-    for (const batch of this.#open.get(target) ?? []) this.#write(target, batch);
-    this.#open.delete(target);
+    this.#writeOpen(target);
     const first = { start: targetPrefix(target), end: prefixEnd(targetPrefix(target)), limit: 1 };
     for (const { key, value } of [...this.#table.scan(first)]) {
       writeMark(writer, 0);
@@ -168,7 +170,16 @@ export class Outbox {
     this.#restarted.add(target);
   }
 
-  #write(target: number, { previousMark, marks, items }: OpenBatch): OutboxBatch {
+  #write(target: number, open: Pick<OpenBatch, 'previousMark' | 'marks' | 'items'>): OutboxBatch {
+    const batch = this.#put(target, open);
+    this.#owe(batch);
+    return batch;
+  }
+
+  #put(
+    target: number,
+    { previousMark, marks, items }: Pick<OutboxBatch, 'previousMark' | 'marks' | 'items'>,
+  ): OutboxBatch {
     const firstMark = marks[0]!;
     const lastMark = marks.at(-1)!;
     writeMark(writer, previousMark);
@@ -179,22 +190,31 @@ export class Outbox {
     });
     const value = writer.finish();
     this.#table.put(rowKey(target, firstMark), value);
-    const batch = { target, previousMark, firstMark, lastMark, items, marks };
-    this.#owe(batch);
-    return batch;
+    return { target, previousMark, firstMark, lastMark, items, marks };
   }
 
-  /** Removes what the target holds up to `mark` (inclusive), in the current transaction. */
+  /**
+   * Removes what the target holds up to `mark` (inclusive), in the current transaction.
+   *
+   * What is owed afterwards depends on the log alone: a replica that catches up has effects and
+   * their delivery in one transaction, and batches with other bounds than those that were sent.
+   */
   trim(target: number, mark: number): void {
+    const open = this.#open.get(target)?.[0];
+    if (open !== undefined && open.marks[0]! <= mark) this.#writeOpen(target);
     const delivered = { start: targetPrefix(target), end: rowKey(target, mark + 1) };
     let isTrimmed = false;
     for (const row of [...this.#table.scan(delivered)]) {
       const batch = batchOfRow(row.key, row.value);
-      if (batch.lastMark > mark) break;
       isTrimmed = true;
       this.#table.remove(row.key);
-      this.owedCount -= batch.items.length;
-      this.#owedByTarget.get(target)?.shift();
+      const above = batch.marks.findIndex((each) => each > mark);
+      this.owedCount -= above < 0 ? batch.items.length : above;
+      if (above < 0) this.#owedByTarget.get(target)?.shift();
+      else {
+        const [marks, items] = [batch.marks.slice(above), batch.items.slice(above)];
+        this.#put(target, { previousMark: batch.marks[above - 1]!, marks, items });
+      }
     }
     if (this.#owedByTarget.get(target)?.length === 0) this.#owedByTarget.delete(target);
     // One that is late may be of a chain that has begun again since.
