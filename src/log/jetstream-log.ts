@@ -121,6 +121,10 @@ export class JetStreamLog implements SlotLog {
     return this.#unread.entries + this.#pendingMessages;
   }
 
+  get #lastReceivedSeq(): number {
+    return Math.max(this.#receivedSeq, this.#position?.seq ?? 0);
+  }
+
   get messages(): MessageSeqs {
     const applied = this.#position?.seq ?? 0;
     return { applied, last: Math.max(applied, this.#receivedSeq, this.#lastSeqOnServer) };
@@ -132,7 +136,10 @@ export class JetStreamLog implements SlotLog {
     if (session === null || messages === null) return;
     try {
       this.#pendingMessages = await messages.pending();
-      if (this.#pendingMessages > 0) this.#lastSeqOnServer = await session.lastSeqOf(this.#options.slot);
+      if (this.#pendingMessages === 0) return;
+      this.#lastSeqOnServer = await session.lastSeqOf(this.#options.slot);
+      // After a purge, NATS 2.9 counts what it has delivered as pending.
+      if (this.#lastSeqOnServer <= this.#lastReceivedSeq) this.#pendingMessages = 0;
     } catch {
       // What is not known is not done.
       this.#pendingMessages = Math.max(1, this.#pendingMessages);
@@ -244,9 +251,10 @@ export class JetStreamLog implements SlotLog {
     try {
       const start = await this.#findStart(session, entries);
       const messages = await session.read(this.#options.slot, start);
-      this.#pendingMessages = await messages.pending();
       this.#session = session;
       this.#messages = messages;
+      this.#pendingMessages = 1;
+      await this.refresh();
       this.problem = null;
       await this.#receive(messages);
     } catch (thrown) {

@@ -177,7 +177,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     note: postNote,
   });
 
-  const behindTimer = setInterval(() => postBehind(slots, clock), behindEveryMs);
+  const behindTimer = setInterval(() => void postBehind(slots, clock), behindEveryMs);
 
   async function close(): Promise<void> {
     clearInterval(behindTimer);
@@ -214,9 +214,10 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   void postReady(slots, queue, logs);
 }
 
-function postBehind(slots: readonly Slot[], clock: Clock): void {
+async function postBehind(slots: readonly Slot[], clock: Clock): Promise<void> {
   const replicas = slots.filter(({ own }) => own.isReplica);
   if (replicas.length === 0) return;
+  await Promise.all(replicas.map(async ({ log }) => log.behindMs(clock.nowMs()) > 0 && log.refresh()));
   const nowMs = clock.nowMs();
   post({ type: 'behind', behindMsBySlot: new Map(replicas.map(({ index, log }) => [index, log.behindMs(nowMs)])) });
 }

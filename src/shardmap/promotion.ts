@@ -71,7 +71,8 @@ export function choosePromotions(map: ShardMap, copies: CopiesByNode, { node, fr
   return shards.map((shard) => {
     const candidates = (node === null ? shard.replicas : [node]).flatMap((name) => {
       const behindMs = behindOf(shard, copies.get(name));
-      return behindMs === null ? [] : [{ name, behindMs, load: slotCounts.get(name)! / map.nodes.get(name)!.capacity }];
+      const slotCount = slotCounts.get(name)! + shard.slots.length;
+      return behindMs === null ? [] : [{ name, behindMs, load: slotCount / map.nodes.get(name)!.capacity }];
     });
     const [best] = candidates.sort((a, b) => a.behindMs - b.behindMs || a.load - b.load);
     if (best === undefined) {

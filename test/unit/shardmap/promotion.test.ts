@@ -8,7 +8,7 @@ const address = { host: '127.0.0.1', port: 1 };
 const json: MapJson = {
   epoch: 4,
   slots: 4,
-  nodes: { a: address, b: address, c: { ...address, capacity: 2 } },
+  nodes: { a: address, b: address, c: address },
   shards: [
     { name: 's', primary: 'a', replicas: ['b', 'c'], slots: ['0'] },
     { name: 't', primary: 'a', replicas: ['c', 'b'], slots: ['1'] },
@@ -30,13 +30,15 @@ describe('promoting', () => {
   it('all from a lost node spreads its shards over replicas, by how much these have', () => {
     const chosen = choosePromotions(map, all, { node: null, from: 'a' });
     expect(chosen).toEqual([
-      { shard: 's', before: 'a', after: 'c', behindMs: 0 },
-      { shard: 't', before: 'a', after: 'b', behindMs: 0 },
+      { shard: 's', before: 'a', after: 'b', behindMs: 0 },
+      { shard: 't', before: 'a', after: 'c', behindMs: 0 },
     ]);
+    const large = parseShardMap({ ...json, nodes: { a: address, b: address, c: { ...address, capacity: 4 } } });
+    expect(choosePromotions(large, all, { node: null, from: 'a' }).map(({ after }) => after)).toEqual(['c', 'c']);
     const next = parseShardMap(mapAfter(json, chosen));
     expect(next.epoch).toBe(5);
-    expect(next.primaryBySlot).toEqual(['c', 'b', 'b', 'c']);
-    expect(next.shards.map(({ replicas }) => replicas)).toEqual([['b', 'a'], ['c', 'a'], ['a'], []]);
+    expect(next.primaryBySlot).toEqual(['b', 'c', 'b', 'c']);
+    expect(next.shards.map(({ replicas }) => replicas)).toEqual([['c', 'a'], ['b', 'a'], ['a'], []]);
   });
 
   it('takes the replica that is least behind', () => {
