@@ -62,7 +62,7 @@ test('a node is reached if it answers at all, and is asked for nothing more', as
       throw new DataPlaneError(codeOf[node as 'n0' | 'n1'], 'a test');
     },
   };
-  const fanOut = new FanOut(twoNodeMap(), caller, systemClock);
+  const fanOut = FanOut.of({ map: twoNodeMap(), caller, clock: systemClock });
   expect(await reachedNodes(fanOut, systemClock.monotonicMs() + 60_000)).toEqual([true, false]);
   expect(asked).toEqual(['n0 node.ping 0', 'n1 node.ping 0']);
 });
