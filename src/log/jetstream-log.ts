@@ -9,30 +9,24 @@
  */
 
 import { MalformedBytes, tryDecode } from '../base/bytes.ts';
-import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
-import { invariant } from '../base/invariant.ts';
+import { type DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { Table } from '../storage/environment.ts';
 import { type ChunkOutcome, readChunk, readChunkHead } from './chunk.ts';
 import { type LogPosition, putPosition, readPosition } from './log-position.ts';
-import type { LogMessage, LogSession, MessageStream, ReadStart, ReceivedMessage } from './log-session.ts';
-import { embeddedError, goneError, isAtBeginning, isStreamOf, startAfter } from './log-start.ts';
+import type { LogSession, MessageStream, ReadStart, ReceivedMessage } from './log-session.ts';
+import {
+  beginLog,
+  embeddedError,
+  goneError,
+  isAtBeginning,
+  isStreamOf,
+  restartNote,
+  type SlotEntries,
+  startAfter,
+} from './log-start.ts';
 import type { AppendedChunk, LoggedChunk, MessageSeqs, ReadChunk, SlotLog } from './slot-log.ts';
 import { splitChunk } from './split-chunk.ts';
 import { type UnreadMessage, UnreadMessages } from './unread-messages.ts';
-
-/** What the slot itself appends when its log is opened, if it is the primary. */
-export type SlotEntries = {
-  /** Only a primary founds a log, opens it, and begins a generation. */
-  isPrimary(): boolean;
-  /** Resolves after a moment, when a replica looks again for a log that has not begun. */
-  pause(): Promise<void>;
-  /** The chunk that says that this process has opened the slot; null for a replica. */
-  opened(): Uint8Array | null;
-  /** The chunk that says that the slot's log lost its tail. */
-  tailLost(): Uint8Array;
-  /** True when the slot may begin without the beginning of its log. */
-  readonly mayBeginLate: boolean;
-};
 
 export type JetStreamLogOptions = {
   readonly table: Table;
@@ -77,7 +71,7 @@ export class JetStreamLog implements SlotLog {
   problem: string | null = 'the log server is not connected yet';
   /** Why an operator must help before the log can be read; null where none must. */
   refusal: DataPlaneError | null = null;
-  /** When it was known last that nothing waits, or when what is applied was taken; 0 for neither. */
+  /** When nothing waited last, or when what is applied was taken; 0 for neither. */
   #caughtUpMs: number;
 
   /** Errors: DataPlaneError `ConfigInvalid` for a slot whose log is in its folder. */
@@ -95,14 +89,10 @@ export class JetStreamLog implements SlotLog {
 
   behindMs(nowMs: number): number {
     const waits = this.#unread.oldestMs !== null || this.#taken.length > 0 || this.#pendingMessages > 0;
-    if (this.#messages !== null && !waits) this.#caughtUpMs = nowMs;
-    else if (this.#messages !== null) this.#caughtUpMs = Math.max(this.#caughtUpMs, this.#oldestWaitingMs - 1);
+    // Of what the server has and is not received, only that it is younger than what was.
+    const oldestMs = this.#taken[0]?.timeMs ?? this.#unread.oldestMs ?? this.#position?.timeMs ?? 0;
+    if (this.#messages !== null) this.#caughtUpMs = waits ? Math.max(this.#caughtUpMs, oldestMs - 1) : nowMs;
     return Math.max(0, nowMs - this.#caughtUpMs);
-  }
-
-  /** Of what the server has and is not received, only that it is younger than what was. */
-  get #oldestWaitingMs(): number {
-    return this.#taken[0]?.timeMs ?? this.#unread.oldestMs ?? this.#position?.timeMs ?? 0;
   }
 
   get #last(): LogPosition | null {
@@ -121,10 +111,6 @@ export class JetStreamLog implements SlotLog {
     return this.#unread.entries + this.#pendingMessages;
   }
 
-  get #lastReceivedSeq(): number {
-    return Math.max(this.#receivedSeq, this.#position?.seq ?? 0);
-  }
-
   get messages(): MessageSeqs {
     const applied = this.#position?.seq ?? 0;
     return { applied, last: Math.max(applied, this.#receivedSeq, this.#lastSeqOnServer) };
@@ -139,7 +125,7 @@ export class JetStreamLog implements SlotLog {
       if (this.#pendingMessages === 0) return;
       this.#lastSeqOnServer = await session.lastSeqOf(this.#options.slot);
       // After a purge, NATS 2.9 counts what it has delivered as pending.
-      if (this.#lastSeqOnServer <= this.#lastReceivedSeq) this.#pendingMessages = 0;
+      if (this.#lastSeqOnServer <= Math.max(this.#receivedSeq, this.#position?.seq ?? 0)) this.#pendingMessages = 0;
     } catch {
       // What is not known is not done.
       this.#pendingMessages = Math.max(1, this.#pendingMessages);
@@ -285,14 +271,8 @@ export class JetStreamLog implements SlotLog {
     const entryCount = head instanceof MalformedBytes ? 0 : head.itemCount;
     const onOutcome = own?.onOutcome ?? noOutcome;
     this.#receivedSeq = seq;
-    this.#unread.push({
-      bytes,
-      appendMs: Math.max(timeMs, this.#last?.appendMs ?? 0),
-      onOutcome,
-      position: seq,
-      timeMs,
-      entryCount,
-    });
+    const appendMs = Math.max(timeMs, this.#last?.appendMs ?? 0);
+    this.#unread.push({ bytes, appendMs, onOutcome, position: seq, timeMs, entryCount });
     this.#pendingMessages = pending;
     this.#onReadable(own?.withinMs);
   }
@@ -301,7 +281,12 @@ export class JetStreamLog implements SlotLog {
   async #findStart(session: LogSession, entries: SlotEntries): Promise<ReadStart> {
     const { slot } = this.#options;
     const last = this.#last;
-    if (last === null || (isAtBeginning(last) && !entries.isPrimary())) return this.#begin(session, entries);
+    if (last === null || (isAtBeginning(last) && !entries.isPrimary())) {
+      this.#position = await beginLog(session, slot, entries, (problem) => {
+        this.problem = problem;
+      });
+      return { seq: this.#position.seq + 1 };
+    }
     const isSame = await isStreamOf(session, slot, last);
     if (!isSame && !entries.isPrimary()) throw goneError(slot);
     const start = isSame ? startAfter(last) : await this.#restart(session, last, entries);
@@ -313,13 +298,8 @@ export class JetStreamLog implements SlotLog {
   /** Goes on in a new generation, from the first message after what was read last. */
   async #restart(session: LogSession, last: LogPosition, entries: SlotEntries): Promise<ReadStart> {
     const { slot, note } = this.#options;
-    const { name, created } = session.streamOf(slot);
-    const what = created === last.created ? 'has lost what was applied' : 'is another one than before';
-    note(`the log of slot ${slot} ${what}: the slot goes on in a new generation`, {
-      slot,
-      stream: name,
-      seq: last.seq,
-    });
+    const { created } = session.streamOf(slot);
+    note(restartNote(slot, last, created), { slot, seq: last.seq });
     await session.publish(slot, entries.tailLost());
     const moved = { created, seq: 0, timeMs: last.timeMs };
     if (this.#position !== null) this.#position = { ...this.#position, ...moved };
@@ -328,43 +308,6 @@ export class JetStreamLog implements SlotLog {
     this.#receivedSeq = 0;
     this.#lastSeqOnServer = 0;
     return startAfter(this.#last!);
-  }
-
-  /** Founds the log of the slot, or reads it from its beginning. */
-  async #begin(session: LogSession, entries: SlotEntries): Promise<ReadStart> {
-    const { slot } = this.#options;
-    const first = await this.#firstOf(session, entries);
-    if (!entries.isPrimary()) {
-      if (!first?.isFirst) throw goneError(slot);
-      const { created } = session.streamOf(slot);
-      this.#position = { created, seq: first.seq - 1, timeMs: 0, appendMs: 0, head: 0 };
-      return { seq: first.seq };
-    }
-    const opened = entries.opened();
-    invariant(opened !== null, 'a slot without a log is not opened yet');
-    let seq: number;
-    if (first?.isFirst) seq = first.seq;
-    else if (first === null) seq = await session.publish(slot, opened, { isFirst: true });
-    else if (entries.mayBeginLate) seq = await session.publish(slot, opened);
-    else {
-      throw new DataPlaneError('ConfigInvalid', `slot ${slot} is empty, and its log has lost its beginning`, {
-        hint: `Put back the folder of slot ${slot}; or start once with --begin-again ${slot}, then run \`skyshard repair slot ${slot}\`.`,
-      });
-    }
-    const { created } = session.streamOf(slot);
-    this.#position = { created, seq: seq - 1, timeMs: 0, appendMs: 0, head: 0 };
-    if (first?.isFirst) await session.publish(slot, opened);
-    return { seq };
-  }
-
-  /** Returns the first message. A replica waits until there is one, which its primary appends. */
-  async #firstOf(session: LogSession, entries: SlotEntries): Promise<LogMessage | null> {
-    for (;;) {
-      const first = await session.firstOf(this.#options.slot);
-      if (first !== null || entries.isPrimary()) return first;
-      this.problem = 'the log has not begun: the primary of the slot has not started yet';
-      await entries.pause();
-    }
   }
 
   /** What is not read is received again in the next session. */

@@ -1,7 +1,22 @@
 /** Where a slot reads on in its log on a server, and what keeps it from that. */
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { invariant } from '../base/invariant.ts';
 import type { LogPosition } from './log-position.ts';
-import type { LogSession, ReadStart } from './log-session.ts';
+import type { LogMessage, LogSession, ReadStart } from './log-session.ts';
+
+/** What the slot itself appends when its log is opened, if it is the primary. */
+export type SlotEntries = {
+  /** Only a primary founds a log, opens it, and begins a generation. */
+  isPrimary(): boolean;
+  /** Resolves after a moment, when a replica looks again for a log that has not begun. */
+  pause(): Promise<void>;
+  /** The chunk that says that this process has opened the slot; null for a replica. */
+  opened(): Uint8Array | null;
+  /** The chunk that says that the slot's log lost its tail. */
+  tailLost(): Uint8Array;
+  /** True when the slot may begin without the beginning of its log. */
+  readonly mayBeginLate: boolean;
+};
 
 /** Returns the refusal of a slot whose log is not on a server. */
 export function embeddedError(slot: number): DataPlaneError {
@@ -29,8 +44,62 @@ export async function isStreamOf(session: LogSession, slot: number, last: LogPos
   return (await session.messageAt(slot, last.seq))?.timeMs === last.timeMs;
 }
 
+/** Returns what is said of a log that is not what a slot has read of it. */
+export function restartNote(slot: number, last: LogPosition, created: string): string {
+  const what = created === last.created ? 'has lost what was applied' : 'is another one than before';
+  return `the log of slot ${slot} ${what}: the slot goes on in a new generation`;
+}
+
 /** Returns where to read on after a position. */
 export function startAfter({ seq, timeMs }: LogPosition): ReadStart {
   if (seq > 0) return { seq: seq + 1 };
   return timeMs > 0 ? { afterMs: timeMs } : { seq: 1 };
+}
+
+/**
+ * Founds the log of a slot that has nothing of it, or finds its beginning. `waits` is called while a
+ * replica waits for the primary to found it.
+ *
+ * Returns: the position before the first message. Errors: DataPlaneError `ConfigInvalid` where the
+ * log has lost its beginning.
+ */
+export async function beginLog(
+  session: LogSession,
+  slot: number,
+  entries: SlotEntries,
+  waits: (problem: string) => void,
+): Promise<LogPosition> {
+  const first = await firstOf(session, slot, entries, waits);
+  const { created } = session.streamOf(slot);
+  const before = (seq: number): LogPosition => ({ created, seq: seq - 1, timeMs: 0, appendMs: 0, head: 0 });
+  if (!entries.isPrimary()) {
+    if (!first?.isFirst) throw goneError(slot);
+    return before(first.seq);
+  }
+  const opened = entries.opened();
+  invariant(opened !== null, 'a slot without a log is not opened yet');
+  if (first === null) return before(await session.publish(slot, opened, { isFirst: true }));
+  if (first.isFirst) {
+    await session.publish(slot, opened);
+    return before(first.seq);
+  }
+  if (entries.mayBeginLate) return before(await session.publish(slot, opened));
+  throw new DataPlaneError('ConfigInvalid', `slot ${slot} is empty, and its log has lost its beginning`, {
+    hint: `Put back the folder of slot ${slot}; or start once with --begin-again ${slot}, then run \`skyshard repair slot ${slot}\`.`,
+  });
+}
+
+/** Returns the first message. A replica waits until there is one, which its primary appends. */
+async function firstOf(
+  session: LogSession,
+  slot: number,
+  entries: SlotEntries,
+  waits: (problem: string) => void,
+): Promise<LogMessage | null> {
+  for (;;) {
+    const first = await session.firstOf(slot);
+    if (first !== null || entries.isPrimary()) return first;
+    waits('the log has not begun: its primary has not started yet');
+    await entries.pause();
+  }
 }

@@ -1,4 +1,4 @@
-/** For which slots this node acts, as their primary whose session the log has, as its threads say. */
+/** For which slots this node acts, as their primary whose session the log has. */
 export class ActingSlots {
   readonly #acting = new Set<number>();
   #waiters: (() => void)[] = [];

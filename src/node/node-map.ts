@@ -29,7 +29,7 @@ function dutiesOf(map: ShardMap, name: string): string {
   return JSON.stringify([host, port, heldSlotsOf(map, name)]);
 }
 
-/** Errors: DataPlaneError `ConfigInvalid` for a map with replicas, if logs are in the slots' folders. */
+/** Errors: DataPlaneError `ConfigInvalid` for a map with replicas, without a log server. */
 export function requireServable(map: ShardMap, hasLogServer: boolean): void {
   if (hasLogServer || !hasReplicas(map)) return;
   const index = map.shards.findIndex(({ replicas }) => replicas.length > 0);

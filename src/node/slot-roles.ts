@@ -4,7 +4,7 @@
  *
  * Owns: what happens when that changes. A new primary opens the slot in its log, and acts once it
  * has applied that, with all that came before. A primary that finds the opening of another one in
- * the log stops to act at once, and asks for a newer map; if there is none, it opens the slot again.
+ * the log stops to act at once, and asks for a newer map; without one it opens the slot again.
  */
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { Opening } from '../slot/own-entries.ts';

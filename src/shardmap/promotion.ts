@@ -13,7 +13,7 @@ export type CopyStatus = { readonly slot: number; readonly behindMs: number; rea
 /** By node; those that do not answer are not in it. */
 export type CopiesByNode = ReadonlyMap<string, readonly CopyStatus[]>;
 
-/** `node`: the new primary; null for the best. `from`: the primary that it takes the place of; null for any. */
+/** `node`: the new primary, null for the best. `from`: whose place it takes, null for any. */
 export type PromotionWish = { readonly node: string | null; readonly from: string | null };
 
 export type Promotion = {

@@ -43,7 +43,7 @@ const slotStatus = v.object({
   log: v.nullable(v.string()),
   /** What the node is to the slot; what is absent is of an earlier version, without replicas. */
   role: v.optional(v.picklist(['primary', 'replica']), 'primary'),
-  /** True once it acts as the primary, which it does from where its log says that it has opened it. */
+  /** True once it acts as the primary: from where the log says that it has opened the slot. */
   acts: v.optional(v.boolean(), true),
   /** The age of the oldest message of the log that is not applied; 0 where all are. */
   behindMs: v.optional(v.number(), 0),

@@ -1,4 +1,4 @@
-/** A router that reads from replicas: which it asks, what it leaves to primaries, and lost nodes. */
+/** A router that reads from replicas: whom it asks for what, and lost nodes. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';

@@ -1,4 +1,4 @@
-/** Nodes that are replicas of each other's slots: what they apply, what they leave to the primary. */
+/** Nodes that are replicas of each other's slots: what they apply, and leave to the primary. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeAppend, encodeEntryChunk } from '../../src/log/chunk.ts';
 import { startNode } from '../../src/node/node-process.ts';

@@ -21,7 +21,7 @@ const ownerMicros = 8;
 
 const view = new RecordView();
 
-/** Returns, for each slot that this node is the primary of, its number and how many owners it has. */
+/** Returns the slots that this node is the primary of, and how many owners each has. */
 export function ownersOfSlots(lookup: SlotLookup): string[] {
   const texts: string[] = [];
   for (const slot of lookup.primariesFrom(0)) {

@@ -170,7 +170,7 @@ export class FanOut {
     });
   }
 
-  /** Returns the error with the shards that it concerns, whose other copies are asked for a while. */
+  /** Returns the error with its shards, whose other copies are asked for a while. */
   #failed(node: number, error: DataPlaneError): DataPlaneError {
     if (error.code === 'Unavailable' || error.code === 'WrongEpoch') this.#copies.failed(node);
     if (error.code !== 'Unavailable' && error.code !== 'DeadlineExceeded') return error;

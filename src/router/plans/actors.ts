@@ -43,8 +43,8 @@ async function newUserCount(request: Buffer, context: PlanContext): Promise<Uint
 }
 
 /**
- * Answers with the least rev that a node has from which feeds may be read: the AppView adds to feeds
- * only what a repo has beyond it, so one that is fresher than a feed would hide an actor's own posts.
+ * Answers with the least rev of all nodes from which feeds may be read: the AppView adds to feeds
+ * what a repo has beyond it, so one that is fresher than a feed would hide an actor's own posts.
  */
 async function leastRev(bytes: Buffer, { fanOut, deadlineMs }: PlanContext): Promise<Uint8Array> {
   const { actorDid } = decodeMessage('GetLatestRevRequest', bytes);
