@@ -122,10 +122,7 @@ export class JetStreamLog implements SlotLog {
     if (session === null || messages === null) return;
     try {
       this.#pendingMessages = await messages.pending();
-      if (this.#pendingMessages === 0) return;
-      this.#lastSeqOnServer = await session.lastSeqOf(this.#options.slot);
-      // After a purge, NATS 2.9 counts what it has delivered as pending.
-      if (this.#lastSeqOnServer <= Math.max(this.#receivedSeq, this.#position?.seq ?? 0)) this.#pendingMessages = 0;
+      if (this.#pendingMessages > 0) this.#lastSeqOnServer = await session.lastSeqOf(this.#options.slot);
     } catch {
       // What is not known is not done.
       this.#pendingMessages = Math.max(1, this.#pendingMessages);
