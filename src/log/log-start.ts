@@ -57,8 +57,8 @@ export function startAfter({ seq, timeMs }: LogPosition): ReadStart {
 }
 
 /**
- * Founds the log of a slot that has nothing of it, or finds its beginning. `waits` is called while a
- * replica waits for the primary to found it.
+ * Founds the log of a slot that has nothing of it, or finds its beginning. `waits` is called while
+ * a replica waits for the primary to found it.
  *
  * Returns: the position before the first message. Errors: DataPlaneError `ConfigInvalid` where the
  * log has lost its beginning.
