@@ -293,6 +293,8 @@ export class LogSession {
 
   /** Removes the messages of a slot before `seq`, exclusive. */
   async purge(slot: number, seq: number): Promise<void> {
+    // There is none before the first; asked to remove those, the server removes all.
+    if (seq <= 1) return;
     try {
       await this.#manager.streams.purge(this.streamOf(slot).name, { filter: subjectOfSlot(this.#map, slot), seq });
     } catch (thrown) {

@@ -8,6 +8,7 @@ import { type ChunkOutcome, encodeEntryChunk, readChunk, writeChunk } from '../.
 import { EmbeddedLog } from '../../../src/log/embedded-log.ts';
 import { JetStreamConnection } from '../../../src/log/jetstream-connection.ts';
 import { JetStreamLog } from '../../../src/log/jetstream-log.ts';
+import { LogSession } from '../../../src/log/log-session.ts';
 import type { SlotLog } from '../../../src/log/slot-log.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
 import { Environment } from '../../../src/storage/environment.ts';
@@ -200,6 +201,28 @@ describe.each(['in a folder', 'on a server'])('the log of a slot %s', (home) => 
       reader.log.reload(1);
       expect(reader.log.entered(1).map(({ firstSeq, chunk }) => [firstSeq, chunk.items.length])).toEqual([[2, 2]]);
       expect(reader.log.entered(3)).toEqual([]);
+    },
+    testMsMax,
+  );
+});
+
+describe('a log of which only the first message is applied', () => {
+  it(
+    'has that message after it was trimmed, so that it has begun for those who append',
+    async () => {
+      const server = await newServer();
+      const reader = new Reader(newFolder(), server);
+      disposals.push(() => reader.close());
+      await until(() => reader.log.problem === null, waitMsMax);
+      await reader.takeUpTo(1);
+      await (reader.log as JetStreamLog).purge();
+      const session = await LogSession.open(
+        { urls: [server.url], credentialsFile: null, streams: null },
+        server.url,
+        map,
+      );
+      disposals.push(() => session.close());
+      expect(await session.firstOf(0)).toMatchObject({ seq: 1, isFirst: true });
     },
     testMsMax,
   );
