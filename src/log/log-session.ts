@@ -30,6 +30,9 @@ import { type LogStream, streamOfSlot, streamsOf, subjectOfSlot } from './log-st
 /** What a stream is; another `created` means another stream of the same name. */
 export type StreamState = { readonly name: string; readonly created: string; readonly lastSeq: number };
 
+/** `bytesMax` is infinite for a stream without a limit. */
+export type StreamUse = { readonly bytes: number; readonly bytesMax: number };
+
 /** A message in a stream. `isFirst`: the log of its slot began with it. */
 export type LogMessage = {
   readonly seq: number;
@@ -283,9 +286,16 @@ export class LogSession {
 
   /** True when the stream of a slot has little room left. */
   async isNearlyFull(slot: number): Promise<boolean> {
+    const { bytes, bytesMax } = await this.useOf(slot);
+    return bytes > nearlyFullShare * bytesMax;
+  }
+
+  /** Returns how much of the stream of a slot is in use. */
+  async useOf(slot: number): Promise<StreamUse> {
     try {
       const { config, state } = await this.#manager.streams.info(this.streamOf(slot).name);
-      return state.bytes > nearlyFullShare * config.max_bytes;
+      const bytesMax = config.max_bytes > 0 ? config.max_bytes : Number.POSITIVE_INFINITY;
+      return { bytes: state.bytes, bytesMax };
     } catch (thrown) {
       throw failure(`the log of slot ${slot}`, thrown);
     }
