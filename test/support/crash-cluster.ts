@@ -8,15 +8,23 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
 import type { CrashPoint } from '../../src/base/crash-point.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import { seededRandom } from '../../src/base/seeded-random.ts';
+import { EmbeddedLog } from '../../src/log/embedded-log.ts';
+import { JetStreamLog } from '../../src/log/jetstream-log.ts';
+import { JetStreamSender } from '../../src/log/jetstream-sender.ts';
+import type { LogServer } from '../../src/log/log-server.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
+import type { SlotLog } from '../../src/log/slot-log.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
 import type { MapJson } from '../../src/shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
+import type { Table } from '../../src/storage/environment.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
@@ -57,25 +65,34 @@ export class CrashCluster implements AsyncDisposable {
   serveThreads = 1;
   readonly mapJson: MapJson;
   readonly #dataDir: string;
+  readonly #logServer: LogServer | null;
+  readonly #sender: JetStreamSender | null;
   readonly #ports: ReadonlyMap<string, number>;
   readonly #childByName = new Map<string, RunningChild>();
 
-  private constructor(mapJson: MapJson, ports: ReadonlyMap<string, number>, dataDir: string) {
+  private constructor(mapJson: MapJson, ports: ReadonlyMap<string, number>, logServer: LogServer | null) {
+    this.#logServer = logServer;
+    this.#dataDir = makeMemoryFolder('skyshard-crash-');
     this.mapJson = mapJson;
     this.#ports = ports;
-    this.#dataDir = dataDir;
     this.map = parseShardMap(mapJson);
     this.client = new NodeClient({ map: this.map });
+    const parts = { map: () => this.map, clock: systemClock, random: seededRandom(1), note: () => {} };
+    this.#sender = logServer === null ? null : new JetStreamSender({ server: logServer, ...parts });
     this.log = new RemoteLog({
       caller: this.client,
       map: () => this.map,
       lingerMs: 2,
+      ...(this.#sender === null ? {} : { server: this.#sender }),
       onRetry: (_node, error) => void this.retries.push(`${error.code} ${error.message}`),
     });
   }
 
-  /** Lays out a cluster of two nodes with half of the slots each, but starts neither. */
-  static async make(slots = 8): Promise<CrashCluster> {
+  /**
+   * Lays out a cluster of two nodes with half of the slots each, but starts neither. Its log is in
+   * the folders of the slots, or at a URL of NATS.
+   */
+  static async make(slots = 8, logUrl: string | null = null): Promise<CrashCluster> {
     const ports = new Map([
       ['a', await freePort()],
       ['b', await freePort()],
@@ -85,7 +102,9 @@ export class CrashCluster implements AsyncDisposable {
       { name: 'first', primary: 'a', slots: [`0-${slots / 2 - 1}`] },
       { name: 'second', primary: 'b', slots: [`${slots / 2}-${slots - 1}`] },
     ];
-    return new CrashCluster({ epoch: 1, slots, nodes, shards }, ports, makeMemoryFolder('skyshard-crash-'));
+    const streams = { bytesMax: 2 ** 28, copies: 1 };
+    const logServer = logUrl === null ? null : { urls: [logUrl], credentialsFile: null, streams };
+    return new CrashCluster({ epoch: 1, slots, nodes, shards }, ports, logServer);
   }
 
   dataDirOf(name: string): string {
@@ -101,6 +120,7 @@ export class CrashCluster implements AsyncDisposable {
       mapJson: this.mapJson,
       dataDir: this.dataDirOf(name),
       port,
+      logServer: this.#logServer,
       slotMapBytes,
       serveThreads,
       crashPoint,
@@ -192,7 +212,11 @@ export class CrashCluster implements AsyncDisposable {
     const count = this.map.slots;
     const slots = Array.from({ length: count }, (_unused, index) => {
       const path = slotPath(this.dataDirOf(this.map.primaryBySlot[index]!), index);
-      return Slot.open({ index, slots: count, path, mapBytes: this.slotMapBytes });
+      const log = (table: Table, cursor: number): SlotLog =>
+        this.#logServer === null
+          ? new EmbeddedLog(table, cursor)
+          : new JetStreamLog({ table, slot: index, cursor, writer: 'test', note: () => {} });
+      return Slot.open({ index, slots: count, path, mapBytes: this.slotMapBytes, log });
     });
     try {
       return work((key) => slots[slotOf(key, count)]!.state);
@@ -203,6 +227,7 @@ export class CrashCluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.log[Symbol.asyncDispose]();
+    await this.#sender?.[Symbol.asyncDispose]();
     await this.client[Symbol.asyncDispose]();
     for (const name of this.#ports.keys()) await this.stop(name, 'SIGKILL');
     rmSync(this.#dataDir, { recursive: true, force: true });

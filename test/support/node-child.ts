@@ -7,7 +7,7 @@ import type { MapJson } from '../../src/shardmap/map-follower.ts';
 
 export type NodeChildSettings = Pick<
   NodeOptions,
-  'name' | 'mapJson' | 'dataDir' | 'port' | 'slotMapBytes' | 'serveThreads'
+  'name' | 'mapJson' | 'dataDir' | 'port' | 'logServer' | 'slotMapBytes' | 'serveThreads'
 > & {
   readonly crashPoint: NonNullable<NodeOptions['crashPoint']> | null;
 };
