@@ -44,6 +44,10 @@ export class NatsServer implements AsyncDisposable {
     return `nats://127.0.0.1:${this.port}`;
   }
 
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
   async up(): Promise<void> {
     this.#process = spawn('nats-server', ['-c', join(this.folder, 'nats.conf')], { stdio: 'ignore' });
     await until(() => answers(this.port));
