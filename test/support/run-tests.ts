@@ -32,7 +32,7 @@ const steps: readonly Step[] = [
   { name: 'lint', minutesMax: 5, words: () => ['biome', 'check', '--diagnostic-level=error', '.'] },
   {
     name: 'tests',
-    minutesMax: 30,
+    minutesMax: 45,
     words: (report) => ['vitest', 'run', `--outputFile.json=${report}`],
   },
   { name: 'fuzz', minutesMax: 8, words: () => ['node', join('test', 'fuzz', 'run.ts'), '--seconds=60', '--seed=1'] },
