@@ -26,6 +26,8 @@ export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onDeath: (error: Error) => void;
   readonly onNewerEpoch: (epoch: number) => void;
   readonly onActing: (slot: number, acts: boolean) => void;
+  /** Called for a replica whose log has lost what it needs next. */
+  readonly onGone: (slot: number) => void;
   readonly onBehind: (slots: ReadonlySet<number>, behindMsBySlot: ReadonlyMap<number, number>) => void;
   /** Called when another process has opened a slot that is this node's by its map. */
   readonly onReplaced: (slot: number) => void;
@@ -44,8 +46,18 @@ export class ApplyLink implements AsyncDisposable {
   #isClosing = false;
 
   constructor(options: ApplyLinkOptions) {
-    const { onChange, onQuarantine, onDeath, onNewerEpoch, onActing, onBehind, onReplaced, note, ...threadOptions } =
-      options;
+    const {
+      onChange,
+      onQuarantine,
+      onDeath,
+      onNewerEpoch,
+      onActing,
+      onBehind,
+      onGone,
+      onReplaced,
+      note,
+      ...threadOptions
+    } = options;
     this.slots = new Set(options.slots);
     this.#worker = new Worker(new URL('./apply-thread.ts', import.meta.url), {
       workerData: threadOptions,
@@ -71,6 +83,7 @@ export class ApplyLink implements AsyncDisposable {
       if (message.type === 'note') return note(message.message, message.fields);
       if (message.type === 'epoch') return onNewerEpoch(message.epoch);
       if (message.type === 'acting') return onActing(message.slot, message.acts);
+      if (message.type === 'gone') return onGone(message.slot);
       if (message.type === 'behind') return onBehind(this.slots, message.behindMsBySlot);
       if (message.type === 'replaced') return onReplaced(message.slot);
       this.#waitingById.get(message.id)?.resolve(message);

@@ -261,7 +261,8 @@ function followedLogs(
   const mayBeginLate = (slot: number): boolean => conditionBySlot[slot] === 'incomplete';
   const floors = (slots: readonly number[]) => askLogFloors(slots, map(), client);
   const random = seededRandom(clock.nowMs());
-  return new FollowedLogs({ server, map, clock, random, floors, mayBeginLate, note: postNote });
+  const onGone = (slot: number): void => post({ type: 'gone', slot });
+  return new FollowedLogs({ server, map, clock, random, floors, onGone, mayBeginLate, note: postNote });
 }
 
 function postDigest(id: number, slot: Slot): void {

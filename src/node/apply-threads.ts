@@ -8,6 +8,7 @@ import type { NodeOptions } from './node-options.ts';
 import type { NodePeers } from './node-peers.ts';
 import type { PositionComparison } from './position-comparison.ts';
 import type { ReplicaReads } from './replica-reads.ts';
+import type { ReplicaRebuilds } from './replica-rebuilds.ts';
 import type { ServePool } from './serve-pool.ts';
 import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
 import { quarantineNoter } from './slot-quarantine.ts';
@@ -15,7 +16,7 @@ import { reopenReplaced, type SlotReader } from './slot-reader.ts';
 
 export type ThreadListeners = Pick<
   ApplyLinkOptions,
-  'onChange' | 'onDeath' | 'onNewerEpoch' | 'onQuarantine' | 'onActing' | 'onBehind' | 'onReplaced'
+  'onChange' | 'onDeath' | 'onNewerEpoch' | 'onQuarantine' | 'onActing' | 'onBehind' | 'onGone' | 'onReplaced'
 >;
 
 /** Starts the apply threads, and waits until each has opened its slots; ends all if one fails. */
@@ -85,12 +86,13 @@ type ListenerParts = {
   readonly threads: ServePool;
   readonly acting: ActingSlots;
   readonly replicas: ReplicaReads;
+  readonly rebuilds: ReplicaRebuilds;
   readonly fail: (error: Error) => void;
 };
 
 /** Returns what a node does about what its apply threads say. */
 export function listenersOf({ registry, note = () => {} }: NodeOptions, parts: ListenerParts): ThreadListeners {
-  const { node, peers, saw, threads, acting, replicas, fail } = parts;
+  const { node, peers, saw, threads, acting, replicas, rebuilds, fail } = parts;
   return {
     onChange: (slot, changes) => {
       reopenReplaced(node.readers, slot, changes);
@@ -103,6 +105,7 @@ export function listenersOf({ registry, note = () => {} }: NodeOptions, parts: L
       // A slot that was promoted is compared, as after a start.
       if (acts) node.comparison?.start().catch(fail);
     },
+    onGone: (slot) => rebuilds.add(slot),
     onBehind: (slots, behindMsBySlot) => replicas.take(slots, behindMsBySlot),
     onReplaced: (slot) => void askAfter(slot, { node, peers, note }).catch(fail),
     onQuarantine: quarantineNoter(registry, note),

@@ -26,6 +26,8 @@ export type FollowedLogsOptions = {
   readonly random: SeededRandom;
   /** Up to which seqs of the server the replicas of slots have all; none of a slot that waits. */
   readonly floors: (slots: readonly number[]) => Promise<ReadonlyMap<number, number>>;
+  /** Called for a replica whose log has lost what it needs next. */
+  readonly onGone: (slot: number) => void;
   /** Slots that may begin without the beginning of their logs. */
   readonly mayBeginLate: (slot: number) => boolean;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -65,6 +67,7 @@ export class FollowedLogs implements AsyncDisposable {
       const following = this.#logBySlot.get(slot.index)!.follow(session, this.#entriesOf(slot));
       queue.appendOwn(slot.index);
       await following;
+      if (slot.own.isReplica && this.#logBySlot.get(slot.index)!.refusal !== null) this.#options.onGone(slot.index);
     };
     const use = async (session: LogSession): Promise<void> => {
       await Promise.all(slots.map((slot) => follow(session, slot)));

@@ -29,10 +29,12 @@ import { startNodeSearch } from './node-search.ts';
 import { PositionComparison, type PositionComparisonOptions } from './position-comparison.ts';
 import type { ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
 import { ReplicaReads } from './replica-reads.ts';
+import { installFetched, ReplicaRebuilds } from './replica-rebuilds.ts';
 import { feedsBetween, ServePool } from './serve-pool.ts';
 import { openReaders, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
+import { SnapshotSource } from './snapshot-source.ts';
 
 /** `failed` rejects when the node cannot continue. */
 export type RunningNode = AsyncDisposable &
@@ -107,6 +109,45 @@ function mapParts(options: NodeOptions, { threads, node, fail }: MapParts): Pick
   return { peers, saw };
 }
 
+/** Errors: DataPlaneError `ConfigInvalid` for a map that the node cannot serve. */
+function checkedMap({ name, mapJson, logServer = null }: NodeOptions): ShardMap {
+  const map = parseShardMap(mapJson);
+  if (!map.nodes.has(name)) throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}"`);
+  requireServable(map, logServer !== null);
+  return map;
+}
+
+/** Makes what is needed of the slots of which the node is a replica. */
+function replicaParts(
+  options: NodeOptions,
+  { threads, peers, fail: startAgain }: Pick<ControlParts, 'threads' | 'peers' | 'fail'>,
+): Pick<ControlParts, 'replicas' | 'rebuilds'> {
+  const { name, dataDir, slotMapBytes, note = () => {}, clock = systemClock } = options;
+  const lagMsMax = options.readLagMs ?? settingTable.readLagMs.default;
+  const replicas = new ReplicaReads({ lagMsMax, onChange: (slots) => threads.useReadable(slots), clock });
+  const map = (): ShardMap => peers.process.maps.map;
+  const { caller } = peers;
+  const rebuilds = new ReplicaRebuilds({ name, dataDir, slotMapBytes, caller, map, startAgain, note, clock });
+  return { replicas, rebuilds };
+}
+
+/** Returns what closes a node of which a serving thread has failed, and then fails it. */
+function stopperOf(
+  { note = () => {}, clock = systemClock }: NodeOptions,
+  close: () => Promise<void>,
+  fail: (error: Error) => void,
+): (error: Error) => void {
+  return (error) => {
+    note('a serving thread failed, and the node stops', { because: error.message });
+    const stop = new AbortController();
+    // Apply threads are whole and flush; each thread frees uWebSockets before it ends.
+    void Promise.race([close().catch(() => {}), clock.sleep(closeMsMax, stop.signal)]).then(() => {
+      stop.abort();
+      fail(error);
+    });
+  };
+}
+
 /**
  * Opens the node's slots and serves them.
  *
@@ -114,12 +155,9 @@ function mapParts(options: NodeOptions, { threads, node, fail }: MapParts): Pick
  * `DataInUse` for a folder that another process serves.
  */
 export async function startNode(given: NodeOptions): Promise<RunningNode> {
-  const { name, dataDir, registry, serveThreads = 1 } = given;
-  const startMap = parseShardMap(given.mapJson);
-  if (!startMap.nodes.has(name)) throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}"`);
-  requireServable(startMap, (given.logServer ?? null) !== null);
+  const { name, dataDir, registry, serveThreads = 1, note = () => {}, clock = systemClock } = given;
+  const startMap = checkedMap(given);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const { note = () => {}, clock = systemClock } = given;
   const lock = await lockDataFolder(dataDir, note);
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
@@ -133,17 +171,18 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const { peers, saw } = mapParts(given, { threads, node, fail: failure.reject });
   // A former primary must not open slots of which another one has become the primary meanwhile.
   if (hasReplicas(startMap)) await peers.process.reload();
+  installFetched(dataDir, note);
   const { map, json: mapJson } = peers.process.maps.held;
   const options: NodeOptions = { ...given, mapJson };
   const slotsOfThreads = distribute(heldSlotsOf(map, name), options.applyThreads);
   const acting = new ActingSlots();
-  const lagMsMax = options.readLagMs ?? settingTable.readLagMs.default;
-  const replicas = new ReplicaReads({ lagMsMax, onChange: (slots) => threads.useReadable(slots), clock });
+  const { replicas, rebuilds } = replicaParts(options, { threads, peers, fail: failure.reject });
   const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
-  const shared = { peers, saw, threads, acting, replicas, fail: failure.reject };
+  const shared = { peers, saw, threads, acting, replicas, rebuilds, fail: failure.reject };
   const listeners = listenersOf(options, { ...shared, node });
   node.links = await startApplyThreads(options, map, slotsOfThreads, feeds.outlets, listeners).catch(
     async (thrown: unknown) => {
+      replicas[Symbol.dispose]();
       await peers[Symbol.asyncDispose]();
       await lock?.[Symbol.asyncDispose]();
       throw thrown;
@@ -152,10 +191,13 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   node.readers = openReaders(heldSlotsOf(map, name), dataDir, options.slotMapBytes);
   const { links, readers } = node;
   node.search = startNodeSearch(options, map, links);
-  const { control, comparison, lookUps } = controlOf(options, { ...shared, search: node.search, links, readers });
+  const controlParts = { ...shared, search: node.search, links, readers };
+  const { control, comparison, lookUps, snapshots } = controlOf(options, controlParts);
   const closeAll = async (): Promise<void> => {
     comparison.stop();
     replicas[Symbol.dispose]();
+    await rebuilds[Symbol.asyncDispose]();
+    await snapshots[Symbol.asyncDispose]();
     await peers.process.stop();
     await threads[Symbol.asyncDispose]();
     lookUps?.[Symbol.dispose]();
@@ -170,15 +212,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
     closing ??= closeAll();
     return closing;
   };
-  // Apply threads are whole and flush; each thread frees uWebSockets before it ends.
-  const stopAfter = (error: Error): void => {
-    note('a serving thread failed, and the node stops', { because: error.message });
-    const stop = new AbortController();
-    void Promise.race([close().catch(() => {}), clock.sleep(closeMsMax, stop.signal)]).then(() => {
-      stop.abort();
-      failure.reject(error);
-    });
-  };
+  const stopAfter = stopperOf(options, close, failure.reject);
   const settings = serveSettings(options, map);
   const parts = { readers, control, writes: feeds.writes, registry, onFault: stopAfter, note, clock };
   const { port, routerPort, http2Port } = await threads
@@ -202,21 +236,29 @@ type ControlParts = {
   readonly readers: ReadonlyMap<number, SlotReader>;
   readonly acting: ActingSlots;
   readonly replicas: ReplicaReads;
+  readonly rebuilds: ReplicaRebuilds;
   readonly peers: NodePeers;
   readonly saw: (epoch: number) => Promise<void> | null;
   readonly threads: ServePool;
   readonly fail: (error: Error) => void;
 };
 
+type ControlledParts = {
+  readonly control: NodeControl;
+  readonly comparison: PositionComparison;
+  readonly lookUps: LookUps | null;
+  readonly snapshots: SnapshotSource;
+};
+
 /** Makes what the main thread does for all serving threads. */
 function controlOf(
   options: NodeOptions,
-  { search, links, readers, acting, replicas, peers, saw, threads, fail }: ControlParts,
-): { readonly control: NodeControl; readonly comparison: PositionComparison; readonly lookUps: LookUps | null } {
-  const { name, registry } = options;
+  { search, links, readers, acting, replicas, rebuilds, peers, saw, threads, fail }: ControlParts,
+): ControlledParts {
+  const { name, dataDir, slotMapBytes, registry, clock = systemClock } = options;
   const { maps } = peers.process;
   const map = (): ShardMap => maps.map;
-  const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links);
+  const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links, rebuilds.progress);
   registerSlotMetrics(registry, links);
   const writes = new SlotWrites(links, readers, map, name);
   const comparison = comparisonOf(options, peers.caller, {
@@ -226,11 +268,14 @@ function controlOf(
     append: (slot, entry) => writes.appendLifecycle(slot, entry),
     fail,
   });
+  const isServed = (slot: number): boolean => acting.has(slot) || replicas.slots.includes(slot);
+  const snapshots = new SnapshotSource({ dataDir, slotMapBytes, isServed, clock });
   const lookUps = options.edge === undefined ? null : startLookUps(options.edge, options.clock);
   const control: NodeControl = {
     handlers: new Map([
       ...handlersOf({ search, readers, map, node: name, status, writes, comparison }),
-      ...mapHandlers(maps, options.clock ?? systemClock),
+      ...mapHandlers(maps, clock),
+      ...snapshots.handlers(),
       [nodeCalls.readable, () => readableAnswer.encode({ slots: [...replicas.slots] })],
     ]),
     map,
@@ -244,5 +289,5 @@ function controlOf(
     askingIngest: options.askingIngest ?? {},
     identity: lookUps?.source ?? null,
   };
-  return { control, comparison, lookUps };
+  return { control, comparison, lookUps, snapshots };
 }

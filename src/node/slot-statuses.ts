@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
+import type { NodeStatus, SlotFetch, SlotStatus } from '../wire/node-status.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { ApplyStatus } from './apply-messages.ts';
 
@@ -20,9 +20,14 @@ async function statusOf(links: readonly StatusLink[]): Promise<ApplyStatus> {
 }
 
 /** Returns the body of `node.status` and of `GET /v1/status`. */
-export async function nodeStatus(name: string, map: ShardMap, links: readonly ApplyLink[]): Promise<NodeStatus> {
+export async function nodeStatus(
+  name: string,
+  map: ShardMap,
+  links: readonly ApplyLink[],
+  fetches: SlotFetch[],
+): Promise<NodeStatus> {
   const { slots, log } = await statusOf(links);
-  return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: [...slots], log };
+  return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: [...slots], fetches, log };
 }
 
 /** Registers sums over the node's slots. Each apply thread is asked once for each scrape. */

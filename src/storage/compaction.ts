@@ -9,13 +9,15 @@
  * Refuses to take the room on disk that the environment's own writes need. Until `replace` has
  * renamed the new file, which is on disk as a whole by then, the old one is the one that counts.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError, invariant } from '../base/invariant.ts';
-import { asStorageError, Environment, environmentFiles, keyAfter, keyBytesMax, type Table } from './environment.ts';
+import { asStorageError } from './disk-room.ts';
+import { syncFolder } from './durable-file.ts';
+import { Environment, environmentFiles, keyAfter, keyBytesMax, type Table } from './environment.ts';
 
 const folderName = 'compacting';
 const firstKey = Buffer.from([0]);
@@ -44,15 +46,6 @@ function stepUntil(isOver: () => boolean): (valueBytes: number) => boolean {
     [rows, bytes] = [0, 0];
     return isOver();
   };
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }
 
 const pageBytes = 4096;

@@ -38,7 +38,12 @@ export function writeDurably(path: string, text: string): void {
     closeSync(file);
   }
   renameSync(newPath, path);
-  const folder = openSync(dirname(path), 'r');
+  syncFolder(dirname(path));
+}
+
+/** Brings names in a folder to disk. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
   try {
     fsyncSync(folder);
   } finally {

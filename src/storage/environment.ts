@@ -5,13 +5,14 @@
  * Refuses: writes outside a transaction, and growth past `mapBytes`, since the library would resize
  * the map under readers.
  */
-import { existsSync, mkdirSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
+import { asStorageError, freeBytesMin, requireDiskRoomIn } from './disk-room.ts';
 import { type LentRow, lendingOptions, RowCursor } from './row-cursor.ts';
-import { brokenDiskCodes, fullCodes } from './storage-failure.ts';
 
 /** The library's limit for keys. Units: bytes. */
 export const keyBytesMax = 1978;
@@ -185,15 +186,6 @@ export type EnvironmentOptions = {
 /** The files of an environment, in its folder. */
 export const environmentFiles = { data: 'data.mdb', lock: 'lock.mdb' } as const;
 
-/**
- * Free bytes that the map and the disk must have before a transaction begins.
- *
- * Pages that a transaction copies are paid by pages that earlier ones freed; what it adds is not.
- * At most it takes two batches and a chunk (3 MiB), which as JSON are 14 times as much (45 MiB with
- * the log), and one entry that is the largest: 2 MB of blocks in the log, 4 MiB of JSON, and 20,000
- * mentions both withdrawn and sent, whose effects or notices take 35 MiB with it.
- */
-export const freeBytesMin = 96 * 2 ** 20;
 const readersMax = 512;
 /**
  * A page fault loads one page. Read-ahead loads 31 more, which evict useful pages once the data
@@ -342,8 +334,27 @@ export class Environment {
 
   /** Errors: DataPlaneError `StorageFull` when the disk has less than that and `moreBytes` left. */
   requireDiskRoom(moreBytes = 0): void {
-    if (freeDiskBytes(this.path) < freeBytesMin + moreBytes) {
-      throw new DataPlaneError('StorageFull', `the disk of ${this.path} is full`);
+    requireDiskRoomIn(this.path, moreBytes);
+  }
+
+  /**
+   * Copies the environment as it is now into a folder, without free pages, on another thread.
+   *
+   * Returns: when the copy is on disk. Errors: DataPlaneError `StorageFull` where it has no room.
+   */
+  async copyTo(path: string): Promise<void> {
+    this.requireDiskRoom(this.pageBytes);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    try {
+      await this.#root.backup(path, true);
+    } catch (thrown) {
+      throw asStorageError(thrown, path);
+    }
+    const file = await openFile(join(path, environmentFiles.data), 'r');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
     }
   }
 
@@ -360,21 +371,6 @@ export class Environment {
     this.#replaced.clear();
     await this.#root.close();
   }
-}
-
-/**
- * Returns what was thrown by a write, as DataPlaneError `StorageFull` if that is why. EIO while the
- * disk has room means a broken disk, which waiting would not fix.
- */
-export function asStorageError(thrown: unknown, path: string): unknown {
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-  const isFull = fullCodes.has(code) || (brokenDiskCodes.has(code) && freeDiskBytes(path) < freeBytesMin);
-  return isFull ? new DataPlaneError('StorageFull', `writing to ${path} failed`, { cause: thrown }) : thrown;
-}
-
-function freeDiskBytes(path: string): number {
-  const disk = statfsSync(path);
-  return disk.bavail * disk.bsize;
 }
 
 /** Returns the first key after `key`. */

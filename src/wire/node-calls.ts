@@ -31,6 +31,10 @@ export const nodeCalls = {
   reposToResync: 'slot.reposToResync',
   /** Slots of the caller → positions in their effects and ours, see slot-positions.ts. */
   positions: 'slot.positions',
+  /** A copy of a slot for another node, in parts, see slot-snapshot.ts. */
+  snapshot: 'slot.snapshot',
+  snapshotPart: 'slot.snapshotPart',
+  snapshotEnd: 'slot.snapshotEnd',
   /** Slots → how far this node has their logs on the log server, see log-positions.ts. */
   logPositions: 'slot.logPositions',
   /** A node → no bytes; this node compares its slots' positions with that one's. */

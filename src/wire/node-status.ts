@@ -61,16 +61,30 @@ const logServerStatus = v.object({
   warning: v.nullable(v.string()),
 });
 
+/** A copy of a slot that the node fetches from another. */
+const slotFetch = v.object({
+  slot: count,
+  /** A node; '' while none has a copy to give. */
+  from: v.string(),
+  bytes: count,
+  bytesDone: count,
+  /** Why there is no copy yet; '' for nothing. */
+  problem: v.string(),
+});
+
 const nodeStatus = v.object({
   role: v.literal('node'),
   name: v.string(),
   epoch: count,
   pid: count,
   slots: v.array(slotStatus),
+  /** Replicas that begin again from copies; these are what the node waits for. */
+  fetches: v.optional(v.array(slotFetch), []),
   /** Null where the logs of the slots are in their folders. */
   log: v.optional(v.nullable(logServerStatus)),
 });
 
+export type SlotFetch = Readonly<v.InferOutput<typeof slotFetch>>;
 export type LogServerStatus = Readonly<v.InferOutput<typeof logServerStatus>>;
 export type SlotStatus = Readonly<v.InferOutput<typeof slotStatus>>;
 /** A node's slots are in ascending order. */

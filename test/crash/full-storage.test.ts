@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { graphEntries } from '../../bench/graph-output.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import { freeBytesMin } from '../../src/storage/environment.ts';
+import { freeBytesMin } from '../../src/storage/disk-room.ts';
 import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import type { OutsideEntry } from '../simulation/history.ts';

@@ -11,7 +11,7 @@ import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { freePort } from '../support/crash-cluster.ts';
-import type { NodeChildSettings } from '../support/node-child.ts';
+import type { NodeChildSettings } from '../support/node-child-settings.ts';
 import { recordOp } from '../support/record-op.ts';
 import { projectRoot } from '../support/source-scan.ts';
 import { until } from '../support/until.ts';

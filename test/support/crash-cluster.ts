@@ -29,7 +29,7 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
 import { makeMemoryFolder } from './memory-folder.ts';
-import type { NodeChildSettings } from './node-child.ts';
+import type { NodeChildSettings } from './node-child-settings.ts';
 import { until } from './until.ts';
 
 export type CrashAt = { readonly point: CrashPoint; readonly nth: number };

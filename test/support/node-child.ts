@@ -1,16 +1,9 @@
 /** A node in its own process, for tests to kill; its settings are JSON in argv. */
 import { Registry } from 'prom-client';
 import { mapAtStart } from '../../src/mapchange/map-store.ts';
-import type { NodeOptions } from '../../src/node/node-options.ts';
 import { startNode } from '../../src/node/node-process.ts';
 import type { MapJson } from '../../src/shardmap/map-follower.ts';
-
-export type NodeChildSettings = Pick<
-  NodeOptions,
-  'name' | 'mapJson' | 'dataDir' | 'port' | 'logServer' | 'slotMapBytes' | 'serveThreads'
-> & {
-  readonly crashPoint: NonNullable<NodeOptions['crashPoint']> | null;
-};
+import { exitToStartAgain, type NodeChildSettings } from './node-child-settings.ts';
 
 const settings = JSON.parse(process.argv[2]!) as NodeChildSettings;
 const start = mapAtStart(settings.mapJson as MapJson, settings.dataDir);
@@ -29,7 +22,7 @@ const node = await startNode({
 });
 node.failed.catch((error: Error) => {
   console.error(error);
-  process.exit(70);
+  process.exit('code' in error && error.code === 'WrongEpoch' ? exitToStartAgain : 70);
 });
 process.once('SIGTERM', () => void node.close().then(() => process.exit(0)));
 console.log('serving');

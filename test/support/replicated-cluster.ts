@@ -1,16 +1,19 @@
 /** Nodes of this process, with replicas, whose log is on a NATS server. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { expect } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import type { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
 import { JetStreamSender } from '../../src/log/jetstream-sender.ts';
 import type { LogServer } from '../../src/log/log-server.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { mapAtStart } from '../../src/mapchange/map-store.ts';
-import { type RunningNode, startNode } from '../../src/node/node-process.ts';
+import { startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import type { MapJson } from '../../src/shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
@@ -23,6 +26,7 @@ import { freePort } from './crash-cluster.ts';
 import { pushFrom } from './map-pusher.ts';
 import { makeMemoryFolder } from './memory-folder.ts';
 import type { NatsServer } from './nats-server.ts';
+import { exitToStartAgain, type NodeChildSettings } from './node-child-settings.ts';
 import { recordOp } from './record-op.ts';
 import { until } from './until.ts';
 
@@ -30,6 +34,15 @@ const timeMs = Date.UTC(2025, 0, 1);
 const waitMsMax = 60_000;
 
 export type ShardOfTest = { readonly primary: string; readonly replicas: readonly string[]; readonly slots: string[] };
+
+type NodeOfTest = {
+  close(): Promise<void>;
+  kill(): Promise<void>;
+  /** Whether it has ended for its supervisor to start it again. */
+  readonly startsAgain: Promise<boolean>;
+};
+
+const childScript = join(import.meta.dirname, 'node-child.ts');
 
 export class ReplicatedCluster implements AsyncDisposable {
   readonly folder = makeMemoryFolder('skyshard-replicas-');
@@ -39,7 +52,10 @@ export class ReplicatedCluster implements AsyncDisposable {
   readonly registries = new Map<string, Registry>();
   readonly #log: RemoteLog;
   readonly #sender: JetStreamSender;
-  readonly #running = new Map<string, RunningNode>();
+  readonly #running = new Map<string, NodeOfTest>();
+  /** Whether nodes run in processes of their own. */
+  areApart = false;
+  #isDisposed = false;
   mapJson: MapJson;
 
   private constructor(url: string, mapJson: MapJson) {
@@ -58,6 +74,19 @@ export class ReplicatedCluster implements AsyncDisposable {
     });
   }
 
+  /** Lays out a cluster, and starts none of its nodes. */
+  static async make(
+    server: NatsServer,
+    slots: number,
+    nodes: readonly string[],
+    shards: readonly ShardOfTest[],
+  ): Promise<ReplicatedCluster> {
+    const named = await Promise.all(nodes.map(async (name) => [name, { host: '127.0.0.1', port: await freePort() }]));
+    const withNames = shards.map((shard, index) => ({ name: `s${index}`, ...shard }));
+    const mapJson = { epoch: 1, slots, nodes: Object.fromEntries(named), shards: withNames };
+    return new ReplicatedCluster(server.url, mapJson);
+  }
+
   /** Starts all nodes but those that are `absent`. */
   static async start(
     server: NatsServer,
@@ -66,10 +95,7 @@ export class ReplicatedCluster implements AsyncDisposable {
     shards: readonly ShardOfTest[],
     absent: readonly string[] = [],
   ): Promise<ReplicatedCluster> {
-    const named = await Promise.all(nodes.map(async (name) => [name, { host: '127.0.0.1', port: await freePort() }]));
-    const withNames = shards.map((shard, index) => ({ name: `s${index}`, ...shard }));
-    const mapJson = { epoch: 1, slots, nodes: Object.fromEntries(named), shards: withNames };
-    const cluster = new ReplicatedCluster(server.url, mapJson);
+    const cluster = await ReplicatedCluster.make(server, slots, nodes, shards);
     await Promise.all(nodes.filter((name) => !absent.includes(name)).map((name) => cluster.startNode(name)));
     return cluster;
   }
@@ -83,19 +109,26 @@ export class ReplicatedCluster implements AsyncDisposable {
   }
 
   /** Starts a node, with the map that was pushed to it last. */
-  async startNode(name: string): Promise<RunningNode> {
+  async startNode(name: string): Promise<void> {
+    const node = this.areApart ? await this.#spawn(name) : await this.#startHere(name);
+    this.#running.set(name, node);
+    // As a supervisor does for a node whose slots change.
+    void node.startsAgain.then(async (startsAgain) => {
+      if (!startsAgain || this.#running.get(name) !== node) return;
+      await this.stopNode(name);
+      if (!this.#isDisposed) await this.startNode(name);
+    });
+  }
+
+  async #startHere(name: string): Promise<NodeOfTest> {
     const start = mapAtStart(this.mapJson, this.dataDirOf(name));
     const registry = new Registry();
     this.registries.set(name, registry);
     const node = await startNode({
-      name,
+      ...this.#settingsOf(name),
       mapJson: start.json,
       storedMaps: start.stored,
-      dataDir: this.dataDirOf(name),
       host: '127.0.0.1',
-      port: this.map.nodes.get(name)!.port,
-      logServer: this.server,
-      slotMapBytes: 2 ** 28,
       lingerMs: 1,
       applyThreads: 1,
       prefetchReads: false,
@@ -105,8 +138,46 @@ export class ReplicatedCluster implements AsyncDisposable {
       registry,
       note: (message) => void this.notes.push(`${name}: ${message}`),
     });
-    this.#running.set(name, node);
-    return node;
+    const startsAgain = node.failed.then(
+      () => false,
+      (error: DataPlaneError) => {
+        this.notes.push(`${name} ends: ${error.message}`);
+        return error.code === 'WrongEpoch';
+      },
+    );
+    return { close: () => node.close(), kill: () => node.close(), startsAgain };
+  }
+
+  #settingsOf(name: string): NodeChildSettings & { readonly logServer: LogServer } {
+    const port = this.map.nodes.get(name)!.port;
+    const { mapJson, server: logServer } = this;
+    const dataDir = this.dataDirOf(name);
+    return { name, mapJson, dataDir, port, slotMapBytes: 2 ** 28, serveThreads: 1, crashPoint: null, logServer };
+  }
+
+  async #spawn(name: string): Promise<NodeOfTest> {
+    const words = ['--disable-warning=ExperimentalWarning', childScript, JSON.stringify(this.#settingsOf(name))];
+    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stderr.on('data', (text: Buffer) => this.notes.push(`${name}: ${text}`));
+    const exit = once(child, 'exit').then(([code]): number | null => code as number | null);
+    const isServing = await Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]);
+    if (!isServing) throw new Error(`node ${name} did not start: ${this.notes.slice(-3).join('')}`);
+    const end = async (signal: NodeJS.Signals): Promise<void> => {
+      child.kill(signal);
+      await exit;
+    };
+    return {
+      close: () => end('SIGTERM'),
+      kill: () => end('SIGKILL'),
+      startsAgain: exit.then((code) => code === exitToStartAgain),
+    };
+  }
+
+  /** Ends a node that runs in a process of its own as a crash would. */
+  async killNode(name: string): Promise<void> {
+    const node = this.#running.get(name);
+    this.#running.delete(name);
+    await node?.kill();
   }
 
   async stopNode(name: string): Promise<void> {
@@ -201,6 +272,7 @@ export class ReplicatedCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
     await this.#log[Symbol.asyncDispose]();
     await this.#sender[Symbol.asyncDispose]();
     await Promise.all([...this.#running.keys()].map((name) => this.stopNode(name)));

@@ -6,7 +6,8 @@ import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FetchRequest } from '../../../src/ingest/state/fetch-queue.ts';
 import { IngestState } from '../../../src/ingest/state/ingest-state.ts';
-import { Environment, freeBytesMin } from '../../../src/storage/environment.ts';
+import { freeBytesMin } from '../../../src/storage/disk-room.ts';
+import { Environment } from '../../../src/storage/environment.ts';
 
 let folder: string;
 let state: IngestState;

@@ -34,7 +34,7 @@ function statusOf(more: Partial<SlotStatus>): SlotStatus {
 
 function unready(...slots: Partial<SlotStatus>[]): number[] {
   const statuses = slots.map((more, slot) => statusOf({ ...more, slot }));
-  return unreadySlots({ role: 'node', name: 'n0', epoch: 1, pid: 1, slots: statuses });
+  return unreadySlots({ role: 'node', name: 'n0', epoch: 1, pid: 1, fetches: [], slots: statuses });
 }
 
 test('slots that are old while more waits are not ready, nor are those that lost something', () => {

@@ -13,7 +13,8 @@ import type { ApplyRules } from '../../../src/slot/entry-applier.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import { getRecordRow } from '../../../src/slot/table/record-row.ts';
 import { slotTableNames } from '../../../src/slot/table/slot-state.ts';
-import { Environment, freeBytesMin } from '../../../src/storage/environment.ts';
+import { freeBytesMin } from '../../../src/storage/disk-room.ts';
+import { Environment } from '../../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { recordOp } from '../../support/record-op.ts';
 

@@ -11,7 +11,7 @@ import type { CommitEntry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import { Slot } from '../../../src/slot/slot.ts';
-import { freeBytesMin } from '../../../src/storage/environment.ts';
+import { freeBytesMin } from '../../../src/storage/disk-room.ts';
 import { tidOf } from '../../simulation/history-record.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { InvariantError } from '../../../src/base/invariant.ts';
 import { type SeededRandom, seededRandom } from '../../../src/base/seeded-random.ts';
 import { Compaction, leafBytesOf, removeUnfinished } from '../../../src/storage/compaction.ts';
-import { Environment, freeBytesMin } from '../../../src/storage/environment.ts';
+import { freeBytesMin } from '../../../src/storage/disk-room.ts';
+import { Environment } from '../../../src/storage/environment.ts';
 import { fillDisk, mountSmallDisk } from '../../support/small-disk.ts';
 
 const tables = ['one', 'two'] as const;

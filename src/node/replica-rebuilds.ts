@@ -1,0 +1,140 @@
+/**
+ * Replicas that cannot go on from what they have: each gets a copy from another node of its shard.
+ *
+ * Owns: which slots wait, and the way from a copy to a slot: it is fetched and checked while the
+ * node serves all others, and takes the place of the slot's folder when the node starts again,
+ * which it does once all are there. No read asks the replica before it has read its log then.
+ */
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { backoffMs } from '../base/backoff.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import { syncFolder, writeDurably } from '../storage/durable-file.ts';
+import type { SlotFetch } from '../wire/node-status.ts';
+import { slotPath } from './data-folder.ts';
+import { type FetchProgress, fetchingPath, SnapshotFetch, type SnapshotFetchOptions } from './snapshot-fetch.ts';
+
+export type ReplicaRebuildsOptions = Omit<SnapshotFetchOptions, 'signal'> & {
+  readonly name: string;
+  readonly map: () => ShardMap;
+  /** Ends the node, which its supervisor starts again. */
+  readonly startAgain: (error: Error) => void;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+};
+
+/** Written once a copy is whole: only then does it take the place of a slot. */
+const manifestName = 'manifest.json';
+const retryPolicy = { firstMs: 500, maxMs: 30_000 };
+
+/** Puts copies that were fetched in the place of their slots; nothing of these is open yet. */
+export function installFetched(dataDir: string, note: ReplicaRebuildsOptions['note']): void {
+  const folder = dirname(fetchingPath(dataDir, 0));
+  if (!existsSync(folder)) return;
+  const installed: number[] = [];
+  for (const name of readdirSync(folder)) {
+    const [from, slot] = [join(folder, name), Number(name)];
+    if (existsSync(join(from, manifestName))) {
+      const path = slotPath(dataDir, slot);
+      rmSync(path, { recursive: true, force: true });
+      renameSync(from, path);
+      rmSync(join(path, manifestName));
+      installed.push(slot);
+    } else rmSync(from, { recursive: true, force: true });
+  }
+  if (installed.length === 0) return;
+  syncFolder(dirname(slotPath(dataDir, 0)));
+  note('slots begin again from copies of other nodes', { slots: installed });
+}
+
+export class ReplicaRebuilds implements AsyncDisposable {
+  readonly #options: ReplicaRebuildsOptions;
+  readonly #fetch: SnapshotFetch;
+  readonly #stop = new AbortController();
+  readonly #random: SeededRandom;
+  readonly #waiting = new Map<number, SlotFetch>();
+  readonly #done = new Set<number>();
+  #running: Promise<void> | null = null;
+
+  constructor(options: ReplicaRebuildsOptions) {
+    this.#options = options;
+    this.#random = seededRandom(options.clock.nowMs());
+    this.#fetch = new SnapshotFetch({ ...options, signal: this.#stop.signal });
+  }
+
+  /** What is fetched, and how far it is. */
+  get progress(): SlotFetch[] {
+    return [...this.#waiting.values()];
+  }
+
+  /** Fetches a slot, unless that is under way. */
+  add(slot: number): void {
+    if (this.#waiting.has(slot) || this.#done.has(slot) || this.#stop.signal.aborted) return;
+    this.#waiting.set(slot, { slot, from: '', bytes: 0, bytesDone: 0, problem: '' });
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { clock, note, startAgain } = this.#options;
+    const { signal } = this.#stop;
+    for (let failures = 0; this.#waiting.size > 0 && !signal.aborted; ) {
+      const [slot] = this.#waiting.keys();
+      const isFetched = await this.#fetchOne(slot!);
+      failures = isFetched ? 0 : failures + 1;
+      if (isFetched) continue;
+      // Others may have a copy to give.
+      const last = this.#waiting.get(slot!)!;
+      this.#waiting.delete(slot!);
+      this.#waiting.set(slot!, last);
+      await clock.sleep(backoffMs(retryPolicy, failures, this.#random), signal);
+    }
+    if (signal.aborted) return;
+    const slots = [...this.#done];
+    note('copies of slots are there, and the node starts again with them', { slots });
+    startAgain(
+      new DataPlaneError('WrongEpoch', `copies of slots ${slots.join(',')} are there, to start again with`, {
+        hint: 'Start the node again.',
+      }),
+    );
+  }
+
+  /** Returns whether a copy of the slot is there now. */
+  async #fetchOne(slot: number): Promise<boolean> {
+    const { map, note, dataDir } = this.#options;
+    let problem = 'no other node has the slot';
+    for (const node of this.#sources(map(), slot)) {
+      const onProgress = (progress: FetchProgress): void =>
+        void this.#waiting.set(slot, { slot, from: node, ...progress, problem: '' });
+      try {
+        const manifest = await this.#fetch.fetch({ node, slot, map: map() }, onProgress);
+        const text = `${JSON.stringify(manifest)}\n`;
+        writeDurably(join(fetchingPath(dataDir, slot), manifestName), text);
+        this.#waiting.delete(slot);
+        this.#done.add(slot);
+        note(`a copy of slot ${slot} from node ${node} is whole`, { ...manifest });
+        return true;
+      } catch (thrown) {
+        problem = operatingFailure(thrown).message;
+      }
+    }
+    if (this.#stop.signal.aborted) return false;
+    if (this.#waiting.get(slot)?.problem !== problem) note(`no copy of slot ${slot} yet: ${problem}`, { slot });
+    this.#waiting.set(slot, { slot, from: '', bytes: 0, bytesDone: 0, problem });
+    return false;
+  }
+
+  /** Returns whom to ask: other replicas first, to spare the primary. */
+  #sources({ shards }: ShardMap, slot: number): string[] {
+    const shard = shards.find(({ slots }) => slots.includes(slot));
+    if (shard === undefined) return [];
+    return [...shard.replicas, shard.primary].filter((node) => node !== this.#options.name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}

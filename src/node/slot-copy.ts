@@ -1,0 +1,61 @@
+/**
+ * What a copy of a slot is: read from its file by who made it, and again by who has received it.
+ *
+ * Owns: which facts of a copy are compared before it counts. Runs where it holds nobody up.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { metaVersion, readSlotMeta, slotIdentity } from '../slot/slot-meta.ts';
+import { digestOf } from '../slot/state-digest.ts';
+import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
+import { Environment, environmentFiles } from '../storage/environment.ts';
+import { type SnapshotManifest, snapshotFormat } from '../wire/slot-snapshot.ts';
+
+async function fileDigestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const bytes of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(bytes as Buffer);
+  return hash.digest('hex');
+}
+
+/**
+ * Reads a copy, which nobody writes to.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` for what is no slot, or of another format; what storage
+ * throws for a file that is damaged.
+ */
+export async function describeCopy(folder: string, index: number, mapBytes: number): Promise<SnapshotManifest> {
+  const path = join(folder, environmentFiles.data);
+  const fileDigest = await fileDigestOf(path);
+  const { size: bytes } = statSync(path);
+  const environment = Environment.open({ path: folder, mapBytes, tables: slotTableNames });
+  try {
+    const state = new SlotState(index, environment);
+    const identity = slotIdentity(state);
+    if (identity === undefined) throw new DataPlaneError('ConfigInvalid', `${folder} holds no slot`);
+    const { generation, cursor: seq } = readSlotMeta(state);
+    const { cluster, index: slot, slots } = identity;
+    const stateDigest = digestOf(state);
+    return {
+      format: snapshotFormat,
+      rows: metaVersion,
+      cluster,
+      slot,
+      slots,
+      generation,
+      seq,
+      bytes,
+      fileDigest,
+      stateDigest,
+    };
+  } finally {
+    await environment.close();
+  }
+}
+
+/** Returns in what a received copy differs from what its source said of it. */
+export function differencesOf(received: SnapshotManifest, said: SnapshotManifest): string[] {
+  const keys = Object.keys(said) as (keyof SnapshotManifest)[];
+  return keys.filter((key) => received[key] !== said[key]);
+}

@@ -1,0 +1,145 @@
+/**
+ * Fetches a copy of a slot from another node, and checks it before it counts.
+ *
+ * Owns: `fetching/<slot>` in the data folder, where the bytes arrive, and the check: what was said
+ * of the copy must be what the file holds, down to the digest of its state. Refuses one that is cut
+ * short, altered, of another slot, cluster or format; nothing of it stays.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import { metaVersion } from '../slot/slot-meta.ts';
+import { requireDiskRoomIn } from '../storage/disk-room.ts';
+import { environmentFiles } from '../storage/environment.ts';
+import type { NodeCaller } from '../wire/node-caller.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
+import { decodeOfPeer } from '../wire/peer-bytes.ts';
+import {
+  type SnapshotManifest,
+  snapshotAnswer,
+  snapshotEndRequest,
+  snapshotFormat,
+  snapshotPartBytesMax,
+  snapshotPartRequest,
+  snapshotRequest,
+} from '../wire/slot-snapshot.ts';
+import { runCopyTask } from './copy-task.ts';
+import { differencesOf } from './slot-copy.ts';
+
+export type SnapshotFetchOptions = {
+  readonly dataDir: string;
+  readonly slotMapBytes: number;
+  readonly caller: NodeCaller;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+};
+
+export type FetchProgress = { readonly bytes: number; readonly bytesDone: number };
+
+const callMsMax = 30_000;
+const lookMs = 200;
+/** A source that has not made its copy for longer is given up. */
+const makeMsMax = 3_600_000;
+
+/** Returns the folder in which a copy of a slot arrives. */
+export function fetchingPath(dataDir: string, slot: number): string {
+  return join(dataDir, 'fetching', String(slot).padStart(5, '0'));
+}
+
+function refuse(node: string, slot: number, problem: string): never {
+  throw new DataPlaneError('ConfigInvalid', `the copy of slot ${slot} from node ${node} is refused: ${problem}`);
+}
+
+/** Refuses a copy that cannot be one of this cluster's slot, before a byte of it is asked for. */
+export function requireFitting(
+  said: SnapshotManifest,
+  { node, slot, map }: { readonly node: string; readonly slot: number; readonly map: ShardMap },
+): void {
+  if (said.format !== snapshotFormat) refuse(node, slot, `it has format ${said.format}, not ${snapshotFormat}`);
+  if (said.rows !== metaVersion) refuse(node, slot, `its rows have version ${said.rows}, not ${metaVersion}`);
+  if (said.slot !== slot || said.slots !== map.slots)
+    refuse(node, slot, `it is of slot ${said.slot} of ${said.slots}, not of ${map.slots}`);
+  if (said.cluster !== map.cluster && said.cluster !== '') refuse(node, slot, `it is of cluster "${said.cluster}"`);
+}
+
+export class SnapshotFetch {
+  readonly #options: SnapshotFetchOptions;
+
+  constructor(options: SnapshotFetchOptions) {
+    this.#options = options;
+  }
+
+  async #call(node: string, method: string, payload: Uint8Array): Promise<Uint8Array> {
+    if (this.#options.signal.aborted) throw new DataPlaneError('Aborted', 'the node is stopping');
+    return this.#options.caller.call({ node, method, payload, timeoutMs: callMsMax });
+  }
+
+  /**
+   * Fetches a slot from a node into its folder below `fetching`.
+   *
+   * Returns: what the copy is. Errors: DataPlaneError `ConfigInvalid` for one that is refused,
+   * others of the node or the disk; the folder is removed then.
+   */
+  async fetch(
+    from: { readonly node: string; readonly slot: number; readonly map: ShardMap },
+    onProgress: (progress: FetchProgress) => void,
+  ): Promise<SnapshotManifest> {
+    const { dataDir, slotMapBytes: mapBytes, signal } = this.#options;
+    const { node, slot } = from;
+    const folder = fetchingPath(dataDir, slot);
+    rmSync(folder, { recursive: true, force: true });
+    const { id, manifest: said } = await this.#untilMade(node, slot);
+    try {
+      requireFitting(said, from);
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      requireDiskRoomIn(folder, said.bytes);
+      await this.#receive({ node, id, said, path: join(folder, environmentFiles.data) }, onProgress);
+      const received = await runCopyTask({ from: null, folder, slot, mapBytes }, signal);
+      const differences = differencesOf(received, said);
+      if (differences.length > 0) refuse(node, slot, `it differs in ${differences.join(', ')} from what was sent`);
+      return said;
+    } catch (thrown) {
+      rmSync(folder, { recursive: true, force: true });
+      throw thrown;
+    } finally {
+      const payload = snapshotEndRequest.encode({ id });
+      await this.#call(node, nodeCalls.snapshotEnd, payload).catch(() => {});
+    }
+  }
+
+  async #untilMade(node: string, slot: number): Promise<{ readonly id: string; readonly manifest: SnapshotManifest }> {
+    const { clock, signal } = this.#options;
+    const endMs = clock.monotonicMs() + makeMsMax;
+    do {
+      const answer = await this.#call(node, nodeCalls.snapshot, snapshotRequest.encode({ slot }));
+      const { id, manifest } = decodeOfPeer(nodeCalls.snapshot, () => snapshotAnswer.decode(answer), 'Internal');
+      if (manifest !== null) return { id, manifest };
+      await clock.sleep(lookMs, signal);
+    } while (clock.monotonicMs() < endMs);
+    throw new DataPlaneError('DeadlineExceeded', `node ${node} has made no copy of slot ${slot} in an hour`);
+  }
+
+  async #receive(
+    { node, id, said, path }: { node: string; id: string; said: SnapshotManifest; path: string },
+    onProgress: (progress: FetchProgress) => void,
+  ): Promise<void> {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      for (let offset = 0; offset < said.bytes; ) {
+        const payload = snapshotPartRequest.encode({ id, offset, bytes: snapshotPartBytesMax });
+        const part = await this.#call(node, nodeCalls.snapshotPart, payload);
+        if (part.length === 0 || offset + part.length > said.bytes)
+          refuse(node, said.slot, `it ends at ${offset} of ${said.bytes} bytes`);
+        await file.write(part, 0, part.length, offset);
+        offset += part.length;
+        onProgress({ bytes: said.bytes, bytesDone: offset });
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+}

@@ -1,0 +1,182 @@
+/** Replicas that begin again from a copy of another node, and copies that are refused. */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { fetchingPath, SnapshotFetch } from '../../src/node/snapshot-fetch.ts';
+import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { type SnapshotManifest, snapshotAnswer } from '../../src/wire/slot-snapshot.ts';
+import { makeMemoryFolder } from '../support/memory-folder.ts';
+import { NatsServer } from '../support/nats-server.ts';
+import { ReplicatedCluster, type ShardOfTest } from '../support/replicated-cluster.ts';
+import { until } from '../support/until.ts';
+
+const testMsMax = 240_000;
+const waitMsMax = 100_000;
+const slots = 2;
+
+const disposals: AsyncDisposable[] = [];
+afterEach(async () => {
+  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
+}, 60_000);
+
+async function startAll(
+  shard: Omit<ShardOfTest, 'slots'>,
+): Promise<{ server: NatsServer; cluster: ReplicatedCluster }> {
+  const server = await NatsServer.start();
+  disposals.push(server);
+  const cluster = await ReplicatedCluster.start(server, slots, ['n0', 'n1', 'n2'], [{ ...shard, slots: ['0-1'] }]);
+  disposals.push(cluster);
+  return { server, cluster };
+}
+
+/** Removes all messages but the last of each slot, as a primary does once no replica needs them. */
+async function dropLog({ url }: NatsServer): Promise<void> {
+  const connection = await connect({ servers: url });
+  const manager = await jetstreamManager(connection);
+  for (const { config } of await manager.streams.list().next()) {
+    const { state } = await manager.streams.info(config.name, { subjects_filter: '>' });
+    for (const filter of Object.keys(state.subjects ?? {}))
+      await manager.streams.purge(config.name, { filter, keep: 1 });
+  }
+  await connection.close();
+}
+
+describe('a replica', () => {
+  it(
+    'whose log has lost what it needs next begins again from a copy',
+    async () => {
+      const { server, cluster } = await startAll({ primary: 'n0', replicas: ['n1', 'n2'] });
+      const actor = cluster.didIn(0, 1);
+      const before = cluster.fansFrom(10, 8);
+      await cluster.follow(before, actor);
+      await cluster.haveFollowed(before, actor);
+      await cluster.settle();
+      await cluster.stopNode('n2');
+      const meanwhile = cluster.fansFrom(100, 8);
+      await cluster.follow(meanwhile, actor);
+      await cluster.haveFollowed([...before, ...meanwhile], actor);
+      await cluster.settle();
+      await dropLog(server);
+      await cluster.startNode('n2');
+      await until(() => cluster.notes.some((note) => /^n2: slots begin again from copies/.test(note)), waitMsMax);
+      for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
+      const later = cluster.fansFrom(200, 8);
+      await cluster.follow(later, actor);
+      await cluster.haveFollowed([...before, ...meanwhile, ...later], actor);
+      for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
+      expect(existsSync(join(cluster.dataDirOf('n2'), 'fetching', '00000'))).toBe(false);
+    },
+    testMsMax,
+  );
+
+  it(
+    'that the map gains later begins from a copy, while writes go on',
+    async () => {
+      const { server, cluster } = await startAll({ primary: 'n0', replicas: ['n1'] });
+      const actor = cluster.didIn(1, 1);
+      const before = cluster.fansFrom(10, 8);
+      await cluster.follow(before, actor);
+      await cluster.haveFollowed(before, actor);
+      await cluster.settle();
+      await dropLog(server);
+      const meanwhile = cluster.fansFrom(100, 8);
+      await Promise.all([
+        cluster.push(([shard]) => [{ ...shard!, replicas: ['n1', 'n2'] }]),
+        cluster.follow(meanwhile, actor),
+      ]);
+      await until(() => cluster.notes.some((note) => /^n2: slots begin again from copies/.test(note)), waitMsMax);
+      await cluster.haveFollowed([...before, ...meanwhile], actor);
+      for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
+    },
+    testMsMax,
+  );
+});
+
+type Tamper = {
+  readonly manifest?: (said: SnapshotManifest) => SnapshotManifest;
+  readonly part?: (bytes: Uint8Array, offset: number) => Uint8Array;
+};
+
+/** Calls nodes, and changes what they answer of copies. */
+function tampering(caller: NodeCaller, { manifest = (said) => said, part = (bytes) => bytes }: Tamper): NodeCaller {
+  let offset = 0;
+  return {
+    call: async (call: NodeCall) => {
+      const answer = await caller.call(call);
+      if (call.method === nodeCalls.snapshot) {
+        const { id, manifest: said } = snapshotAnswer.decode(answer);
+        return snapshotAnswer.encode({ id, manifest: said === null ? null : manifest(said) });
+      }
+      if (call.method !== nodeCalls.snapshotPart) return answer;
+      const changed = part(new Uint8Array(answer), offset);
+      offset += answer.length;
+      return changed;
+    },
+  };
+}
+
+describe('a copy of a slot', () => {
+  it(
+    'is refused when it is cut short, altered, or of something else, and nothing of it stays',
+    async () => {
+      const { cluster } = await startAll({ primary: 'n0', replicas: ['n1'] });
+      await cluster.follow(cluster.fansFrom(10, 8), cluster.didIn(0, 1));
+      await cluster.settle();
+      const dataDir = makeMemoryFolder('skyshard-fetch-');
+      const fetchWith = async (tamper: Tamper): Promise<SnapshotManifest> => {
+        const caller = tampering(cluster.client, tamper);
+        const { signal } = new AbortController();
+        const fetch = new SnapshotFetch({ dataDir, slotMapBytes: 2 ** 28, caller, clock: systemClock, signal });
+        return fetch.fetch({ node: 'n0', slot: 0, map: cluster.map }, () => {});
+      };
+      const flipped = (bytes: Uint8Array): Uint8Array => {
+        bytes[bytes.length >> 1]! ^= 1;
+        return bytes;
+      };
+      const refused: readonly [Tamper, string][] = [
+        [{ part: () => new Uint8Array(0) }, 'it ends at 0 of'],
+        [{ part: (bytes, offset) => (offset > 0 ? new Uint8Array(0) : bytes.subarray(0, 100)) }, 'it ends at 100 of'],
+        [{ part: flipped }, 'it differs in fileDigest'],
+        [{ manifest: (said) => ({ ...said, stateDigest: '0'.repeat(64) }) }, 'it differs in stateDigest'],
+        [{ manifest: (said) => ({ ...said, seq: said.seq + 1 }) }, 'it differs in seq'],
+        [{ manifest: (said) => ({ ...said, slot: 1 }) }, 'it is of slot 1 of 2'],
+        [{ manifest: (said) => ({ ...said, cluster: 'other' }) }, 'it is of cluster "other"'],
+        [{ manifest: (said) => ({ ...said, format: 2 }) }, 'it has format 2, not 1'],
+        [{ manifest: (said) => ({ ...said, rows: 1 }) }, 'its rows have version 1'],
+      ];
+      for (const [tamper, expected] of refused) {
+        await expect(fetchWith(tamper), expected).rejects.toThrow(expected);
+        expect(existsSync(fetchingPath(dataDir, 0)), expected).toBe(false);
+      }
+      const said = await fetchWith({});
+      expect({ seq: said.seq, digest: said.stateDigest }).toEqual(await cluster.digestOf('n0', 0));
+      expect(existsSync(join(cluster.dataDirOf('n0'), 'snapshots', 'none'))).toBe(false);
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+    testMsMax,
+  );
+
+  it(
+    'is given of slots that are served, and one at a time',
+    async () => {
+      const { cluster } = await startAll({ primary: 'n0', replicas: ['n1'] });
+      await cluster.settle();
+      const dataDir = makeMemoryFolder('skyshard-fetch-');
+      const { signal } = new AbortController();
+      const options = { dataDir, slotMapBytes: 2 ** 28, caller: cluster.client, clock: systemClock, signal };
+      const fetch = (node: string, slot: number): Promise<SnapshotManifest> =>
+        new SnapshotFetch(options).fetch({ node, slot, map: cluster.map }, () => {});
+      await expect(fetch('n2', 0)).rejects.toMatchObject({ code: 'Unavailable' });
+      const first = fetch('n1', 0);
+      await expect(fetch('n1', 1)).rejects.toThrow('this node copies slot 0, and one at a time');
+      await first;
+      await fetch('n1', 1);
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+    testMsMax,
+  );
+});
