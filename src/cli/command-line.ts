@@ -99,6 +99,8 @@ const commandTable: Record<CommandName, CommandRow> = {
   'map show': { summary: 'print the shard map in force, or with --json also who has which' },
   'map diff': { operands: ['<file>'], summary: 'show what a map would change of the one in force' },
   'map push': { operands: ['<file>'], summary: 'put a changed map in force everywhere, without a restart' },
+  'replica add': { operands: ['<node>'], summary: 'make a node a replica, from copies of other nodes' },
+  'replica remove': { operands: ['<node>'], summary: 'have a node be no replica any more' },
   promote: { operands: ['[node]'], summary: 'make replicas primaries, by one change of the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -107,6 +109,7 @@ const commandTable: Record<CommandName, CommandRow> = {
 const groupSummaries: Readonly<Record<string, string>> = {
   identity: 'bring identities in bulk, or one again',
   map: 'work on the shard map',
+  replica: 'add and remove copies of shards',
   log: 'work on the log',
   source: 'decide about a source of ingest',
   host: 'decide about the hosts of accounts',

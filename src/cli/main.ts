@@ -86,6 +86,8 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'map show': async () => (await import('./command/map.ts')).runMapShow,
   'map diff': async () => (await import('./command/map.ts')).runMapDiff,
   'map push': async () => (await import('./command/map.ts')).runMapPush,
+  'replica add': async () => (await import('./command/replica.ts')).runReplicaAdd,
+  'replica remove': async () => (await import('./command/replica.ts')).runReplicaRemove,
   promote: async () => (await import('./command/promote.ts')).runPromote,
   config: async () => (await import('./command/config.ts')).runConfig,
 };

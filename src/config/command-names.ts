@@ -43,7 +43,7 @@ const sourceAndHostCommands = [
 export const searchCommands = ['search status', 'search rebuild', 'search verify'] as const;
 
 /** Commands about the shard map of a running cluster. */
-export const mapCommands = ['map show', 'map diff', 'map push', 'promote'] as const;
+export const mapCommands = ['map show', 'map diff', 'map push', 'promote', 'replica add', 'replica remove'] as const;
 
 export const commandNames = [
   'up',

@@ -130,10 +130,16 @@ export const commandSettings = {
   leaseHolder: {
     kind: 'text',
     default: null,
-    commands: ['map push', 'promote'],
+    commands: ['map push', 'promote', 'replica add', 'replica remove'],
     help: 'in whose name the map is changed: while the map has a lease, its holder alone may',
   },
   undo: { kind: 'switch', default: false, commands: ['repo takedown', 'record takedown'], help: 'end the takedown' },
+  shard: {
+    kind: 'names',
+    default: [],
+    commands: ['replica add', 'replica remove'],
+    help: 'shard that is meant; may be repeated (absent = all that there can be)',
+  },
   allFrom: {
     kind: 'text',
     default: null,
@@ -259,6 +265,8 @@ export const commandSettings = {
     commands: [
       'map push',
       'promote',
+      'replica add',
+      'replica remove',
       'repo purge',
       ...quarantineDecisions,
       'repair slot',

@@ -1,0 +1,135 @@
+/** `skyshard replica add | remove`: a node becomes a replica of shards, or is one no more. */
+import * as v from 'valibot';
+import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
+import { openObjectShape, readShape } from '../../config/json-shape.ts';
+import type { PushReport } from '../../mapchange/map-push.ts';
+import type { MapJson } from '../../shardmap/map-follower.ts';
+import { withoutReplica, withReplica } from '../../shardmap/replica-change.ts';
+import { parseShardMap, rangesText, replicaSlotsOf } from '../../shardmap/shard-map.ts';
+import type { Command, CommandContext } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { askRouter } from '../process/ask-process.ts';
+import { bytesText } from '../text-table.ts';
+
+const statusShape = openObjectShape({
+  nodes: v.array(
+    openObjectShape({
+      name: v.string(),
+      error: v.optional(v.string()),
+      slots: v.optional(
+        v.array(
+          openObjectShape({
+            slot: v.number(),
+            role: v.string(),
+            behindMs: v.number(),
+            log: v.nullable(v.string()),
+          }),
+        ),
+        [],
+      ),
+      fetches: v.optional(
+        v.array(
+          openObjectShape({
+            slot: v.number(),
+            from: v.string(),
+            bytes: v.number(),
+            bytesDone: v.number(),
+            problem: v.string(),
+          }),
+        ),
+        [],
+      ),
+    }),
+  ),
+});
+
+/** How far a node is with the slots that it is to be a replica of. */
+type Progress = {
+  readonly slots: number;
+  /** Those that are as new as their logs. */
+  readonly slotsDone: number;
+  /** Of the copies that arrive. */
+  readonly bytes: number;
+  readonly bytesDone: number;
+  /** What it waits for; '' for nothing. */
+  readonly problem: string;
+};
+
+const lookMs = 1_000;
+/** A replica that is behind by less counts as there: routers ask it. */
+const behindMsMax = 5_000;
+
+async function progressOf(context: CommandContext, node: string, wanted: readonly number[]): Promise<Progress> {
+  const refuse = (problem: string): never => {
+    throw new DataPlaneError('Internal', `the status of the router: ${problem}`);
+  };
+  const { nodes } = readShape(statusShape, await askRouter(context, '/v1/status'), refuse);
+  const status = nodes.find(({ name }) => name === node);
+  const slots = status?.slots ?? [];
+  const done = slots.filter(
+    ({ slot, role, behindMs, log }) =>
+      wanted.includes(slot) && role === 'replica' && log === null && behindMs < behindMsMax,
+  );
+  const fetches = status?.fetches ?? [];
+  const sum = (field: 'bytes' | 'bytesDone'): number => fetches.reduce((total, fetch) => total + fetch[field], 0);
+  const problem = status?.error ?? fetches.find((fetch) => fetch.problem !== '')?.problem ?? '';
+  return { slots: wanted.length, slotsDone: done.length, bytes: sum('bytes'), bytesDone: sum('bytesDone'), problem };
+}
+
+function progressText({ slots, slotsDone, bytes, bytesDone, problem }: Progress): string {
+  const copies = bytes === 0 ? '' : `, ${bytesText(bytesDone)} of ${bytesText(bytes)} copied`;
+  return `${slotsDone} of ${slots} slots${copies}${problem === '' ? '' : `: ${problem}`}\n`;
+}
+
+/** Shows how far the node is until all of its slots are there. */
+async function untilThere(context: CommandContext, node: string, wanted: readonly number[]): Promise<void> {
+  const { clock, print, settings } = context;
+  for (let last = ''; ; ) {
+    const progress = await progressOf(context, node, wanted).catch((thrown: unknown): Progress => {
+      // The router may be one that starts again with the node.
+      const problem = operatingFailure(thrown).message;
+      return { slots: wanted.length, slotsDone: 0, bytes: 0, bytesDone: 0, problem };
+    });
+    const text = settings.json ? `${JSON.stringify(progress)}\n` : progressText(progress);
+    if (text !== last) print(text);
+    last = text;
+    if (progress.slotsDone === progress.slots) return;
+    await clock.sleep(lookMs);
+  }
+}
+
+type Change = typeof withReplica;
+
+async function changeReplicas(context: CommandContext, change: Change): Promise<{ map: MapJson; report: PushReport }> {
+  const { settings, operands } = context;
+  const { map } = (await askRouter(context, '/v1/map')) as { readonly map: MapJson };
+  const next = change(map, parseShardMap(map), { node: operands[0]!, shards: settings.shard });
+  const body = { map: next, isDryRun: settings.dryRun, holder: settings.leaseHolder };
+  return { map: next, report: (await askRouter(context, '/v1/map', body)) as PushReport };
+}
+
+/** Waits until the node has copies of its slots, and has read their logs. */
+export const runReplicaAdd: Command = async (context) => {
+  const { settings, print, operands } = context;
+  const node = operands[0]!;
+  const { map, report } = await changeReplicas(context, withReplica);
+  const wanted = replicaSlotsOf(parseShardMap(map), node);
+  const { epoch, isDryRun } = report;
+  const what = `${node} ${isDryRun ? 'would be' : 'is'} a replica of slots ${rangesText(wanted)}`;
+  if (settings.json) print(`${JSON.stringify({ epoch, isDryRun, node, slots: wanted })}\n`);
+  else print(`epoch ${epoch}: ${what}\n`);
+  if (!isDryRun) await untilThere(context, node, wanted);
+  return exitCode.done;
+};
+
+/** The node lets go of the slots when it starts again. Their folders stay. */
+export const runReplicaRemove: Command = async (context) => {
+  const { settings, print, operands } = context;
+  const node = operands[0]!;
+  const { map, report } = await changeReplicas(context, withoutReplica);
+  const left = replicaSlotsOf(parseShardMap(map), node);
+  const { epoch, isDryRun } = report;
+  if (settings.json) print(`${JSON.stringify({ epoch, isDryRun, node, slots: left })}\n`);
+  else print(`epoch ${epoch}: ${node} ${isDryRun ? 'would be' : 'is'} a replica of ${left.length} slots\n`);
+  return exitCode.done;
+};
