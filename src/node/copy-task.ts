@@ -2,14 +2,10 @@
 import { Worker } from 'node:worker_threads';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import type { SnapshotManifest } from '../wire/slot-snapshot.ts';
+import type { CopyFile } from './slot-copy.ts';
 
 /** Makes a copy in `folder` of the slot in `from`, or where that is null reads the one there. */
-export type CopyTask = {
-  readonly from: string | null;
-  readonly folder: string;
-  readonly slot: number;
-  readonly mapBytes: number;
-};
+export type CopyTask = CopyFile & { readonly from: string | null };
 
 export type FromCopyThread =
   | { readonly type: 'done'; readonly manifest: SnapshotManifest }

@@ -7,7 +7,8 @@ import type { SnapshotManifest } from '../wire/slot-snapshot.ts';
 import type { CopyTask, FromCopyThread } from './copy-task.ts';
 import { describeCopy } from './slot-copy.ts';
 
-async function run({ from, folder, slot, mapBytes }: CopyTask): Promise<SnapshotManifest> {
+async function run(task: CopyTask): Promise<SnapshotManifest> {
+  const { from, folder, mapBytes } = task;
   if (from !== null) {
     const environment = Environment.open({ path: from, mapBytes, tables: slotTableNames });
     try {
@@ -16,7 +17,7 @@ async function run({ from, folder, slot, mapBytes }: CopyTask): Promise<Snapshot
       await environment.close();
     }
   }
-  return describeCopy(folder, slot, mapBytes);
+  return describeCopy(task);
 }
 
 async function answer(task: CopyTask): Promise<FromCopyThread> {

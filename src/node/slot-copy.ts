@@ -19,15 +19,25 @@ async function fileDigestOf(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
+/** A copy that nobody writes to, and the digest that its file must have; null for one just made. */
+export type CopyFile = {
+  readonly folder: string;
+  readonly slot: number;
+  readonly mapBytes: number;
+  readonly fileDigest: string | null;
+};
+
 /**
- * Reads a copy, which nobody writes to.
+ * Reads a copy. One of another digest is not opened: what follows a damaged page may end a process.
  *
- * Errors: DataPlaneError `ConfigInvalid` for what is no slot, or of another format; what storage
- * throws for a file that is damaged.
+ * Errors: DataPlaneError `ConfigInvalid` for such a file, for what is no slot, or of another format.
  */
-export async function describeCopy(folder: string, index: number, mapBytes: number): Promise<SnapshotManifest> {
+export async function describeCopy(copy: CopyFile): Promise<SnapshotManifest> {
+  const { folder, slot: index, mapBytes } = copy;
   const path = join(folder, environmentFiles.data);
   const fileDigest = await fileDigestOf(path);
+  if (copy.fileDigest !== null && copy.fileDigest !== fileDigest)
+    throw new DataPlaneError('ConfigInvalid', 'it differs in fileDigest from what was sent');
   const { size: bytes } = statSync(path);
   const environment = Environment.open({ path: folder, mapBytes, tables: slotTableNames });
   try {

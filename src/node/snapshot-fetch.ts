@@ -97,7 +97,8 @@ export class SnapshotFetch {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       requireDiskRoomIn(folder, said.bytes);
       await this.#receive({ node, id, said, path: join(folder, environmentFiles.data) }, onProgress);
-      const received = await runCopyTask({ from: null, folder, slot, mapBytes }, signal);
+      const { fileDigest } = said;
+      const received = await runCopyTask({ from: null, folder, slot, mapBytes, fileDigest }, signal);
       const differences = differencesOf(received, said);
       if (differences.length > 0) refuse(node, slot, `it differs in ${differences.join(', ')} from what was sent`);
       return said;

@@ -97,7 +97,7 @@ export class SnapshotSource implements AsyncDisposable {
     const id = `${process.pid}.${clock.nowMs()}.${++this.#count}`;
     const folder = join(this.#folder, id);
     const stop = new AbortController();
-    const made = runCopyTask({ from: slotPath(dataDir, slot), folder, slot, mapBytes }, stop.signal);
+    const made = runCopyTask({ from: slotPath(dataDir, slot), folder, slot, mapBytes, fileDigest: null }, stop.signal);
     const copy: Copy = {
       id,
       slot,
