@@ -30,7 +30,7 @@ export type CopyFile = {
 /**
  * Reads a copy. One of another digest is not opened: what follows a damaged page may end a process.
  *
- * Errors: DataPlaneError `ConfigInvalid` for such a file, for what is no slot, or of another format.
+ * Errors: DataPlaneError `ConfigInvalid` for such a file, for no slot, or one of another format.
  */
 export async function describeCopy(copy: CopyFile): Promise<SnapshotManifest> {
   const { folder, slot: index, mapBytes } = copy;
