@@ -109,7 +109,13 @@ async function startAll(): Promise<{ cluster: ReplicatedCluster; load: Load }> {
   disposals.push(cluster);
   cluster.areApart = true;
   await Promise.all(nodes.map((name) => cluster.startNode(name)));
+  const areComplete = async (): Promise<boolean> => {
+    const statuses = await Promise.all(nodes.map((name) => cluster.statusOf(name)));
+    return statuses.flat().every(({ condition }) => condition === 'complete');
+  };
+  await until(areComplete, 60_000);
   const load = new Load(cluster);
+  disposals.push({ [Symbol.asyncDispose]: () => load.end() });
   await until(() => load.router.fanOut.copiesOf(0).length === nodes.length, 60_000);
   load.begin();
   await load.goOn();

@@ -24,11 +24,14 @@ export type ReplicaWatchOptions = {
 const pollMs = 500;
 /** Less than a node may be behind in what it answers, so that a hung one is left out soon. */
 const askMsMax = 500;
+/** For so long the last answer holds of a node that is slow to answer. */
+const answerMsMax = 2_000;
 
 export class ReplicaWatch implements AsyncDisposable {
   readonly #options: ReplicaWatchOptions;
   readonly #stop = new AbortController();
   readonly #polling: Promise<void>;
+  readonly #lastByNode = new Map<string, { readonly slots: ReadonlySet<number>; readonly atMs: number }>();
 
   constructor(options: ReplicaWatchOptions) {
     this.#options = options;
@@ -47,13 +50,18 @@ export class ReplicaWatch implements AsyncDisposable {
   }
 
   async #ask(node: string): Promise<ReadonlySet<number>> {
+    const { caller, clock } = this.#options;
     const call = { node, method: nodeCalls.readable, payload: Buffer.alloc(0), timeoutMs: askMsMax };
     try {
-      const answer = await this.#options.caller.call(call);
-      return new Set(decodeOfPeer(call.method, () => readableAnswer.decode(answer), 'Internal').slots);
+      const answer = await caller.call(call);
+      const slots = new Set(decodeOfPeer(call.method, () => readableAnswer.decode(answer), 'Internal').slots);
+      this.#lastByNode.set(node, { slots, atMs: clock.monotonicMs() });
+      return slots;
     } catch (thrown) {
-      operatingFailure(thrown);
-      return new Set();
+      const { code } = operatingFailure(thrown);
+      const last = this.#lastByNode.get(node);
+      const isSlow = code === 'DeadlineExceeded' && last !== undefined;
+      return isSlow && clock.monotonicMs() - last.atMs < answerMsMax ? last.slots : new Set();
     }
   }
 
