@@ -49,6 +49,18 @@ export const metricTable = {
     '',
     'Reads asked again of other copies after a node could not answer.',
   ),
+  skyshard_requests_hedged_total: row(
+    'counter',
+    'router',
+    'outcome',
+    'Reads asked again at other copies: sent, won of these, and withheld by the budget.',
+  ),
+  skyshard_request_hedge_delay_seconds: row(
+    'gauge',
+    'router',
+    'method',
+    'Time after which a read is asked again at other copies.',
+  ),
   skyshard_requests_refused_total: row('counter', 'router', 'limit', 'Requests that admission refused, by the limit.'),
 
   skyshard_node_connected: row('gauge', 'router', 'node', '1 while there is a connection to the node, else 0.'),

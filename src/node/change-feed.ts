@@ -7,7 +7,7 @@
  * waits for a thread that a page fault holds.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import type { WriteCount } from '../router/plan/service-router.ts';
+import type { WriteCount } from '../router/plan/shared-answers.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 
 type Change = { readonly slot: number; readonly changes: SlotChanges };

@@ -7,7 +7,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { AggregatorRegistry, type Registry } from 'prom-client';
 import { lockPort } from '../http/port-lock.ts';
-import type { WriteCount } from '../router/plan/service-router.ts';
+import type { WriteCount } from '../router/plan/shared-answers.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { exchangeEnds } from './call-exchange.ts';
 import { type ChangeOutlets, sharedCounts, sharedWriteCount } from './change-feed.ts';

@@ -16,6 +16,12 @@ export function registerRouterMetrics(registry: Registry, router: ServiceRouter,
   registerReadout(registry, 'skyshard_requests_coalesced_total', () => router.counts.coalesced);
   registerReadout(registry, 'skyshard_requests_repeated_total', () => router.counts.repeated);
   registerReadout(registry, 'skyshard_requests_rerouted_total', () => router.counts.rerouted);
+  registerReadout(registry, 'skyshard_requests_hedged_total', () =>
+    Object.entries(router.hedges.counts).map(([outcome, value]) => ({ labels: { outcome }, value })),
+  );
+  registerReadout(registry, 'skyshard_request_hedge_delay_seconds', () =>
+    Array.from(router.hedges.delays(), ([method, ms]) => ({ labels: { method }, value: ms / 1_000 })),
+  );
   registerReadout(registry, 'skyshard_requests_refused_total', () =>
     Object.entries(router.refusedByLimit).map(([limit, value]) => ({ labels: { limit }, value })),
   );

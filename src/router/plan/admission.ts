@@ -7,13 +7,15 @@
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { type AnswerMemoryLimits, answerMemoryDefaults } from './answer-memory.ts';
 import type { QueueLimits } from './fair-queue.ts';
+import { type HedgeLimits, hedgeLimitDefaults } from './hedges.ts';
 
 /** Units: items. A request counts as `weight.ts` says, and each key in it as one more. */
 export type AdmissionLimits = {
   readonly itemsInFlightMax: number;
   readonly itemsInFlightOfCallerMax: number;
 } & QueueLimits &
-  AnswerMemoryLimits;
+  AnswerMemoryLimits &
+  HedgeLimits;
 
 /** About 400 requests for 100 records each, of which one caller may have three quarters. */
 export const defaultAdmissionLimits: AdmissionLimits = {
@@ -22,6 +24,7 @@ export const defaultAdmissionLimits: AdmissionLimits = {
   itemsRunningMax: 20_000,
   waitMsMax: 1_000,
   ...answerMemoryDefaults,
+  ...hedgeLimitDefaults,
 };
 
 type InFlightLimit = 'itemsInFlightMax' | 'itemsInFlightOfCallerMax';

@@ -106,6 +106,21 @@ export class FairQueue {
     });
   }
 
+  /** Runs a part of a request when it is its turn. Errors: those of `turnOf` and of `run`. */
+  async runPart<Result>(
+    caller: string,
+    items: number,
+    deadlineMs: number,
+    run: () => Promise<Result> | Result,
+  ): Promise<Result> {
+    await this.turnOf(caller, items, deadlineMs, true);
+    try {
+      return await run();
+    } finally {
+      this.ended(items);
+    }
+  }
+
   #add(caller: string, waiting: Waiting): void {
     const line = this.#lineByCaller.get(caller);
     if (line === undefined) {

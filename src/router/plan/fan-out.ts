@@ -40,6 +40,8 @@ export class FanOut {
   readonly #caller: NodeCaller;
   readonly #clock: Clock;
   readonly #copies: ShardCopies;
+  /** The nodes that the reads of one request wait for, once for each call. */
+  readonly #awaited: number[] = [];
 
   private constructor(parts: FanOutParts, nodeBySlot: Uint16Array) {
     this.map = parts.map;
@@ -76,6 +78,32 @@ export class FanOut {
     return new FanOut({ ...parts, copies: this.#copies }, this.#copies.choose(primaryBySlot));
   }
 
+  /** Returns that which asks other copies than this one does. */
+  others(): FanOut {
+    const { map, nodeNames, primaries, primaryBySlot } = this;
+    const parts = { map, nodeNames, primaries, primaryBySlot, caller: this.#caller, clock: this.#clock };
+    return new FanOut({ ...parts, copies: this.#copies }, this.#copies.chooseOthers(this.nodeBySlot));
+  }
+
+  /** True while others have copies of all that nodes have not answered yet. */
+  get mayAskOthers(): boolean {
+    return this.#awaited.length > 0 && this.#copies.hasOthers(this.nodeBySlot, this.#awaited);
+  }
+
+  get #isOfOneRequest(): boolean {
+    return this.nodeBySlot !== this.primaryBySlot;
+  }
+
+  #began(node: number): void {
+    this.#copies.began(node);
+    if (this.#isOfOneRequest) this.#awaited.push(node);
+  }
+
+  #ended(node: number): void {
+    this.#copies.ended(node);
+    if (this.#isOfOneRequest) this.#awaited.splice(this.#awaited.indexOf(node), 1);
+  }
+
   /** Returns all nodes that answer reads of a slot, the primary first. */
   copiesOf(slot: number): readonly number[] {
     return this.#copies.of(slot) ?? [this.primaryBySlot[slot]!];
@@ -99,13 +127,13 @@ export class FanOut {
   }
 
   async #later(node: number, answer: Promise<Uint8Array>): Promise<Uint8Array> {
-    this.#copies.began(node);
+    this.#began(node);
     try {
       return await answer;
     } catch (thrown) {
       throw this.#failed(node, operatingFailure(thrown));
     } finally {
-      this.#copies.ended(node);
+      this.#ended(node);
     }
   }
 
@@ -149,12 +177,12 @@ export class FanOut {
         end();
       };
       const taken = (index: number, answer: Uint8Array): void => {
-        this.#copies.ended(subRequests[index]!.node);
+        this.#ended(subRequests[index]!.node);
         take(index, answer);
       };
       const fail = (index: number, thrown: unknown): void => {
         const { node } = subRequests[index]!;
-        this.#copies.ended(node);
+        this.#ended(node);
         if (thrown instanceof InvariantError) return reject(thrown);
         failures.push(this.#failed(node, toDataPlaneError(thrown)));
         end();
@@ -164,7 +192,7 @@ export class FanOut {
           take(index, answer);
           continue;
         }
-        this.#copies.began(subRequests[index]!.node);
+        this.#began(subRequests[index]!.node);
         answer.then(taken.bind(null, index), fail.bind(null, index));
       }
     });

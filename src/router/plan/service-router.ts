@@ -14,10 +14,12 @@ import { Admission, type AdmissionLimits, defaultAdmissionLimits } from './admis
 import { AnswerMemory } from './answer-memory.ts';
 import { FairQueue } from './fair-queue.ts';
 import { FanOut } from './fan-out.ts';
+import { Hedges } from './hedges.ts';
 import type { IdentitySource } from './identity-source.ts';
 import type { Plan, PlanContext } from './plan.ts';
 import { ReplicaWatch } from './replica-watch.ts';
 import type { ReadableSlots } from './shard-copies.ts';
+import { SharedAnswers, type WriteCount } from './shared-answers.ts';
 import { weightOf } from './weight.ts';
 
 /** Larger requests are not coalesced. Units: bytes. */
@@ -28,9 +30,6 @@ const bytesPerItem = 40;
 const timeoutMsMax = 60_000;
 /** How often a read is run, at most, while others have copies of what is asked. */
 const runsOfRead = 3;
-
-/** How often the routers of a process have written. */
-export type WriteCount = { readonly add: () => void; readonly read: () => number };
 
 export type ServiceRouterOptions = {
   readonly map: ShardMap;
@@ -74,20 +73,22 @@ export class ServiceRouter implements AsyncDisposable {
   readonly #admission: Admission;
   readonly #queue: FairQueue;
   readonly #memory: AnswerMemory;
-  readonly #shared = new Map<string, Promise<Uint8Array>>();
-  readonly #counts = { coalesced: 0, repeated: 0, rerouted: 0 };
+  readonly #hedges: Hedges;
+  readonly #shared: SharedAnswers;
+  readonly #counts = { repeated: 0, rerouted: 0 };
   #fanOut: FanOut;
   #reloading: Promise<void> | null = null;
-  #writesSeen = 0;
   #readable: ReadableSlots = new Map();
   #replicas: ReplicaWatch | null = null;
 
   constructor(options: ServiceRouterOptions) {
     this.#options = options;
+    this.#shared = new SharedAnswers(options.writes);
     const limits = { ...defaultAdmissionLimits, ...options.admission };
     this.#admission = new Admission(limits);
     this.#queue = new FairQueue(limits, options.clock);
     this.#memory = new AnswerMemory(limits);
+    this.#hedges = new Hedges(limits, options.clock);
     this.#fanOut = this.#fanOutOf(options.map);
   }
 
@@ -114,9 +115,14 @@ export class ServiceRouter implements AsyncDisposable {
     return this.#memory.bytes;
   }
 
+  /** Second attempts of reads. */
+  get hedges(): Pick<Hedges, 'counts' | 'delays'> {
+    return this.#hedges;
+  }
+
   /** Requests that shared an answer, that ran again with another map, or asked other copies. */
   get counts(): { readonly coalesced: number; readonly repeated: number; readonly rerouted: number } {
-    return this.#counts;
+    return { ...this.#counts, coalesced: this.#shared.count };
   }
 
   /** Requests that admission refused, by the name of the limit. */
@@ -194,15 +200,7 @@ export class ServiceRouter implements AsyncDisposable {
 
   /** Says that a write was sent: no later request may share an answer that began before. */
   wrote(): void {
-    this.#options.writes?.add();
-    this.#shared.clear();
-  }
-
-  #dropAnswersBeforeWrites(): void {
-    const writes = this.#options.writes?.read() ?? 0;
-    if (writes === this.#writesSeen) return;
-    this.#writesSeen = writes;
-    this.#shared.clear();
+    this.#shared.wrote();
   }
 
   /** Gives a broken invariant to the owner, which stops this process. */
@@ -217,34 +215,41 @@ export class ServiceRouter implements AsyncDisposable {
   #answer(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> | Uint8Array {
     const isShareable = plan.isShared && context.timeoutMs === null && request.length <= sharedRequestBytesMax;
     if (!isShareable) return this.#begin(plan, request, context, startMs);
-    this.#dropAnswersBeforeWrites();
-    const inFlight = this.#shared.size === 0 ? undefined : this.#shared.get(keyOf(plan, request));
-    if (inFlight !== undefined) {
-      this.#counts.coalesced++;
-      return inFlight;
-    }
+    const inFlight = this.#shared.find(plan, request);
+    if (inFlight !== undefined) return inFlight;
     const running = this.#begin(plan, request, context, startMs);
     // An answer that is there is in flight no more.
-    if (!(running instanceof Promise)) return running;
-    const key = keyOf(plan, request);
-    this.#shared.set(key, running);
-    const end = (): void => {
-      if (this.#shared.get(key) === running) this.#shared.delete(key);
-    };
-    running.then(end, end);
+    if (running instanceof Promise) this.#shared.add(plan, request, running);
     return running;
   }
 
   #begin(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> | Uint8Array {
     if (this.#queue.isCrowded) return this.#runInTurn(plan, request, context, startMs);
-    return this.#run(plan, request, context, startMs);
+    return this.#runHedged(plan, request, context, startMs);
   }
 
+  #runHedged(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> | Uint8Array {
+    const run = (fanOut: FanOut): Promise<Uint8Array> | Uint8Array =>
+      this.#run(plan, request, context, startMs, fanOut);
+    if (!mayAskReplicas(plan) || !this.#fanOut.hasCopies) return run(this.#fanOut);
+    const chosen = this.#fanOut.reading();
+    const first = run(chosen);
+    if (!(first instanceof Promise)) return first;
+    return this.#hedges.run({
+      method: plan.method,
+      first,
+      mayAskAgain: () => chosen.mayAskOthers && !this.#queue.isCrowded,
+      askAgain: () => this.#run(plan, request, context, startMs, chosen.others()),
+    });
+  }
+
+  /** Runs a plan, which asks the nodes that `fanOut` chooses, and if these cannot answer others. */
   #run(
     plan: Plan,
     request: Buffer,
     { caller, timeoutMs }: RequestContext,
     startMs: number,
+    fanOut: FanOut,
   ): Promise<Uint8Array> | Uint8Array {
     const deadlineMs = startMs + this.timeoutMsOf(plan.method, timeoutMs);
     // Hot: nothing is made here that most requests do not need.
@@ -261,8 +266,8 @@ export class ServiceRouter implements AsyncDisposable {
       queue.began(more);
       itemsBegun += more;
     };
-    const planContext = (): PlanContext => ({
-      fanOut: mayAskReplicas(plan) ? this.#fanOut.reading() : this.#fanOut,
+    const planContext = (fanOut: FanOut): PlanContext => ({
+      fanOut,
       identity: this.#options.identity,
       deadlineMs,
       nowMs: () => this.#options.clock.nowMs(),
@@ -273,7 +278,7 @@ export class ServiceRouter implements AsyncDisposable {
         this.#memory.take(caller, more);
         bytes += more;
       },
-      inTurn: (part, ask) => this.#inTurn(caller, part, deadlineMs, ask),
+      inTurn: (part, ask) => queue.runPart(caller, part, deadlineMs, ask),
       wrote: () => this.wrote(),
     });
     const release = (): void => {
@@ -281,36 +286,25 @@ export class ServiceRouter implements AsyncDisposable {
       queue.ended(itemsBegun);
       if (bytes > 0) this.#memory.release(caller, bytes);
     };
-    const { epoch } = this.#fanOut.map;
+    const { epoch } = fanOut.map;
     let answer: Promise<Uint8Array> | Uint8Array;
     try {
       admit(weightOf(plan.method));
-      answer = plan.run(request, planContext());
+      answer = plan.run(request, planContext(fanOut));
     } catch (thrown) {
       answer = Promise.reject(thrown);
     }
-    if (answer instanceof Promise)
-      return this.#orAgain(answer, { plan, epoch }, () => plan.run(request, planContext())).finally(release);
+    if (answer instanceof Promise) {
+      const otherFanOut = (): FanOut => (mayAskReplicas(plan) ? this.#fanOut.reading() : this.#fanOut);
+      const runAgain = (): Promise<Uint8Array> | Uint8Array => plan.run(request, planContext(otherFanOut()));
+      return this.#orAgain(answer, { plan, epoch }, runAgain).finally(release);
+    }
     release();
     return answer;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#replicas?.[Symbol.asyncDispose]();
-  }
-
-  async #inTurn<Answer>(
-    caller: string,
-    items: number,
-    deadlineMs: number,
-    ask: () => Promise<Answer> | Answer,
-  ): Promise<Answer> {
-    await this.#queue.turnOf(caller, items, deadlineMs, true);
-    try {
-      return await ask();
-    } finally {
-      this.#queue.ended(items);
-    }
   }
 
   /** Runs a request when it is its turn. Its bytes say about how many items it will ask for. */
@@ -325,7 +319,7 @@ export class ServiceRouter implements AsyncDisposable {
     } finally {
       this.#admission.release(caller, items);
     }
-    return this.#run(plan, request, context, startMs);
+    return this.#runHedged(plan, request, context, startMs);
   }
 
   /**
@@ -378,10 +372,6 @@ function isSameReadable(one: ReadableSlots, other: ReadableSlots): boolean {
   const textOf = (readable: ReadableSlots): string =>
     JSON.stringify([...readable].filter(([, slots]) => slots.size > 0).map(([node, slots]) => [node, [...slots]]));
   return textOf(one) === textOf(other);
-}
-
-function keyOf(plan: Plan, request: Buffer): string {
-  return `${plan.method} ${request.latin1Slice()}`;
 }
 
 function labelOf(method: string): string {

@@ -65,6 +65,26 @@ export class ShardCopies {
     return chosen;
   }
 
+  /** Returns the same with other copies than in `nodeBySlot`, where there are others. */
+  chooseOthers(nodeBySlot: Uint16Array): Uint16Array {
+    const chosen = nodeBySlot.slice();
+    const nowMs = this.#clock.monotonicMs();
+    for (const { slots, nodes } of this.#shards) {
+      const others = nodes.filter((node) => node !== nodeBySlot[slots[0]!]);
+      const node = this.#chooseOf(others, nowMs);
+      for (const slot of slots) chosen[slot] = node;
+    }
+    return chosen;
+  }
+
+  /** Whether there are other copies of all that `nodeBySlot` asks of these nodes. */
+  hasOthers(nodeBySlot: Uint16Array, nodes: readonly number[]): boolean {
+    const alone = new Set(nodeBySlot.keys());
+    for (const { slots } of this.#shards) for (const slot of slots) alone.delete(slot);
+    for (const slot of alone) if (nodes.includes(nodeBySlot[slot]!)) return false;
+    return true;
+  }
+
   #chooseOf(nodes: readonly number[], nowMs: number): number {
     const able = nodes.filter((node) => this.#avoidedUntilMs[node]! <= nowMs);
     if (able.includes(this.#ownNode)) return this.#ownNode;
