@@ -49,7 +49,7 @@ function routerOf(cluster: ReplicatedCluster): ServiceRouter {
 /** Reads at a fixed rate; `meanwhile` happens a third of the way in. */
 async function readFor(
   { cluster, router }: Started,
-  { perSecond, durationMs }: { readonly perSecond: number; readonly durationMs: number },
+  { perSecond, durationMs }: Phase,
   meanwhile: () => Promise<void> = async () => {},
 ): Promise<Figures> {
   const actors = Array.from({ length: slots }, (_unused, slot) => cluster.didIn(slot, 1));
@@ -103,16 +103,28 @@ async function promoteAndWrite({ cluster, router }: Started): Promise<number> {
 
 export async function run({ args, quick, print }: BenchOptions): Promise<BenchResult> {
   const perSecond = Number(args[0] ?? 300);
-  const phase = { perSecond, durationMs: quick ? 6_000 : 20_000 };
-  await using server = await NatsServer.start();
-  await using cluster = await ReplicatedCluster.make(server, slots, nodes, [
+  const server = await NatsServer.start();
+  const cluster = await ReplicatedCluster.make(server, slots, nodes, [
     { primary: 'n0', replicas: ['n1', 'n2'], slots: [`0-${slots - 1}`] },
   ]);
   cluster.areApart = true;
-  await Promise.all(nodes.map((name) => cluster.startNode(name)));
-  await using router = routerOf(cluster);
-  await until(() => router.fanOut.copiesOf(0).length === nodes.length, waitMsMax);
-  const started = { cluster, router };
+  const router = routerOf(cluster);
+  try {
+    await Promise.all(nodes.map((name) => cluster.startNode(name)));
+    const figures = await measure({ cluster, router }, { perSecond, durationMs: quick ? 6_000 : 20_000 }, print);
+    return { dataSize: `${slots} slots, three copies, ${perSecond} reads a second`, figures };
+  } finally {
+    await router[Symbol.asyncDispose]();
+    await cluster[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  }
+}
+
+type Phase = { readonly perSecond: number; readonly durationMs: number };
+
+async function measure(started: Started, phase: Phase, print: BenchOptions['print']): Promise<Figures> {
+  const { cluster } = started;
+  await until(() => areAllServed(started), waitMsMax);
   const writing = writeOn(cluster);
   print('all nodes serve');
   await readFor(started, phase);
@@ -120,15 +132,19 @@ export async function run({ args, quick, print }: BenchOptions): Promise<BenchRe
   print('a replica is killed');
   const replica = await readFor(started, phase, () => cluster.killNode('n2'));
   await cluster.startNode('n2');
-  await until(() => router.fanOut.copiesOf(0).length === nodes.length, waitMsMax);
+  await until(() => areAllServed(started), waitMsMax);
   print('the primary is killed');
   const primary = await readFor(started, phase, () => cluster.killNode('n0'));
   const writesAgainS = await promoteAndWrite(started);
   await writing.end();
   const ratio = Number(replica['p999_ms']) / Number(usual['p999_ms']);
-  const figures = { goals, usual, replica_killed: replica, primary_killed: primary };
-  return {
-    dataSize: `${slots} slots, three copies, ${perSecond} reads a second`,
-    figures: { ...figures, replica_p999_ratio: ratio, writes_again_s: writesAgainS },
-  };
+  const byPhase = { usual, replica_killed: replica, primary_killed: primary };
+  return { goals, ...byPhase, replica_p999_ratio: ratio, writes_again_s: writesAgainS };
+}
+
+/** True once all nodes answer reads, and no slot is new to any. */
+async function areAllServed({ cluster, router }: Started): Promise<boolean> {
+  if (router.fanOut.copiesOf(0).length < nodes.length) return false;
+  const statuses = await Promise.all(nodes.map((name) => cluster.statusOf(name)));
+  return statuses.flat().every(({ condition }) => condition === 'complete');
 }
