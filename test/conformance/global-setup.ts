@@ -10,6 +10,8 @@ declare module 'vitest' {
     planeName: 'official' | 'skyshard';
     /** Of each node of the plane under test. */
     serveThreads: number;
+    /** Where the plane under test has its log. */
+    logHome: 'folders' | 'nats';
     /** Which random histories to perform. */
     histories: {
       readonly firstSeed: number;

@@ -2,11 +2,12 @@
  * Prepares the packages, then runs the conformance tests.
  *
  *     node run.ts [--plane skyshard|official] [--json-file report.json] [--seeds 10]
- *         [--first-seed 1] [--shrink-seconds 60] [--serve-threads 3] [--mutants]
+ *         [--first-seed 1] [--shrink-seconds 60] [--serve-threads 3] [--log nats] [--mutants]
  *         [--topics pattern] [test file] [-t pattern]
  *
  * `--plane official` tests the official data plane instead of ours, which checks the tests.
- * `--seeds` is the number of random histories, `--serve-threads` that of our node's threads.
+ * `--seeds` is the number of random histories, `--serve-threads` that of our node's threads; with
+ * `--log nats` our plane has its log on a NATS server that the tests start.
  * `--mutants` plants errors instead, those whose topics match, each of which must be noticed within
  * so many.
  */
@@ -28,6 +29,7 @@ const { values, positionals } = parseArgs({
     seeds: { type: 'string', default: '10' },
     'first-seed': { type: 'string', default: '1' },
     'serve-threads': { type: 'string', default: '1' },
+    log: { type: 'string', default: 'folders' },
     'shrink-seconds': { type: 'string', default: '60' },
     topics: { type: 'string', default: '' },
     testNamePattern: { type: 'string', short: 't' },
@@ -43,6 +45,8 @@ const histories = {
   topics: values.topics,
 };
 const serveThreads = wholeNumber(values['serve-threads']);
+const logHome = values.log;
+if (logHome !== 'folders' && logHome !== 'nats') throw new Error(`there is no log ${logHome}`);
 const jsonFile = values['json-file'];
 
 await prepare();
@@ -58,7 +62,7 @@ const vitest = await startVitest('test', positionals, {
   watch: false,
   include: [values.mutants ? 'mutants.lane.ts' : '*.test.ts'],
   globalSetup: ['./global-setup.ts'],
-  provide: { planeName, serveThreads, histories } as never,
+  provide: { planeName, serveThreads, logHome, histories } as never,
   // Each file starts its own network; two at once would only compete for cores.
   fileParallelism: false,
   pool: 'forks',

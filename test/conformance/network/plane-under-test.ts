@@ -28,7 +28,7 @@ export async function startPlaneUnderTest(
       ? await OfficialPlane.start({ ...network.surroundings(), postgresUrl: inject('postgresUrl'), schema })
       : await SkyshardPlane.start(
           { pdsPort: network.pds.port, plcUrl, bsyncUrl, labelers },
-          { ...topology, nodes, serveThreads, searchThreads: isSearched ? 1 : 0 },
+          { ...topology, nodes, serveThreads, searchThreads: isSearched ? 1 : 0, logHome: inject('logHome') },
         );
   network.join(plane);
   return plane;

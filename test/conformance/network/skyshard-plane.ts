@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DataPlaneClient } from '@atproto/bsky';
+import { NatsServer } from '../../support/nats-server.ts';
 import { bsyncApiKey } from './bsync-writer.ts';
 import { endProcess, keepOutput } from './child-process.ts';
 import { connectClient } from './direct-client.ts';
@@ -28,15 +29,25 @@ interface IngestStatus {
   >;
 }
 
-/** How many slots there are, on how many nodes, of how many serving threads. */
+/** How many slots there are, on how many nodes, of how many serving threads; where the log is. */
 export interface Topology {
   readonly slots: number;
   readonly nodes: number;
   readonly serveThreads?: number;
   readonly searchThreads?: number;
+  readonly logHome?: 'folders' | 'nats';
 }
 
 export const usualTopology: Topology = { slots: 16, nodes: 2 };
+
+interface PlaneParts {
+  readonly child: ChildProcess;
+  readonly folder: string;
+  readonly run: RunFile;
+  readonly source: string;
+  readonly output: () => string;
+  readonly logServer: AsyncDisposable | null;
+}
 
 /** A cluster that follows the PDS from its first event. */
 export class SkyshardPlane implements Plane {
@@ -47,13 +58,16 @@ export class SkyshardPlane implements Plane {
   readonly #run: RunFile;
   readonly #source: string;
   readonly #output: () => string;
+  /** Ends with the cluster, after it. */
+  readonly #logServer: AsyncDisposable | null;
 
-  private constructor(child: ChildProcess, folder: string, run: RunFile, source: string, output: () => string) {
+  private constructor({ child, folder, run, source, output, logServer }: PlaneParts) {
     this.#child = child;
     this.#folder = folder;
     this.#run = run;
     this.#source = source;
     this.#output = output;
+    this.#logServer = logServer;
   }
 
   /** Starts the cluster, of the sources in a folder, which may happen before the PDS starts. */
@@ -65,9 +79,11 @@ export class SkyshardPlane implements Plane {
     const folder = mkdtempSync(join(tmpdir(), 'skyshard-conformance-'));
     const dataDir = join(folder, 'data');
     const source = sourceUrl(surroundings.pdsPort);
+    const logServer = topology.logHome === 'nats' ? await NatsServer.start() : null;
+    const log = logServer === null ? [] : ['--log', logServer.url, '--log-bytes-max', String(2 ** 30)];
     const child = spawn(
       process.execPath,
-      [join(sourceDir, 'src/cli/main.ts'), ...upArguments(folder, dataDir, surroundings, topology)],
+      [join(sourceDir, 'src/cli/main.ts'), ...upArguments(folder, dataDir, surroundings, topology), ...log],
       {
         cwd: folder,
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -83,9 +99,10 @@ export class SkyshardPlane implements Plane {
         const answer = await fetch(`${run.router.url}/readyz`);
         return answer.ok;
       });
-      return new SkyshardPlane(child, folder, run, source, output);
+      return new SkyshardPlane({ child, folder, run, source, output, logServer });
     } catch (error) {
       await endProcess(child, 'SIGTERM', stopGraceMs);
+      await logServer?.[Symbol.asyncDispose]();
       rmSync(folder, { recursive: true, force: true });
       throw new Error(`skyshard did not start\n${output()}`, { cause: error });
     }
@@ -144,6 +161,7 @@ export class SkyshardPlane implements Plane {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await endProcess(this.#child, 'SIGTERM', stopGraceMs);
+    await this.#logServer?.[Symbol.asyncDispose]();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
