@@ -11,11 +11,9 @@
 import { systemClock } from '../src/base/clock.ts';
 import { encodeEntry } from '../src/entry/entry-codec.ts';
 import { encodeMessage } from '../src/proto/codec.ts';
-import { ServiceRouter } from '../src/router/plan/service-router.ts';
-import { planByMethod } from '../src/router/plans/service.ts';
+import type { ServiceRouter } from '../src/router/plan/service-router.ts';
 import { nodeCalls } from '../src/wire/node-calls.ts';
 import { NatsServer } from '../test/support/nats-server.ts';
-import { noIdentitySource } from '../test/support/no-identities.ts';
 import { ReplicatedCluster } from '../test/support/replicated-cluster.ts';
 import { until } from '../test/support/until.ts';
 import { type BenchOptions, type BenchResult, type Figures, runOpenLoop } from './report.ts';
@@ -29,22 +27,6 @@ const goals = { replica_p999_ratio: 3, replica_errors: 0, primary_errors: 0, wri
 const waitMsMax = 60_000;
 
 type Started = { readonly cluster: ReplicatedCluster; readonly router: ServiceRouter };
-
-function routerOf(cluster: ReplicatedCluster): ServiceRouter {
-  const router = new ServiceRouter({
-    map: cluster.map,
-    caller: cluster.client,
-    identity: noIdentitySource,
-    plans: planByMethod,
-    admission: {},
-    clock: systemClock,
-    onFault: (error) => {
-      throw error;
-    },
-  });
-  router.watchReplicas();
-  return router;
-}
 
 /** Reads at a fixed rate; `meanwhile` happens a third of the way in. */
 async function readFor(
@@ -108,7 +90,7 @@ export async function run({ args, quick, print }: BenchOptions): Promise<BenchRe
     { primary: 'n0', replicas: ['n1', 'n2'], slots: [`0-${slots - 1}`] },
   ]);
   cluster.areApart = true;
-  const router = routerOf(cluster);
+  const router = cluster.makeRouter();
   try {
     await Promise.all(nodes.map((name) => cluster.startNode(name)));
     const figures = await measure({ cluster, router }, { perSecond, durationMs: quick ? 6_000 : 20_000 }, print);

@@ -4,11 +4,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { operatingFailure } from '../../src/base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import { ServiceRouter } from '../../src/router/plan/service-router.ts';
-import { planByMethod } from '../../src/router/plans/service.ts';
+import type { ServiceRouter } from '../../src/router/plan/service-router.ts';
 import { makeMemoryFolder } from '../support/memory-folder.ts';
 import { NatsServer } from '../support/nats-server.ts';
-import { noIdentitySource } from '../support/no-identities.ts';
 import { ReplicatedCluster, type ShardOfTest } from '../support/replicated-cluster.ts';
 import { until } from '../support/until.ts';
 
@@ -41,18 +39,7 @@ class Load {
   constructor(cluster: ReplicatedCluster) {
     this.#cluster = cluster;
     this.actor = cluster.didIn(0, 1);
-    this.router = new ServiceRouter({
-      map: cluster.map,
-      caller: cluster.client,
-      identity: noIdentitySource,
-      plans: planByMethod,
-      admission: {},
-      clock: systemClock,
-      onFault: (error) => {
-        throw error;
-      },
-    });
-    this.router.watchReplicas();
+    this.router = cluster.makeRouter();
   }
 
   begin(): void {

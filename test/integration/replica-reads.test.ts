@@ -1,11 +1,8 @@
 /** A router that reads from replicas: whom it asks for what, and lost nodes. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import { ServiceRouter } from '../../src/router/plan/service-router.ts';
-import { planByMethod } from '../../src/router/plans/service.ts';
+import type { ServiceRouter } from '../../src/router/plan/service-router.ts';
 import { NatsServer } from '../support/nats-server.ts';
-import { noIdentitySource } from '../support/no-identities.ts';
 import { ReplicatedCluster } from '../support/replicated-cluster.ts';
 import { until } from '../support/until.ts';
 
@@ -32,19 +29,8 @@ async function startAll(): Promise<Started> {
   const shards = [{ primary: 'n0', replicas: ['n1', 'n2'], slots: ['0-3'] }];
   const cluster = await ReplicatedCluster.start(server, 4, nodes, shards);
   disposals.push(cluster);
-  const router = new ServiceRouter({
-    map: cluster.map,
-    caller: cluster.client,
-    identity: noIdentitySource,
-    plans: planByMethod,
-    admission: {},
-    clock: systemClock,
-    onFault: (error) => {
-      throw error;
-    },
-  });
+  const router = cluster.makeRouter();
   disposals.push(router);
-  router.watchReplicas();
   const actor = cluster.didIn(1, 1);
   const fans = cluster.fansFrom(10, 12);
   await cluster.follow(fans, actor);

@@ -15,6 +15,8 @@ import { RemoteLog } from '../../src/log/remote-log.ts';
 import { mapAtStart } from '../../src/mapchange/map-store.ts';
 import { startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
+import { ServiceRouter } from '../../src/router/plan/service-router.ts';
+import { planByMethod } from '../../src/router/plans/service.ts';
 import type { MapJson } from '../../src/shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
@@ -26,6 +28,7 @@ import { freePort } from './crash-cluster.ts';
 import { pushFrom } from './map-pusher.ts';
 import { makeMemoryFolder } from './memory-folder.ts';
 import type { NatsServer } from './nats-server.ts';
+import { noIdentitySource } from './no-identities.ts';
 import { exitToStartAgain, type NodeChildSettings } from './node-child-settings.ts';
 import { recordOp } from './record-op.ts';
 import { until } from './until.ts';
@@ -102,6 +105,23 @@ export class ReplicatedCluster implements AsyncDisposable {
 
   get map(): ShardMap {
     return parseShardMap(this.mapJson);
+  }
+
+  /** Makes a router that reads from any copy close to its log. The caller disposes of it. */
+  makeRouter(): ServiceRouter {
+    const router = new ServiceRouter({
+      map: this.map,
+      caller: this.client,
+      identity: noIdentitySource,
+      plans: planByMethod,
+      admission: {},
+      clock: systemClock,
+      onFault: (error) => {
+        throw error;
+      },
+    });
+    router.watchReplicas();
+    return router;
   }
 
   dataDirOf(node: string): string {
