@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { controlBytesMax, controlDepthMax, controlMessage } from '../../../src/wire/control-codec.ts';
-import { nodeStatusMessage, type SlotStatus } from '../../../src/wire/node-status.ts';
+import { nodeStatusMessage, type SlotFetch, type SlotStatus } from '../../../src/wire/node-status.ts';
 import { reposToResyncAnswer, resyncReposMax } from '../../../src/wire/repos-to-resync.ts';
 import { digestAnswer, digestRequest } from '../../../src/wire/slot-digest.ts';
 
@@ -62,12 +62,20 @@ const slotStatus = fc.record<SlotStatus>({
   acts: fc.boolean(),
   behindMs: count,
 });
+const slotFetch = fc.record<SlotFetch>({
+  slot: fc.nat({ max: 65_535 }),
+  from: fc.string(),
+  bytes: count,
+  bytesDone: count,
+  problem: fc.string(),
+});
 const nodeStatus = fc.record({
   role: fc.constant('node' as const),
   name: fc.string({ unit: 'grapheme' }),
   epoch: count,
   pid: count,
   slots: fc.array(slotStatus),
+  fetches: fc.array(slotFetch),
 });
 const anyJson = fc.jsonValue({ maxDepth: 6 }).filter((value) => !JSON.stringify(value).includes('__proto__'));
 
