@@ -58,12 +58,15 @@ export class SlotRoles {
   /** Call it after each commit. */
   look(slot: Slot): void {
     const { own } = slot;
-    const acts = own.acts;
-    if (acts === this.#acting.has(slot)) return;
-    if (acts) this.#acting.add(slot);
-    else this.#acting.delete(slot);
-    this.#options.onActing(slot, acts);
-    if (acts || own.isReplica || !own.isOpened) return;
+    const { acts } = own;
+    if (acts !== this.#acting.has(slot)) {
+      if (acts) this.#acting.add(slot);
+      else this.#acting.delete(slot);
+      this.#options.onActing(slot, acts);
+    }
+    // One commit may hold the opening by this process and by the one that replaced it.
+    const isReplaced = !acts && !own.isReplica && own.isOpened;
+    if (!isReplaced || this.#replaced.has(slot)) return;
     this.#replaced.add(slot);
     this.#options.onReplaced(slot.index);
   }
