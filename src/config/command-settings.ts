@@ -53,6 +53,15 @@ export const commandSettings = {
     commands: ['up', 'node', 'log migrate'],
     help: 'the most that the log takes on the server, when it is made there; a full log makes its writers wait',
   },
+  logHoursMax: {
+    kind: 'integer',
+    default: 168,
+    unit: 'hours',
+    min: 0,
+    max: 87_600,
+    commands: ['up', 'node'],
+    help: 'how old what a replica still lacks may become before the log is trimmed all the same, and the replica begins again from a copy; 0 = any age',
+  },
   etcd: {
     kind: 'url',
     default: null,

@@ -20,13 +20,16 @@ import {
   goneError,
   isAtBeginning,
   isStreamOf,
+  isWholeAfter,
   restartNote,
   type SlotEntries,
   startAfter,
 } from './log-start.ts';
+import { isLateMs, type TrimmedLog } from './log-trimmer.ts';
 import type { AppendedChunk, LoggedChunk, MessageSeqs, ReadChunk, SlotLog } from './slot-log.ts';
 import { splitChunk } from './split-chunk.ts';
 import { type UnreadMessage, UnreadMessages } from './unread-messages.ts';
+import { wholeMessages } from './whole-messages.ts';
 
 export type JetStreamLogOptions = {
   readonly table: Table;
@@ -35,6 +38,7 @@ export type JetStreamLogOptions = {
   readonly cursor: number;
   /** Names this process in its messages; no other one, earlier or now, has the same. */
   readonly writer: string;
+  readonly nowMs: () => number;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
 };
 
@@ -67,7 +71,6 @@ export class JetStreamLog implements SlotLog {
   #messages: MessageStream | null = null;
   readonly #ownByToken = new Map<string, AppendedChunk>();
   #nextToken = 1;
-  #purgedSeq = 0;
   problem: string | null = 'the log server is not connected yet';
   /** Why an operator must help before the log can be read; null where none must. */
   refusal: DataPlaneError | null = null;
@@ -233,7 +236,7 @@ export class JetStreamLog implements SlotLog {
     let problem = 'the connection to the log server is lost';
     try {
       const start = await this.#findStart(session, entries);
-      const messages = await session.read(this.#options.slot, start);
+      const messages = await session.read(this.#options.slot, start, (all) => this.#checked(all, session, entries));
       this.#session = session;
       this.#messages = messages;
       this.#pendingMessages = 1;
@@ -251,11 +254,20 @@ export class JetStreamLog implements SlotLog {
     }
   }
 
+  /** What a replica receives late counts only once nothing is missing before it. */
+  #checked(messages: AsyncIterable<ReceivedMessage>, session: LogSession, entries: SlotEntries) {
+    const { slot, nowMs } = this.#options;
+    return wholeMessages(messages, this.#last!, {
+      // Nobody but the primary itself removes what it has not read.
+      isLate: ({ timeMs }) => !entries.isPrimary() && nowMs() - timeMs > isLateMs,
+      isWholeAfter: (last) => isWholeAfter(session, slot, last),
+      goneError: () => goneError(slot),
+    });
+  }
+
   async #receive(messages: MessageStream): Promise<void> {
-    let lastSeq = 0;
     for await (const message of messages) {
-      if (message.seq <= lastSeq) continue;
-      lastSeq = message.seq;
+      if (messages !== this.#messages) return;
       this.#onMessage(message);
       await this.#unread.untilRoom();
     }
@@ -301,7 +313,6 @@ export class JetStreamLog implements SlotLog {
     const moved = { created, seq: 0, timeMs: last.timeMs };
     if (this.#position !== null) this.#position = { ...this.#position, ...moved };
     this.#taken = this.#taken.map((taken) => ({ ...taken, ...moved }));
-    this.#purgedSeq = 0;
     this.#receivedSeq = 0;
     this.#lastSeqOnServer = 0;
     return startAfter(this.#last!);
@@ -320,20 +331,10 @@ export class JetStreamLog implements SlotLog {
     for (const { onOutcome } of own) onOutcome({ status: 'refused', code: 'Unavailable', message });
   }
 
-  /**
-   * Removes from the stream what is applied and on disk, but for its last message, and nothing that
-   * comes after `seqMax`, which others still need.
-   */
-  async purge(seqMax = Number.POSITIVE_INFINITY): Promise<void> {
-    const session = this.#session;
-    const ownSeq = this.#position?.seq ?? 0;
-    if (session === null || ownSeq <= this.#purgedSeq) return;
-    // Room for what comes wins: who then lacks something begins again from a snapshot.
-    const mayAll = seqMax >= ownSeq || (await session.isNearlyFull(this.#options.slot));
-    const seq = mayAll ? ownSeq : seqMax;
-    if (seq <= this.#purgedSeq) return;
-    await session.purge(this.#options.slot, seq);
-    this.#purgedSeq = seq;
+  /** What may be trimmed of the log; null while it is not connected, or has nothing yet. */
+  get trimmed(): TrimmedLog | null {
+    const [session, position] = [this.#session, this.#position];
+    return session === null || position === null ? null : { session, created: position.created, seq: position.seq };
   }
 
   close(): void {

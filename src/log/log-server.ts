@@ -8,11 +8,13 @@ export type LogServer = {
   readonly urls: readonly string[];
   /** The file with the credentials for them; null where they ask for none. */
   readonly credentialsFile: string | null;
-  /** How streams are made; null for those who only use what is there. */
+  /** How streams are made and trimmed; null for those who only use what is there. */
   readonly streams: StreamLimits | null;
 };
 
 export type StreamLimits = {
+  /** How old what a replica lacks may be before the log is trimmed all the same; absent: any. */
+  readonly ageMsMax?: number;
   /** Of all streams together, which refuse what does not fit. */
   readonly bytesMax: number;
   /** How many servers have each entry. */

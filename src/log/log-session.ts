@@ -65,7 +65,14 @@ export type ReceivedMessage = {
   readonly token: string;
   /** How many of the slot's came after it, when it was sent. */
   readonly pending: number;
+  readonly delivery: Delivery;
 };
+
+/** A consumer, which counts the messages that it sends from 1. */
+export type Delivery = { readonly consumer: string; readonly sequence: number };
+
+/** What messages go through before they count as received. */
+export type MessageFilter = (messages: AsyncIterable<ReceivedMessage>) => AsyncIterable<ReceivedMessage>;
 
 const tokenHeader = 'Skyshard-Token';
 const firstHeader = 'Skyshard-First';
@@ -80,7 +87,7 @@ const readAheadMessages = 64;
 /** No room in the stream, or on the server. */
 const fullCodes: ReadonlySet<number> = new Set([10_077, 10_023, 10_047]);
 const streamNotFoundCode = 10_059;
-/** Of what a stream may hold: beyond, no message is retained for replicas. */
+/** Of what a stream may hold: beyond, replicas are left behind. */
 const nearlyFullShare = 0.75;
 
 /** Errors: DataPlaneError `ConfigInvalid`. */
@@ -108,16 +115,11 @@ function messageOf(stored: StoredMsg | null): LogMessage | null {
   return { seq, timeMs: time.getTime(), isFirst: header.get(firstHeader) !== '', token: header.get(tokenHeader) };
 }
 
-/** The last message that was received of a consumer, which counts those that it sends from 1. */
-type Delivery = { consumer: string; sequence: number };
-
-async function* received(messages: AsyncIterable<JsMsg>, last: Delivery): AsyncGenerator<ReceivedMessage> {
-  for await (const message of messages) {
-    last.consumer = message.info.consumer;
-    last.sequence = message.info.deliverySequence;
-    const token = message.headers?.get(tokenHeader) ?? '';
-    const { pending } = message.info;
-    yield { seq: message.seq, timeMs: message.time.getTime(), bytes: message.data, token, pending };
+async function* received(messages: AsyncIterable<JsMsg>): AsyncGenerator<ReceivedMessage> {
+  for await (const { seq, time, data, headers: sent, info } of messages) {
+    const { consumer, deliverySequence: sequence, pending } = info;
+    const token = sent?.get(tokenHeader) ?? '';
+    yield { seq, timeMs: time.getTime(), bytes: data, token, pending, delivery: { consumer, sequence } };
   }
 }
 
@@ -243,7 +245,12 @@ export class LogSession {
 
   /** Returns the first message of a slot that the stream still has. */
   firstOf(slot: number): Promise<LogMessage | null> {
-    return this.#message(slot, { seq: 1, next_by_subj: subjectOfSlot(this.#map, slot) });
+    return this.messageAfter(slot, 0);
+  }
+
+  /** Returns the first message of a slot after a seq, exclusive, or null where there is none. */
+  messageAfter(slot: number, seq: number): Promise<LogMessage | null> {
+    return this.#message(slot, { seq: seq + 1, next_by_subj: subjectOfSlot(this.#map, slot) });
   }
 
   /** Returns the seq of the last message of a slot; 0 where there is none. */
@@ -260,15 +267,21 @@ export class LogSession {
   }
 
   /** Reads the messages of a slot, until it is closed or the connection is lost. */
-  async read(slot: number, start: ReadStart): Promise<MessageStream> {
+  async read(slot: number, start: ReadStart, filter: MessageFilter = (messages) => messages): Promise<MessageStream> {
     const from =
       'seq' in start ? { opt_start_seq: start.seq } : { opt_start_time: new Date(start.afterMs + 1).toISOString() };
     const options = { filter_subjects: subjectOfSlot(this.#map, slot), ...from };
     try {
       const consumer = await this.#client.consumers.get(this.streamOf(slot).name, options);
       const messages = await consumer.consume({ max_messages: readAheadMessages });
-      const last: Delivery = { consumer: '', sequence: 0 };
-      const iterator = received(messages, last);
+      let last: Delivery = { consumer: '', sequence: 0 };
+      async function* counted(): AsyncGenerator<ReceivedMessage> {
+        for await (const message of filter(received(messages))) {
+          last = message.delivery;
+          yield message;
+        }
+      }
+      const iterator = counted();
       return {
         [Symbol.asyncIterator]: () => iterator,
         // The client's own count of what it holds also counts its notices.

@@ -44,6 +44,16 @@ export async function isStreamOf(session: LogSession, slot: number, last: LogPos
   return (await session.messageAt(slot, last.seq))?.timeMs === last.timeMs;
 }
 
+/** Returns whether the log of a slot still has all after a message, or from its beginning on. */
+export async function isWholeAfter(
+  session: LogSession,
+  slot: number,
+  { seq, timeMs }: Pick<LogPosition, 'seq' | 'timeMs'>,
+): Promise<boolean> {
+  if (timeMs === 0) return (await session.firstOf(slot))?.isFirst === true;
+  return seq === 0 || (await session.messageAt(slot, seq))?.timeMs === timeMs;
+}
+
 /** Returns what is said of a log that is not what a slot has read of it. */
 export function restartNote(slot: number, last: LogPosition, created: string): string {
   const what = created === last.created ? 'has lost what was applied' : 'is another one than before';

@@ -25,8 +25,8 @@ import { ApplyQueue } from './apply-queue.ts';
 import { changePoster } from './change-feed.ts';
 import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
-import { FollowedLogs } from './followed-logs.ts';
-import { askLogFloors } from './log-floors.ts';
+import { FollowedLogs, type FollowedLogsOptions } from './followed-logs.ts';
+import { askReplicaPositions } from './replica-log-positions.ts';
 import { SlotCompactor } from './slot-compactor.ts';
 import { SlotRoles } from './slot-roles.ts';
 
@@ -259,10 +259,10 @@ function followedLogs(
   const { logServer: server, conditionBySlot } = options;
   if (server === null) return null;
   const mayBeginLate = (slot: number): boolean => conditionBySlot[slot] === 'incomplete';
-  const floors = (slots: readonly number[]) => askLogFloors(slots, map(), client);
+  const replicasOf: FollowedLogsOptions['replicasOf'] = (slots) => askReplicaPositions(slots, map(), client);
   const random = seededRandom(clock.nowMs());
   const onGone = (slot: number): void => post({ type: 'gone', slot });
-  return new FollowedLogs({ server, map, clock, random, floors, onGone, mayBeginLate, note: postNote });
+  return new FollowedLogs({ server, map, clock, random, replicasOf, onGone, mayBeginLate, note: postNote });
 }
 
 function postDigest(id: number, slot: Slot): void {

@@ -12,6 +12,7 @@ import { JetStreamLog } from '../log/jetstream-log.ts';
 import type { LogServer } from '../log/log-server.ts';
 import type { LogSession } from '../log/log-session.ts';
 import type { SlotEntries } from '../log/log-start.ts';
+import { LogTrimmer, type LogTrimmerOptions, type TrimmedLog, trimEveryMs } from '../log/log-trimmer.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { generationAfter } from '../slot/effect-position.ts';
 import type { Slot } from '../slot/slot.ts';
@@ -24,8 +25,8 @@ export type FollowedLogsOptions = {
   readonly map: () => ShardMap;
   readonly clock: Clock;
   readonly random: SeededRandom;
-  /** Up to which seqs of the server the replicas of slots have all; none of a slot that waits. */
-  readonly floors: (slots: readonly number[]) => Promise<ReadonlyMap<number, number>>;
+  /** How far the replicas of slots have their logs. */
+  readonly replicasOf: LogTrimmerOptions['replicasOf'];
   /** Called for a replica whose log has lost what it needs next. */
   readonly onGone: (slot: number) => void;
   /** Slots that may begin without the beginning of their logs. */
@@ -33,8 +34,6 @@ export type FollowedLogsOptions = {
   readonly note: (message: string, fields: Record<string, unknown>) => void;
 };
 
-/** How often the server is told what is applied. */
-const purgeEveryMs = 10_000;
 const openedCheckMs = 20;
 /** How long a slot that has nothing yet waits for the server, before its node ends. */
 const beginMsMax = 30_000;
@@ -46,7 +45,7 @@ export class FollowedLogs implements AsyncDisposable {
   readonly #logBySlot = new Map<number, JetStreamLog>();
   readonly #stop = new AbortController();
   #connection: JetStreamConnection | null = null;
-  #purging = Promise.resolve();
+  #trimming = Promise.resolve();
 
   constructor(options: FollowedLogsOptions) {
     this.#options = options;
@@ -55,7 +54,8 @@ export class FollowedLogs implements AsyncDisposable {
 
   /** Makes the log of a slot, which is not read yet. */
   logOf(slot: number, table: Table, cursor: number): JetStreamLog {
-    const log = new JetStreamLog({ table, slot, cursor, writer: this.#writer, note: this.#options.note });
+    const { clock, note } = this.#options;
+    const log = new JetStreamLog({ table, slot, cursor, writer: this.#writer, nowMs: () => clock.nowMs(), note });
     this.#logBySlot.set(slot, log);
     return log;
   }
@@ -73,7 +73,7 @@ export class FollowedLogs implements AsyncDisposable {
       await Promise.all(slots.map((slot) => follow(session, slot)));
     };
     this.#connection = new JetStreamConnection({ server, map, clock, random, use, note });
-    this.#purging = this.#purgeOften(slots);
+    this.#trimming = this.#trimOften(slots);
   }
 
   #entriesOf(slot: Slot): SlotEntries {
@@ -117,16 +117,18 @@ export class FollowedLogs implements AsyncDisposable {
     }
   }
 
-  /** The primary purges what no replica needs any more. */
-  async #purgeOften(slots: readonly Slot[]): Promise<void> {
-    const { clock, note, floors } = this.#options;
+  /** The primary removes what no replica needs any more. */
+  async #trimOften(slots: readonly Slot[]): Promise<void> {
+    const { clock, note, replicasOf, server } = this.#options;
     const { signal } = this.#stop;
+    const ageMsMax = server.streams?.ageMsMax ?? Number.POSITIVE_INFINITY;
+    const logOf = (slot: number): TrimmedLog | null => this.#logBySlot.get(slot)!.trimmed;
+    const trimmer = new LogTrimmer({ logOf, replicasOf, ageMsMax, clock, note });
     for (;;) {
-      await clock.sleep(purgeEveryMs, signal);
+      await clock.sleep(trimEveryMs, signal);
       if (signal.aborted) return;
       try {
-        const acting = slots.filter(({ own }) => own.acts).map(({ index }) => index);
-        for (const [slot, seq] of await floors(acting)) await this.#logBySlot.get(slot)!.purge(seq);
+        await trimmer.trim(slots.filter(({ own }) => own.acts).map(({ index }) => index));
       } catch (thrown) {
         note(`the log is not trimmed: ${operatingFailure(thrown).message}`, {});
       }
@@ -136,6 +138,6 @@ export class FollowedLogs implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#connection?.[Symbol.asyncDispose]();
-    await this.#purging;
+    await this.#trimming;
   }
 }

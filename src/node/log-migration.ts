@@ -140,7 +140,14 @@ export async function carryToFolder(place: SlotPlace, session: LogSession, clock
   }
   await environment.close();
   const log = (logTable: Table, cursor: number): JetStreamLog =>
-    new JetStreamLog({ table: logTable, slot: index, cursor, writer: 'migration', note: () => {} });
+    new JetStreamLog({
+      table: logTable,
+      slot: index,
+      cursor,
+      writer: 'migration',
+      nowMs: () => clock.nowMs(),
+      note: () => {},
+    });
   const slot = Slot.open({ index, slots, path, mapBytes, isSearched, log });
   try {
     await applyAll(slot, session, clock);

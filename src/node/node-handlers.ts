@@ -8,9 +8,10 @@ import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
 import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resync.ts';
 import { comparePositionsRequest, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
 import { didsOfSlot } from './dids-of-slot.ts';
-import { logPositionsHandler } from './log-floors.ts';
 import { searchHandlers } from './node-search.ts';
 import type { PositionComparison } from './position-comparison.ts';
+import { logPositionsHandler } from './replica-log-positions.ts';
+import type { ReplicaRebuilds } from './replica-rebuilds.ts';
 import { quarantineHandlers } from './slot-quarantine.ts';
 import { reposOf, type SlotReader } from './slot-reader.ts';
 import type { SlotWrites } from './slot-writes.ts';
@@ -25,6 +26,7 @@ export type HandlerParts = {
   readonly node: string;
   readonly writes: SlotWrites;
   readonly comparison: PositionComparison;
+  readonly rebuilds: ReplicaRebuilds;
 };
 
 /** Returns the handlers of the calls that are no reads, by name. */
@@ -33,6 +35,7 @@ export function handlersOf({
   status,
   writes,
   comparison,
+  rebuilds,
   map,
   node,
   search,
@@ -61,7 +64,7 @@ export function handlersOf({
       nodeCalls.positions,
       (payload) => positionsAnswer.encode(comparison.positions(positionsRequest.decode(payload).slots)),
     ],
-    [nodeCalls.logPositions, logPositionsHandler(readers)],
+    [nodeCalls.logPositions, logPositionsHandler(readers, (slot) => rebuilds.positionOf(slot))],
     [
       nodeCalls.comparePositions,
       (payload) => {

@@ -273,7 +273,7 @@ function controlOf(
   const lookUps = options.edge === undefined ? null : startLookUps(options.edge, options.clock);
   const control: NodeControl = {
     handlers: new Map([
-      ...handlersOf({ search, readers, map, node: name, status, writes, comparison }),
+      ...handlersOf({ search, readers, map, node: name, status, writes, comparison, rebuilds }),
       ...mapHandlers(maps, clock),
       ...snapshots.handlers(),
       [nodeCalls.readable, () => readableAnswer.encode({ slots: [...replicas.slots] })],

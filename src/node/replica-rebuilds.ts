@@ -10,10 +10,12 @@ import { dirname, join } from 'node:path';
 import { backoffMs } from '../base/backoff.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
+import type { StreamPosition } from '../log/log-trimmer.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { syncFolder, writeDurably } from '../storage/durable-file.ts';
 import type { SlotFetch } from '../wire/node-status.ts';
 import { slotPath } from './data-folder.ts';
+import { positionsAt } from './replica-log-positions.ts';
 import { type FetchProgress, fetchingPath, SnapshotFetch, type SnapshotFetchOptions } from './snapshot-fetch.ts';
 
 export type ReplicaRebuildsOptions = Omit<SnapshotFetchOptions, 'signal'> & {
@@ -55,6 +57,8 @@ export class ReplicaRebuilds implements AsyncDisposable {
   readonly #random: SeededRandom;
   readonly #waiting = new Map<number, SlotFetch>();
   readonly #done = new Set<number>();
+  /** Where the log goes on after the copies; not later. */
+  readonly #positions = new Map<number, StreamPosition>();
   #running: Promise<void> | null = null;
 
   constructor(options: ReplicaRebuildsOptions) {
@@ -66,6 +70,11 @@ export class ReplicaRebuilds implements AsyncDisposable {
   /** What is fetched, and how far it is. */
   get progress(): SlotFetch[] {
     return [...this.#waiting.values()];
+  }
+
+  /** Returns where this node reads on in the log of a slot that has a copy, or gets one. */
+  positionOf(slot: number): StreamPosition | undefined {
+    return this.#positions.get(slot);
   }
 
   /** Fetches a slot, unless that is under way. */
@@ -103,12 +112,15 @@ export class ReplicaRebuilds implements AsyncDisposable {
 
   /** Returns whether a copy of the slot is there now. */
   async #fetchOne(slot: number): Promise<boolean> {
-    const { map, note, dataDir } = this.#options;
+    const { map, note, dataDir, caller } = this.#options;
     let problem = 'no other node has the slot';
     for (const node of this.#sources(map(), slot)) {
       const onProgress = (progress: FetchProgress): void =>
         void this.#waiting.set(slot, { slot, from: node, ...progress, problem: '' });
       try {
+        // The log must retain what comes after the copy, which is made later than this.
+        const position = (await positionsAt(node, [slot], caller)).get(slot);
+        if (position !== undefined) this.#positions.set(slot, position);
         const manifest = await this.#fetch.fetch({ node, slot, map: map() }, onProgress);
         const text = `${JSON.stringify(manifest)}\n`;
         writeDurably(join(fetchingPath(dataDir, slot), manifestName), text);

@@ -73,6 +73,37 @@ describe('a replica', () => {
     testMsMax,
   );
 
+  it.each([
+    ['for room', { bytesMax: 2 ** 21 }, 1_200, 'the log is nearly full'],
+    ['by age', { ageMsMax: 1_000 }, 10, 'what it lacks is too old'],
+  ] as const)(
+    'that its primary leaves behind %s begins again from a copy, and no other does',
+    async (_why, limits, textLength, said) => {
+      const server = await NatsServer.start();
+      disposals.push(server);
+      const nodes = ['n0', 'n1', 'n2'];
+      const shard = { primary: 'n0', replicas: ['n1', 'n2'], slots: ['0-1'] };
+      const cluster = await ReplicatedCluster.make(server, slots, nodes, [shard], limits);
+      disposals.push(cluster);
+      await Promise.all(nodes.map((node) => cluster.startNode(node)));
+      const actor = cluster.didIn(0, 1);
+      const before = cluster.fansFrom(10, 8);
+      await cluster.follow(before, actor);
+      await cluster.haveFollowed(before, actor);
+      await cluster.settle();
+      await cluster.stopNode('n2');
+      const meanwhile = Array.from({ length: 650 }, (_unused, index) => cluster.didIn(0, 1_000 + index));
+      await cluster.follow(meanwhile, actor, { note: 'x'.repeat(textLength) });
+      await until(() => cluster.notes.includes(`n0: replica n2 of slot 0 is left behind: ${said}`), waitMsMax);
+      await cluster.startNode('n2');
+      await until(() => cluster.notes.some((note) => /^n2: slots begin again from copies/.test(note)), waitMsMax);
+      await cluster.haveFollowed([...before, ...meanwhile], actor);
+      for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
+      expect(cluster.notes.filter((note) => /replica n1 .* left behind|^n1: slots begin/.test(note))).toEqual([]);
+    },
+    testMsMax,
+  );
+
   it(
     'that the map gains later begins from a copy, while writes go on',
     async () => {

@@ -215,7 +215,7 @@ export class CrashCluster implements AsyncDisposable {
       const log = (table: Table, cursor: number): SlotLog =>
         this.#logServer === null
           ? new EmbeddedLog(table, cursor)
-          : new JetStreamLog({ table, slot: index, cursor, writer: 'test', note: () => {} });
+          : new JetStreamLog({ table, slot: index, cursor, writer: 'test', nowMs: () => 0, note: () => {} });
       return Slot.open({ index, slots: count, path, mapBytes: this.slotMapBytes, log });
     });
     try {

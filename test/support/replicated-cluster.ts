@@ -10,7 +10,7 @@ import type { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
 import { JetStreamSender } from '../../src/log/jetstream-sender.ts';
-import type { LogServer } from '../../src/log/log-server.ts';
+import type { LogServer, StreamLimits } from '../../src/log/log-server.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { mapAtStart } from '../../src/mapchange/map-store.ts';
 import { startNode } from '../../src/node/node-process.ts';
@@ -61,8 +61,9 @@ export class ReplicatedCluster implements AsyncDisposable {
   #isDisposed = false;
   mapJson: MapJson;
 
-  private constructor(url: string, mapJson: MapJson) {
-    this.server = { urls: [url], credentialsFile: null, streams: { bytesMax: 256 * 2 ** 20, copies: 1 } };
+  private constructor(url: string, mapJson: MapJson, limits: Partial<StreamLimits>) {
+    const streams = { bytesMax: 256 * 2 ** 20, copies: 1, ...limits };
+    this.server = { urls: [url], credentialsFile: null, streams };
     this.mapJson = mapJson;
     const map = (): ShardMap => this.map;
     const note = (message: string): void => void this.notes.push(message);
@@ -83,11 +84,12 @@ export class ReplicatedCluster implements AsyncDisposable {
     slots: number,
     nodes: readonly string[],
     shards: readonly ShardOfTest[],
+    limits: Partial<StreamLimits> = {},
   ): Promise<ReplicatedCluster> {
     const named = await Promise.all(nodes.map(async (name) => [name, { host: '127.0.0.1', port: await freePort() }]));
     const withNames = shards.map((shard, index) => ({ name: `s${index}`, ...shard }));
     const mapJson = { epoch: 1, slots, nodes: Object.fromEntries(named), shards: withNames };
-    return new ReplicatedCluster(server.url, mapJson);
+    return new ReplicatedCluster(server.url, mapJson, limits);
   }
 
   /** Starts all nodes but those that are `absent`. */
@@ -241,9 +243,9 @@ export class ReplicatedCluster implements AsyncDisposable {
   }
 
   /** Each fan follows the actor. Resolves once all of it is in the log. */
-  async follow(fans: readonly string[], actor: string): Promise<void> {
+  async follow(fans: readonly string[], actor: string, more: object = {}): Promise<void> {
     const entries = fans.map((did): CommitEntry => {
-      const ops = [recordOp({ collection: 'app.bsky.graph.follow', rkey: 'f' }, { subject: actor })];
+      const ops = [recordOp({ collection: 'app.bsky.graph.follow', rkey: 'f' }, { subject: actor, ...more })];
       return { kind: 'commit', did, rev: '3k2222222222a', since: null, eventMs: timeMs, ops };
     });
     await Promise.all(entries.map((entry) => this.#log.append(entry.did, entry)));
