@@ -101,6 +101,8 @@ const commandTable: Record<CommandName, CommandRow> = {
   'map push': { operands: ['<file>'], summary: 'put a changed map in force everywhere, without a restart' },
   'replica add': { operands: ['<node>'], summary: 'make a node a replica, from copies of other nodes' },
   'replica remove': { operands: ['<node>'], summary: 'have a node be no replica any more' },
+  'replica verify': { operands: ['[slot]'], summary: 'compare all copies of slots, as they are on disk' },
+  'replica rebuild': { operands: ['<node>', '<slot>'], summary: 'have a replica begin a slot again from another copy' },
   promote: { operands: ['[node]'], summary: 'make replicas primaries, by one change of the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -109,7 +111,7 @@ const commandTable: Record<CommandName, CommandRow> = {
 const groupSummaries: Readonly<Record<string, string>> = {
   identity: 'bring identities in bulk, or one again',
   map: 'work on the shard map',
-  replica: 'add and remove copies of shards',
+  replica: 'add, remove, compare and renew copies of slots',
   log: 'work on the log',
   source: 'decide about a source of ingest',
   host: 'decide about the hosts of accounts',

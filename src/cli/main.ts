@@ -88,6 +88,8 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'map push': async () => (await import('./command/map.ts')).runMapPush,
   'replica add': async () => (await import('./command/replica.ts')).runReplicaAdd,
   'replica remove': async () => (await import('./command/replica.ts')).runReplicaRemove,
+  'replica verify': async () => (await import('./command/replica-verify.ts')).runReplicaVerify,
+  'replica rebuild': async () => (await import('./command/replica-verify.ts')).runReplicaRebuild,
   promote: async () => (await import('./command/promote.ts')).runPromote,
   config: async () => (await import('./command/config.ts')).runConfig,
 };

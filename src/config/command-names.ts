@@ -42,8 +42,17 @@ const sourceAndHostCommands = [
 /** Commands about the search indexes of the nodes. */
 export const searchCommands = ['search status', 'search rebuild', 'search verify'] as const;
 
-/** Commands about the shard map of a running cluster. */
-export const mapCommands = ['map show', 'map diff', 'map push', 'promote', 'replica add', 'replica remove'] as const;
+/** Commands about the shard map of a running cluster, and the copies that it names. */
+export const mapCommands = [
+  'map show',
+  'map diff',
+  'map push',
+  'promote',
+  'replica add',
+  'replica remove',
+  'replica verify',
+  'replica rebuild',
+] as const;
 
 export const commandNames = [
   'up',

@@ -276,6 +276,7 @@ export const commandSettings = {
       'promote',
       'replica add',
       'replica remove',
+      'replica rebuild',
       'repo purge',
       ...quarantineDecisions,
       'repair slot',

@@ -7,6 +7,7 @@ import { nodeCalls } from '../wire/node-calls.ts';
 import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
 import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resync.ts';
 import { comparePositionsRequest, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
+import { rebuildRequest } from '../wire/slot-verify.ts';
 import { didsOfSlot } from './dids-of-slot.ts';
 import { searchHandlers } from './node-search.ts';
 import type { PositionComparison } from './position-comparison.ts';
@@ -65,6 +66,13 @@ export function handlersOf({
       (payload) => positionsAnswer.encode(comparison.positions(positionsRequest.decode(payload).slots)),
     ],
     [nodeCalls.logPositions, logPositionsHandler(readers, (slot) => rebuilds.positionOf(slot))],
+    [
+      nodeCalls.rebuild,
+      (payload) => {
+        rebuilds.order(rebuildRequest.decode(payload));
+        return Buffer.alloc(0);
+      },
+    ],
     [
       nodeCalls.comparePositions,
       (payload) => {

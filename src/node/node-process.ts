@@ -33,6 +33,7 @@ import { installFetched, ReplicaRebuilds } from './replica-rebuilds.ts';
 import { feedsBetween, ServePool } from './serve-pool.ts';
 import { openReaders, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
+import { SlotVerifier } from './slot-verifier.ts';
 import { SlotWrites } from './slot-writes.ts';
 import { SnapshotSource } from './snapshot-source.ts';
 
@@ -192,12 +193,13 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const { links, readers } = node;
   node.search = startNodeSearch(options, map, links);
   const controlParts = { ...shared, search: node.search, links, readers };
-  const { control, comparison, lookUps, snapshots } = controlOf(options, controlParts);
+  const { control, comparison, lookUps, snapshots, verifier } = controlOf(options, controlParts);
   const closeAll = async (): Promise<void> => {
     comparison.stop();
     replicas[Symbol.dispose]();
     await rebuilds[Symbol.asyncDispose]();
     await snapshots[Symbol.asyncDispose]();
+    await verifier[Symbol.asyncDispose]();
     await peers.process.stop();
     await threads[Symbol.asyncDispose]();
     lookUps?.[Symbol.dispose]();
@@ -248,6 +250,7 @@ type ControlledParts = {
   readonly comparison: PositionComparison;
   readonly lookUps: LookUps | null;
   readonly snapshots: SnapshotSource;
+  readonly verifier: SlotVerifier;
 };
 
 /** Makes what the main thread does for all serving threads. */
@@ -270,12 +273,14 @@ function controlOf(
   });
   const isServed = (slot: number): boolean => acting.has(slot) || replicas.slots.includes(slot);
   const snapshots = new SnapshotSource({ dataDir, slotMapBytes, isServed, clock });
+  const verifier = new SlotVerifier({ dataDir, slotMapBytes, hasSlot: (slot) => readers.has(slot), clock });
   const lookUps = options.edge === undefined ? null : startLookUps(options.edge, options.clock);
   const control: NodeControl = {
     handlers: new Map([
       ...handlersOf({ search, readers, map, node: name, status, writes, comparison, rebuilds }),
       ...mapHandlers(maps, clock),
       ...snapshots.handlers(),
+      [nodeCalls.verify, verifier.handler],
       [nodeCalls.readable, () => readableAnswer.encode({ slots: [...replicas.slots] })],
     ]),
     map,
@@ -289,5 +294,5 @@ function controlOf(
     askingIngest: options.askingIngest ?? {},
     identity: lookUps?.source ?? null,
   };
-  return { control, comparison, lookUps, snapshots };
+  return { control, comparison, lookUps, snapshots, verifier };
 }

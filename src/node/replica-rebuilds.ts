@@ -77,6 +77,21 @@ export class ReplicaRebuilds implements AsyncDisposable {
     return this.#positions.get(slot);
   }
 
+  /** Begins a slot again for an operator. Errors: DataPlaneError `ConfigInvalid`. */
+  order({ slot, isDryRun }: { readonly slot: number; readonly isDryRun: boolean }): void {
+    const { map, name } = this.#options;
+    const shard = map().shards.find(({ slots }) => slots.includes(slot));
+    if (shard?.primary === name)
+      throw new DataPlaneError('ConfigInvalid', `node ${name} is the primary of slot ${slot}, not a replica`, {
+        hint: 'Make another node its primary by `skyshard promote <node>`, then run this again.',
+      });
+    if (shard?.replicas.includes(name) !== true)
+      throw new DataPlaneError('ConfigInvalid', `node ${name} is no replica of slot ${slot}`, {
+        hint: '`skyshard map show` says who is.',
+      });
+    if (!isDryRun) this.add(slot);
+  }
+
   /** Fetches a slot, unless that is under way. */
   add(slot: number): void {
     if (this.#waiting.has(slot) || this.#done.has(slot) || this.#stop.signal.aborted) return;

@@ -40,6 +40,7 @@ import { type EraseAtIngest, privateRoutes } from './private-routes.ts';
 import { quarantineRoutes } from './quarantine-routes.ts';
 import { Readiness, reachedNodes } from './readiness.ts';
 import { repairRoutes } from './repair-routes.ts';
+import { replicaRoutes } from './replica-routes.ts';
 import { registerRouterMetrics } from './router-metrics.ts';
 import { searchRoutes } from './search-routes.ts';
 import { type NodeCounts, type SlotCounts, settle } from './settle.ts';
@@ -284,6 +285,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         ...privateRoutes(router, clock, options.eraseAtIngest),
         ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
         ...compactionRoutes(router, clock),
+        ...replicaRoutes(router, clock),
         ...searchRoutes(router, clock),
         ...suggestionRoutes(router, clock),
         ...labelRoutes(router, clock),

@@ -11,6 +11,10 @@ export const nodeCalls = {
   write: 'slot.write',
   /** A slot → its digest and the seq up to which that is, see slot-digest.ts. */
   digest: 'slot.digest',
+  /** A slot → its rows as they are at one seq, and their digest, see slot-verify.ts. */
+  verify: 'slot.verify',
+  /** A slot → no bytes: this node, its replica, begins it again from a copy of another. */
+  rebuild: 'slot.rebuild',
   /** A slot → how far its compaction is, which it may begin, see slot-compaction.ts. */
   compact: 'slot.compact',
   /** What slots could not apply: list, show, retry or drop, see slot-quarantine.ts. */

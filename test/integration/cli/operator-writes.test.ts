@@ -221,6 +221,7 @@ it('every curl line of ops/operating.md is understood', async () => {
     'POST /v1/map': 'shard map: 1 slots, while the data has 4',
     'POST /v1/quarantine/show': 'slot 0 keeps no entry 7.0 in quarantine',
     'POST /v1/quarantine': 'slot 0 keeps no entry 7.0 in quarantine',
+    'POST /v1/replica/rebuild': 'node n0 is the primary of slot 0, not a replica',
     'POST /v1/repair': 'slot 0 is not incomplete',
   });
 }, 120_000);

@@ -1,0 +1,163 @@
+/** `skyshard replica verify | rebuild`: compares copies of slots, and renews one that differs. */
+import * as v from 'valibot';
+import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
+import { openObjectShape, readShape } from '../../config/json-shape.ts';
+import type { MapJson } from '../../shardmap/map-follower.ts';
+import { parseShardMap, type ShardMap } from '../../shardmap/shard-map.ts';
+import { type CopyVerdict, copyVerdict } from '../../wire/copy-verdict.ts';
+import type { VerifiedCopy } from '../../wire/slot-verify.ts';
+import type { Command, CommandContext } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { askRouter } from '../process/ask-process.ts';
+import { bytesText } from '../text-table.ts';
+
+type Answer = { readonly slot: number; readonly copies: readonly VerifiedCopy[] };
+
+const lookMs = 500;
+/** A slot of the largest size takes minutes; a node that is stuck must not hold the command up. */
+const stuckMsMax = 300_000;
+
+function slotOf(text: string): number {
+  if (/^\d{1,5}$/.test(text)) return Number(text);
+  throw new DataPlaneError('InvalidArgument', `"${text.slice(0, 20)}" is not a slot`, {
+    hint: '`skyshard status` lists the slots.',
+  });
+}
+
+async function mapInForce(context: CommandContext): Promise<ShardMap> {
+  const { map } = (await askRouter(context, '/v1/map')) as { readonly map: MapJson };
+  return parseShardMap(map);
+}
+
+/** Returns the slots that have more than one copy, or the one that is asked for. */
+function slotsToVerify(map: ShardMap, operand: string | undefined): number[] {
+  const replicated = map.shards.filter(({ replicas }) => replicas.length > 0).flatMap(({ slots }) => slots);
+  if (operand === undefined) {
+    if (replicated.length > 0) return replicated.sort((one, other) => one - other);
+    throw new DataPlaneError('ConfigInvalid', 'no shard of the map has a replica to compare with', {
+      hint: '`skyshard replica add <node>` makes one.',
+    });
+  }
+  const slot = slotOf(operand);
+  if (replicated.includes(slot) || slot >= map.slots) return [slot];
+  throw new DataPlaneError('ConfigInvalid', `slot ${slot} has one copy, and none to compare it with`, {
+    hint: '`skyshard replica add <node>` makes another.',
+  });
+}
+
+/** Has all copies read through, shows how far that is, and returns what they are. */
+async function verifySlot(context: CommandContext, slot: number): Promise<readonly VerifiedCopy[]> {
+  const { clock, print, settings } = context;
+  const ask = async (action: 'begin' | 'look' | 'end'): Promise<Answer> =>
+    (await askRouter(context, '/v1/replica/verify', { slot, action })) as Answer;
+  const begun = await ask('begin');
+  let copies = begun.copies;
+  const rowsDone = (): number => copies.reduce((sum, copy) => sum + copy.rowsDone, 0);
+  let changedMs = clock.monotonicMs();
+  while (copies.some(({ digest, problem, damage }) => digest === null && problem === '' && damage === '')) {
+    await clock.sleep(lookMs);
+    const before = rowsDone();
+    const looked = await ask('look');
+    // Those that could not be compared have said why.
+    copies = begun.copies.map((copy) =>
+      copy.problem === '' ? looked.copies.find(({ node }) => node === copy.node)! : copy,
+    );
+    if (rowsDone() !== before) {
+      changedMs = clock.monotonicMs();
+      const rows = copies.reduce((sum, copy) => sum + copy.rows, 0);
+      if (!settings.json && rows > rowsDone()) print(`slot ${slot}: ${Math.floor((100 * rowsDone()) / rows)}% read\n`);
+    }
+    if (clock.monotonicMs() - changedMs > stuckMsMax)
+      throw new DataPlaneError('DeadlineExceeded', `slot ${slot} is not read through in ${stuckMsMax} ms`);
+  }
+  await ask('end');
+  return copies;
+}
+
+function verdictText(slot: number, { result, nodes, odd, todo }: CopyVerdict, copies: readonly VerifiedCopy[]): string {
+  const seq = Math.max(...copies.map((copy) => copy.seq));
+  const from = nodes.length > 0 ? ` from ${nodes.join(', ')}` : '';
+  const said = {
+    equal: `${nodes.join(', ')} are equal at seq ${seq}`,
+    different: `${odd.join(', ')} differ${nodes.length > 0 && odd.length === 1 ? 's' : ''}${from} at seq ${seq}`,
+    unknown: 'not compared',
+  }[result];
+  const problems = copies
+    .map(({ node, problem, damage }) => ({ node, text: damage === '' ? problem : `cannot be read: ${damage}` }))
+    .filter(({ text }) => text !== '');
+  const lines = [...problems.map(({ node, text }) => `${node}: ${text}`), ...todo];
+  return `slot ${slot}: ${said}\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}
+
+/** One slot after the other, so that a node reads one at a time. */
+export const runReplicaVerify: Command = async (context) => {
+  const { settings, print, operands } = context;
+  const slots = slotsToVerify(await mapInForce(context), operands[0]);
+  const counts = { equal: 0, different: 0, unknown: 0 };
+  for (const slot of slots) {
+    const copies = await verifySlot(context, slot);
+    const verdict = copyVerdict(slot, copies);
+    counts[verdict.result]++;
+    print(settings.json ? `${JSON.stringify({ slot, ...verdict, copies })}\n` : verdictText(slot, verdict, copies));
+  }
+  if (!settings.json && slots.length > 1)
+    print(`equal: ${counts.equal} slots; different: ${counts.different}; not compared: ${counts.unknown}\n`);
+  return counts.equal === slots.length ? exitCode.done : exitCode.failed;
+};
+
+const statusShape = openObjectShape({
+  nodes: v.array(
+    openObjectShape({
+      name: v.string(),
+      pid: v.optional(v.number()),
+      fetches: v.optional(
+        v.array(
+          openObjectShape({
+            slot: v.number(),
+            from: v.string(),
+            bytes: v.number(),
+            bytesDone: v.number(),
+            problem: v.string(),
+          }),
+        ),
+        [],
+      ),
+    }),
+  ),
+});
+type NodeStatus = v.InferOutput<typeof statusShape>['nodes'][number];
+
+async function nodeStatus(context: CommandContext, node: string): Promise<NodeStatus | undefined> {
+  const refuse = (problem: string): never => {
+    throw new DataPlaneError('Internal', `the status of the router: ${problem}`);
+  };
+  const { nodes } = readShape(statusShape, await askRouter(context, '/v1/status'), refuse);
+  return nodes.find(({ name }) => name === node);
+}
+
+/** Waits until the node has the copy, and has started again with it. */
+export const runReplicaRebuild: Command = async (context) => {
+  const { settings, print, operands, clock } = context;
+  const [node, slot] = [operands[0]!, slotOf(operands[1]!)];
+  const before = await nodeStatus(context, node);
+  const body = { slot, node, isDryRun: settings.dryRun };
+  const asked = (await askRouter(context, '/v1/replica/rebuild', body)) as { readonly sources: readonly string[] };
+  const what = `slot ${slot} of ${node} ${settings.dryRun ? 'would begin' : 'begins'} again from a copy of ${asked.sources.join(' or ')}`;
+  print(settings.json ? `${JSON.stringify({ ...body, sources: asked.sources })}\n` : `${what}\n`);
+  for (let last = ''; !settings.dryRun; ) {
+    await clock.sleep(lookMs);
+    // The router may be one that starts again with the node.
+    const status = await nodeStatus(context, node).catch((thrown: unknown) => void operatingFailure(thrown));
+    if (status?.pid !== undefined && status.pid !== before?.pid) break;
+    const fetch = status?.fetches.find((each) => each.slot === slot);
+    if (fetch === undefined) continue;
+    const { bytes, bytesDone, problem } = fetch;
+    const text = problem === '' ? `${bytesText(bytesDone)} of ${bytesText(bytes)} copied` : problem;
+    const line = settings.json ? JSON.stringify(fetch) : text;
+    if (line !== last) print(`${line}\n`);
+    last = line;
+  }
+  if (!settings.dryRun && !settings.json)
+    print(`${node} has started again with it; \`skyshard replica verify ${slot}\` compares them\n`);
+  return exitCode.done;
+};
