@@ -8,7 +8,12 @@ import { SearchPool } from '../search/search-pool.ts';
 import { heldSlotsOf, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
-import { searchSlotRequest, searchStatusAnswer, searchVerifyAnswer } from '../wire/search-messages.ts';
+import {
+  searchCatchUpRequest,
+  searchSlotRequest,
+  searchStatusAnswer,
+  searchVerifyAnswer,
+} from '../wire/search-messages.ts';
 import type { ApplyLink } from './apply-link.ts';
 import { slotPath } from './data-folder.ts';
 
@@ -81,6 +86,13 @@ export function searchHandlers(pool: SearchPool | null): Map<string, CallHandler
       nodeCalls.searchRebuild,
       async (payload) => {
         await needed().rebuild(searchSlotRequest.decode(payload).slot);
+        return Buffer.alloc(0);
+      },
+    ],
+    [
+      nodeCalls.searchCatchUp,
+      async (payload) => {
+        await pool?.catchUp(searchCatchUpRequest.decode(payload).timeoutMs);
         return Buffer.alloc(0);
       },
     ],

@@ -42,7 +42,7 @@ import { Readiness, reachedNodes } from './readiness.ts';
 import { repairRoutes } from './repair-routes.ts';
 import { replicaRoutes } from './replica-routes.ts';
 import { registerRouterMetrics } from './router-metrics.ts';
-import { searchRoutes } from './search-routes.ts';
+import { catchUpSearch, searchRoutes } from './search-routes.ts';
 import { type NodeCounts, type SlotCounts, settle } from './settle.ts';
 import { suggestionRoutes } from './suggestion-routes.ts';
 
@@ -201,7 +201,9 @@ function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOp
   return postRoute('/v1/settle', settleBody, async (body) => {
     const startMs = clock.monotonicMs();
     const ingest = settleIngest === undefined ? {} : await settleIngest(body);
-    return { ...(await settle(() => nodeStatuses(router, clock), body.timeoutMs, clock, startMs)), ingest };
+    const settled = await settle(() => nodeStatuses(router, clock), body.timeoutMs, clock, startMs);
+    await catchUpSearch(router, clock, startMs + body.timeoutMs);
+    return { ...settled, elapsedMs: Math.round(clock.monotonicMs() - startMs), ingest };
   });
 }
 

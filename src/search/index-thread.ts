@@ -9,6 +9,7 @@ import { statSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { SearchStatus, VerifiedSlot } from '../wire/search-messages.ts';
+import { CaughtUpWaits } from './caught-up-waits.ts';
 import { isDamage, isDiskFull, isIndexFailure, removeIndexFile } from './index-file.ts';
 import { verifySlot } from './index-verifier.ts';
 import { IndexWriter } from './index-writer.ts';
@@ -19,6 +20,8 @@ import type { FromSearchThreads, SearchThreadOptions, ToIndexThread } from './se
 const gatherMs = 200;
 /** A transaction of so many changes is followed by the next at once. */
 const manyChanges = 500;
+/** The same while somebody waits for the index. */
+const gatherAwaitedMs = 5;
 const progressEveryMs = 1_000;
 const retryMs = 5_000;
 
@@ -40,6 +43,7 @@ class IndexLoop {
   /** Asked for while the file was not open. */
   readonly #rebuilds: (number | null)[] = [];
   readonly #verifications: Verification[] = [];
+  readonly #waits = new CaughtUpWaits();
   #wake = new AbortController();
 
   constructor(options: SearchThreadOptions, clock: Clock) {
@@ -52,11 +56,13 @@ class IndexLoop {
     while (!this.#isClosing) {
       let waitMs = 0;
       try {
-        waitMs = this.#step() ? 0 : gatherMs;
+        waitMs = this.#step() ? 0 : this.#waits.isEmpty ? gatherMs : gatherAwaitedMs;
       } catch (thrown) {
         if (!isIndexFailure(thrown)) throw thrown;
         waitMs = this.#recover(thrown as Error);
       }
+      this.#endWaits();
+      if (!this.#waits.isEmpty) waitMs = Math.min(waitMs, Math.max(1, this.#waits.endMs - this.#clock.monotonicMs()));
       this.#wake = new AbortController();
       await this.#clock.sleep(waitMs, this.#wake.signal);
     }
@@ -114,6 +120,16 @@ class IndexLoop {
     return retryMs;
   }
 
+  #endWaits(): void {
+    for (const { id, behind } of this.#waits.takeEnded(this.#writer, this.#clock.monotonicMs())) {
+      if (behind === null) post({ type: 'answered', id, value: null });
+      else {
+        const message = ['the search index is behind', behind, this.#problem].filter((part) => part !== '').join(': ');
+        post({ type: 'failed', id, code: 'DeadlineExceeded', message });
+      }
+    }
+  }
+
   #verifySome(): void {
     const verification = this.#verifications[0];
     if (verification === undefined) return;
@@ -133,6 +149,9 @@ class IndexLoop {
         return post({ type: 'answered', id: message.id, value: null });
       case 'verify':
         return this.#verify(message.id, message.slot);
+      case 'catch-up':
+        this.#waits.add(message.id, this.#clock.monotonicMs() + message.timeoutMs, this.#writer);
+        return this.#wake.abort();
       case 'damaged':
         this.#isDamaged = true;
         return this.#wake.abort();

@@ -98,6 +98,16 @@ export class SearchPool implements AsyncDisposable {
     await this.#index.ask((id) => ({ type: 'rebuild', id, slot }));
   }
 
+  /**
+   * Waits until queries find all that the slots of the node hold now.
+   *
+   * Errors: DataPlaneError `DeadlineExceeded` saying what is missing; `Unavailable`.
+   */
+  async catchUp(timeoutMs: number): Promise<void> {
+    await this.#index.ask((id) => ({ type: 'catch-up', id, timeoutMs }));
+    for (const thread of this.#threads) thread.send({ type: 'refresh' });
+  }
+
   /** Compares a slot with its index. Errors: DataPlaneError `Unavailable` while it has none. */
   async verify(slot: number): Promise<VerifiedSlot> {
     return (await this.#index.ask((id) => ({ type: 'verify', id, slot }))) as VerifiedSlot;

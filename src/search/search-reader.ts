@@ -59,13 +59,18 @@ export class SearchReader {
     this.#servedUntilMs = 0;
   }
 
+  /** Has the next query read again which slots are served, and how many rows there are. */
+  refresh(): void {
+    this.#servedUntilMs = 0;
+    this.#rangesByKind.clear();
+  }
+
   /** Closes the file: there may be another in its place. */
   reopen(): void {
     this.#db?.close();
     this.#db = null;
     this.#sql = null;
-    this.#servedUntilMs = 0;
-    this.#rangesByKind.clear();
+    this.refresh();
   }
 
   /**

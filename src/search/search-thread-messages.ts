@@ -16,6 +16,8 @@ export type SearchThreadOptions = {
 export type ToSearchThread =
   | { readonly type: 'query'; readonly id: number; readonly payload: Uint8Array }
   | { readonly type: 'reopen' }
+  /** What the thread knows of the file may be out of date. */
+  | { readonly type: 'refresh' }
   | { readonly type: 'primaries'; readonly slots: readonly number[] }
   | { readonly type: 'close' };
 
@@ -23,6 +25,8 @@ export type ToIndexThread =
   | { readonly type: 'status'; readonly id: number }
   | { readonly type: 'rebuild'; readonly id: number; readonly slot: number | null }
   | { readonly type: 'verify'; readonly id: number; readonly slot: number }
+  /** Answered once the index has all that queues hold now. */
+  | { readonly type: 'catch-up'; readonly id: number; readonly timeoutMs: number }
   | { readonly type: 'damaged' }
   | { readonly type: 'close' };
 

@@ -30,6 +30,8 @@ function run(options: SearchThreadOptions): void {
         return answer(message.id, message.payload);
       case 'reopen':
         return reader.reopen();
+      case 'refresh':
+        return reader.refresh();
       case 'primaries':
         return reader.usePrimaries(message.slots);
       case 'close':

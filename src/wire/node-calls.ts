@@ -100,11 +100,12 @@ export const nodeCalls = {
   postRoots: 'slot.postRoots',
   /** Texts (root URIs) → OpThreadsAnswer, see thread-messages.ts. */
   opThreads: 'slot.opThreads',
-  /** A query → hits; the state of the index; orders to build and compare; search-messages.ts. */
+  /** A query → hits; the state of the index; orders to it; see search-messages.ts. */
   search: 'slot.search',
   searchStatus: 'slot.searchStatus',
   searchRebuild: 'slot.searchRebuild',
   searchVerify: 'slot.searchVerify',
+  searchCatchUp: 'slot.searchCatchUp',
   /** ThreadRequest, to the node of the root's DID → protobuf GetThreadResponse. */
   thread: 'slot.thread',
 } as const;

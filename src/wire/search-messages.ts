@@ -136,6 +136,9 @@ export const searchSlotRequest = controlMessage(
   v.object({ slot: v.nullable(wholeNumberShape(0, 65_535)) }),
 );
 
+/** Answered, without bytes, once what slots hold now is found; at once by a node with no index. */
+export const searchCatchUpRequest = controlMessage(nodeCalls.searchCatchUp, v.object({ timeoutMs: count }));
+
 const verified = v.object({
   slot: wholeNumberShape(0, 65_535),
   stored: count,

@@ -88,7 +88,7 @@ describe('the official AppView', () => {
     const searching = network.appViews.at(-2)!;
     const searchUrl = plane.url('1.1');
     const appView = resources.use(await startAppView(network, searching, plane, '1.1', { searchUrl }));
-    skeletons.reader = new AppViewReader<Name>(appView, seed);
+    Object.assign(skeletons, { reader: new AppViewReader<Name>(appView, seed), url: searchUrl });
   });
   feedGeneratorTests(stage);
   labelerTests(stage);

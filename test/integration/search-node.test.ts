@@ -2,13 +2,16 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { nodeStatusMessage } from '../../src/wire/node-status.ts';
 import {
   type PostQuery,
   type SearchStatus,
   searchAnswer,
+  searchCatchUpRequest,
   searchRequest,
   searchSlotRequest,
   searchStatusAnswer,
@@ -71,6 +74,16 @@ async function found(word: string): Promise<string[]> {
   }
 }
 
+async function catchUp(timeoutMs = 10_000): Promise<void> {
+  await call(nodeCalls.searchCatchUp, searchCatchUpRequest.encode({ timeoutMs }));
+}
+
+/** Tells whether all that is in the log is applied. */
+async function isApplied(): Promise<boolean> {
+  const { slots: each } = nodeStatusMessage.decode(await call(nodeCalls.status));
+  return each.every(({ waiting, cursor, head }) => waiting === 0 && cursor >= head);
+}
+
 async function status(): Promise<SearchStatus> {
   return searchStatusAnswer.decode(await call(nodeCalls.searchStatus));
 }
@@ -93,6 +106,59 @@ describe('a node', () => {
     const metrics = await node.registry.metrics();
     expect(metrics).toContain('skyshard_search_rows{kind="posts"} 2');
   });
+
+  it('says when all is found that is applied, and what is missing at the end of its time', async () => {
+    for (let round = 1; round <= 5; round++) {
+      await write(`hello ${round}`, `r${round}`);
+      await until(isApplied);
+      await catchUp();
+      expect((await found('hello')).length).toBe(round);
+    }
+    await call(nodeCalls.searchRebuild, searchSlotRequest.encode({ slot: null }));
+    await expect(catchUp(1)).rejects.toMatchObject({
+      code: 'DeadlineExceeded',
+      message: expect.stringMatching(/the search index is behind: \d slots are being built/),
+    });
+    await catchUp();
+    expect((await found('hello')).length).toBe(5);
+  });
+
+  it('answers a wait at once without an index', async () => {
+    await using bare = await startLoneNode({ slots, applyThreads: 1 });
+    const payload = searchCatchUpRequest.encode({ timeoutMs: 1 });
+    const answer = await bare.client.call({ node: 'n0', method: nodeCalls.searchCatchUp, payload, timeoutMs: 5_000 });
+    expect(answer.length).toBe(0);
+  });
+
+  it('starts an index thread again that is killed, says so, and loses nothing', async () => {
+    await node[Symbol.asyncDispose]();
+    const workers: Worker[] = [];
+    const take = (worker: Worker): void => void workers.push(worker);
+    process.on('worker', take);
+    try {
+      await start();
+      const before = workers.length;
+      const rounds = 4;
+      for (let round = 0; round < rounds; round++) {
+        for (let index = 0; index < 10; index++) await write(`hello ${round}`, `r${round}-${index}`);
+        // It is started last, and again each time.
+        await workers.at(-1)!.terminate();
+        await expect(status()).rejects.toMatchObject({
+          code: 'Unavailable',
+          message: expect.stringContaining('the index thread has failed, and is started again'),
+        });
+        expect((await call(nodeCalls.status)).length).toBeGreaterThan(0);
+        await until(() => workers.length === before + round + 1, 30_000);
+      }
+      await until(isApplied);
+      await catchUp();
+      expect((await found('hello')).length).toBe(10 * rounds);
+      expect((await status()).problem).toBe('');
+      expect(node.notes.filter((note) => note.startsWith('the index thread has failed')).length).toBe(rounds);
+    } finally {
+      process.off('worker', take);
+    }
+  }, 120_000);
 
   it('goes on after a restart, with what came while it had no index', async () => {
     await write('hello one', 'one');
