@@ -26,6 +26,12 @@ export const servedKnownMs = 200;
 /** What every connection may hold of the file in memory. Units: KiB. */
 const cacheKib = 64 * 1024;
 
+/**
+ * Holds two rows of FTS5, so that a build costs a seventh less than with a page for each. Larger
+ * rows would make queries of several words dearer, which skip from row to row. Units: bytes.
+ */
+const pageBytes = 8_192;
+
 const words = `content='', contentless_delete=1, tokenize="ascii tokenchars '=_'"`;
 const names = `${words}, detail=none`;
 
@@ -98,7 +104,9 @@ function versionOf(db: DatabaseSync): number {
 export function openForWriting(path: string): DatabaseSync | null {
   const db = new DatabaseSync(path);
   try {
-    db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-${cacheKib};`);
+    db.exec(
+      `PRAGMA page_size=${pageBytes}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-${cacheKib};`,
+    );
     const version = versionOf(db);
     if (version === schemaVersion * 1000 + tokeniserVersion) return db;
     const { count } = db.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as { count: number };
@@ -140,6 +148,16 @@ export class Statements {
       this.#byText.set(text, statement);
     }
     return statement;
+  }
+
+  /** Lets several reads see one state of the file. */
+  inSnapshot<Result>(read: () => Result): Result {
+    this.run('BEGIN');
+    try {
+      return read();
+    } finally {
+      if (this.#db.isTransaction) this.run('COMMIT');
+    }
   }
 
   run(text: string, ...values: BoundValue[]): void {

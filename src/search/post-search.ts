@@ -22,12 +22,19 @@ export const searchBudgetMs = 20;
 const newestShareMs = 12;
 /** Followed authors up to which the index is asked for each; more are looked up by post. */
 const followedTermsMax = 48;
+/** Followed authors up to which each is looked up before the posts, and not only theirs. */
+const followedOwnersMax = 2_000;
 /** Rows that are read at a time where not all are shown. */
 const rowsPerRead = 64;
 /** After every key: the end of a row id that is passed. */
 const afterAllKeys = '\uffff';
 
-type DocRow = { readonly id: number; readonly w: number; readonly k: Uint8Array };
+/** A row that is read without its key has none. */
+type DocRow = { readonly id: number; readonly w: number; readonly k?: Uint8Array };
+
+/** Ids from `from` to `to` (exclusive), at most `limit` at a time; with keys or without. */
+type IdRange = { readonly from: number; readonly to: number; readonly limit: number };
+type Range = IdRange & { readonly hasKeys: boolean };
 
 export type PostSearchParts = {
   readonly sql: Statements;
@@ -54,9 +61,11 @@ export class PostSearch {
 
   /** Errors: DataPlaneError `InvalidArgument` for too many terms; those of SQLite. */
   find(query: PostQuery): SearchAnswer {
+    const budget = new Budget(this.#parts.clock, searchBudgetMs);
     const walk = this.#walkOf(query);
     if (walk === null) return nothing();
-    return query.sort === 'top' ? this.#top(query, walk) : this.#latest(query, walk);
+    if (query.sort === 'latest') return this.#latest(query, walk, budget);
+    return this.#parts.sql.inSnapshot(() => this.#top(query, walk, budget));
   }
 
   #walkOf({ all, none, followed }: PostQuery): Walk | null {
@@ -64,6 +73,7 @@ export class PostSearch {
     const ownerOf = (did: string) => live.ownerOf(did, slotOf(did));
     const expression = postExpression({ all, none }, ownerOf);
     if (expression === null || followed === null) return expression && { ...expression, isWanted: null };
+    if (followed.length > followedOwnersMax) return { ...expression, isWanted: this.#isBy(new Set(followed)) };
     const owners = followed.flatMap((did) => ownerOf(did) ?? []);
     if (owners.length === 0) return null;
     if (owners.length <= followedTermsMax) {
@@ -79,10 +89,25 @@ export class PostSearch {
     return { ...expression, isWanted };
   }
 
+  /** Returns a filter that looks up the author of each post once. */
+  #isBy(dids: ReadonlySet<string>): (k: Uint8Array) => boolean {
+    const isWantedByAuthor = new Map<string, boolean>();
+    return (k) => {
+      const { key, owner } = decodeDocKey(k);
+      const author = authorTerm(key, owner);
+      let isWanted = isWantedByAuthor.get(author);
+      if (isWanted === undefined) {
+        isWanted = dids.has(this.#parts.live.actor(k)?.name ?? '');
+        isWantedByAuthor.set(author, isWanted);
+      }
+      return isWanted;
+    };
+  }
+
   /** Returns rows of a table within [from, to), newest first. */
-  #rows(table: string, match: string, from: number, to: number, limit: number): DocRow[] {
+  #rows(table: string, match: string, columns: string, { from, to, limit }: IdRange): DocRow[] {
     // The words' table is walked, and the other looked up: not the other way round.
-    const sql = `SELECT doc.id, doc.w, doc.k FROM ${table} CROSS JOIN doc ON doc.id = ${table}.rowid
+    const sql = `SELECT ${columns} FROM ${table} CROSS JOIN doc ON doc.id = ${table}.rowid
       WHERE ${table} MATCH ? AND ${table}.rowid >= ? AND ${table}.rowid < ? ORDER BY ${table}.rowid LIMIT ?`;
     return this.#parts.sql.all<DocRow>(sql, match, BigInt(from), BigInt(to), BigInt(limit));
   }
@@ -95,22 +120,24 @@ export class PostSearch {
   #walk(
     table: string,
     { match, terms, isWanted }: Walk,
-    range: { readonly from: number; readonly to: number; readonly limit: number },
+    range: Range,
     budget: Budget,
     take: (row: DocRow) => boolean,
   ): number | null {
     const windows = new Windows(this.#parts.ranges, terms, budget);
     let { from } = range;
+    const columns = range.hasKeys || isWanted !== null ? 'doc.id, doc.w, doc.k' : 'doc.id, doc.w';
     while (from < range.to) {
       const end = windows.begin(from, range.to);
       const limit = isWanted === null ? range.limit : rowsPerRead * 4;
-      const rows = this.#rows(table, match, from, end, limit);
-      windows.end();
+      const rows = this.#rows(table, match, columns, { from, to: end, limit });
+      const costMs = windows.end();
       for (const row of rows) {
-        if ((isWanted === null || isWanted(row.k)) && !take(row)) return row.id + 1;
+        if ((isWanted === null || isWanted(row.k!)) && !take(row)) return row.id + 1;
       }
       from = rows.length < limit ? end : rows.at(-1)!.id + 1;
-      if (budget.isSpent && from < range.to) return from;
+      // With many terms, a window costs much however few rows it has.
+      if (!budget.allows(costMs) && from < range.to) return from;
     }
     return null;
   }
@@ -120,20 +147,29 @@ export class PostSearch {
     return { from: postIdAt(untilMs - 1), to: sinceMs === null ? postIdsEnd : postIdAt(sinceMs) + idsOfTime };
   }
 
+  #keyOf(id: number): Uint8Array {
+    return this.#parts.sql.get<{ k: Uint8Array }>('SELECT k FROM doc WHERE id = ?', BigInt(id))!.k;
+  }
+
   #liveHit(query: PostQuery, { id, k }: DocRow): SearchHit | undefined {
-    const found = this.#parts.live.post(k);
+    const found = this.#parts.live.post(k ?? this.#keyOf(id));
     if (found === undefined) return undefined;
     const { name, sortMs } = found;
     if (sortMs >= query.untilMs || (query.sinceMs !== null && sortMs < query.sinceMs)) return undefined;
     return { rank: id, key: name };
   }
 
-  #latest(query: PostQuery, walk: Walk): SearchAnswer {
+  #latest(query: PostQuery, walk: Walk, budget: Budget): SearchAnswer {
     const { after, limit } = query;
     const hits: SearchHit[] = [];
     const { from, to } = this.#idsOf(query);
-    const range = { from: Math.max(from, after?.rank ?? 0), to, limit: Math.min(rowsPerRead, limit + 4) };
-    const end = this.#walk('post0', walk, range, new Budget(this.#parts.clock, searchBudgetMs), (row) => {
+    const range = {
+      from: Math.max(from, after?.rank ?? 0),
+      to,
+      limit: Math.min(rowsPerRead, limit + 4),
+      hasKeys: true,
+    };
+    const end = this.#walk('post0', walk, range, budget, (row) => {
       const hit = this.#liveHit(query, row);
       if (hit !== undefined && (after === null || compareHits(hit, after) > 0)) hits.push(hit);
       return hits.length < limit;
@@ -147,11 +183,16 @@ export class PostSearch {
    * Returns the newest of each table; further ones only if there are more than enough newer.
    * `isComplete`: these are all.
    */
-  #candidates(query: PostQuery, walk: Walk): { readonly found: Map<number, DocRow>; readonly isComplete: boolean } {
+  #candidates(
+    query: PostQuery,
+    walk: Walk,
+    whole: Budget,
+  ): { readonly found: Map<number, DocRow>; readonly isComplete: boolean } {
     const found = new Map<number, DocRow>();
-    const range = { ...this.#idsOf(query), limit: topCandidates };
-    const whole = new Budget(this.#parts.clock, searchBudgetMs);
+    // Few of them are shown, and keys are most of what reading a row costs.
+    const range = { ...this.#idsOf(query), limit: topCandidates, hasKeys: false };
     for (const [tier, table] of postTables.entries()) {
+      if (tier > 0 && whole.isSpent) break;
       let count = 0;
       const budget = tier === 0 ? new Budget(this.#parts.clock, newestShareMs) : whole;
       const end = this.#walk(table, walk, range, budget, (row) => {
@@ -164,9 +205,9 @@ export class PostSearch {
     return { found, isComplete: false };
   }
 
-  #top(query: PostQuery, walk: Walk): SearchAnswer {
+  #top(query: PostQuery, walk: Walk, whole: Budget): SearchAnswer {
     const { after, limit, untilMs } = query;
-    const { found, isComplete } = this.#candidates(query, walk);
+    const { found, isComplete } = this.#candidates(query, walk, whole);
     const scored = [...found.values()].map((row) => ({
       row,
       rank: -scoreOf(levelOf(row.w), termCountOf(row.w), ageOfId(row.id, untilMs)),

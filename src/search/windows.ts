@@ -31,7 +31,12 @@ export class Budget {
   }
 
   get isSpent(): boolean {
-    return this.#clock.monotonicMs() >= this.#endMs;
+    return !this.allows(0);
+  }
+
+  /** Tells whether something that costs so much ends within it. */
+  allows(costMs: number): boolean {
+    return this.#clock.monotonicMs() + costMs < this.#endMs;
   }
 
   nowMs(): number {
@@ -70,11 +75,12 @@ export class Windows {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** Ends the window, whose cost decides the size of the next. */
-  end(): void {
+  /** Ends the window, whose cost decides the size of the next. Returns that cost. Units: ms. */
+  end(): number {
     const costMs = Math.max(0.05, this.#budget.nowMs() - this.#beganMs);
     const factor = Math.min(4, Math.max(0.1, windowMs / costMs));
     this.#rows = Math.min(rowsMax, Math.max(rowsMin, this.#rows * factor));
+    return costMs;
   }
 }
 
