@@ -5,7 +5,10 @@ import { systemClock } from '../src/base/clock.ts';
 import { withRealPorts } from '../src/cli/map-file.ts';
 import { slotPath } from '../src/node/data-folder.ts';
 import { type NodeCounts, settle } from '../src/router/settle.ts';
-import { parseShardMap } from '../src/shardmap/shard-map.ts';
+import { parseShardMap, type ShardMap } from '../src/shardmap/shard-map.ts';
+import { nodeCalls } from '../src/wire/node-calls.ts';
+import { NodeClient } from '../src/wire/node-client.ts';
+import { searchCatchUpRequest } from '../src/wire/search-messages.ts';
 import { type BenchChild, startChild } from './child-process.ts';
 
 export type IngestClusterOptions = {
@@ -46,13 +49,13 @@ export class IngestCluster {
   readonly dataDir: string;
   readonly nodes: readonly BenchChild[];
   readonly ingest: BenchChild;
-  readonly #slots: number;
+  readonly #map: ShardMap;
 
-  private constructor(dataDir: string, slots: number, nodes: readonly BenchChild[], ingest: BenchChild) {
+  private constructor(dataDir: string, map: ShardMap, nodes: readonly BenchChild[], ingest: BenchChild) {
     this.dataDir = dataDir;
     this.nodes = nodes;
     this.ingest = ingest;
-    this.#slots = slots;
+    this.#map = map;
   }
 
   /** Starts the nodes and the source; `begin` lets ingest follow it. */
@@ -72,7 +75,7 @@ export class IngestCluster {
       return child;
     };
     try {
-      const mapPath = await writeMap(folder, slots);
+      const { path: mapPath, map } = await writeMap(folder, slots);
       const dataDir = join(folder, 'data');
       const shared = [`--map=${mapPath}`, `--data-dir=${dataDir}`, '--log-level=warn'];
       const source = await start(join(import.meta.dirname, 'ingest-source.ts'), [framesPath, String(options.hanging)]);
@@ -92,7 +95,7 @@ export class IngestCluster {
       ];
       const words = ['ingest', ...shared, '--ingest-port=0', '--cursor=0', ...followed, ...options.ingestWords];
       const begin = async (): Promise<IngestCluster> =>
-        new IngestCluster(dataDir, slots, nodes, await start(mainPath, words));
+        new IngestCluster(dataDir, map, nodes, await start(mainPath, words));
       return { begin, stop };
     } catch (thrown) {
       await stop();
@@ -101,7 +104,7 @@ export class IngestCluster {
   }
 
   folderOf(slot: number): string {
-    const node = nodeNames[Math.floor((slot * nodeNames.length) / this.#slots)]!;
+    const node = nodeNames[Math.floor((slot * nodeNames.length) / this.#map.slots)]!;
     return slotPath(join(this.dataDir, `node-${node}`), slot);
   }
 
@@ -121,6 +124,13 @@ export class IngestCluster {
     };
   }
 
+  /** Waits until searches find all that is applied; at once without an index. */
+  async searchCaughtUp(timeoutMs: number): Promise<void> {
+    await using client = new NodeClient({ map: this.#map, clusterToken: null });
+    const payload = searchCatchUpRequest.encode({ timeoutMs });
+    for (const node of nodeNames) await client.call({ node, method: nodeCalls.searchCatchUp, payload, timeoutMs });
+  }
+
   /** Waits until every slot has applied its whole log, effects included. */
   async settled(timeoutMs: number): Promise<void> {
     const round = (): Promise<NodeCounts[]> =>
@@ -134,10 +144,10 @@ export class IngestCluster {
   }
 }
 
-async function writeMap(folder: string, slots: number): Promise<string> {
+async function writeMap(folder: string, slots: number): Promise<{ readonly path: string; readonly map: ShardMap }> {
   const address = { host: '127.0.0.1', port: 0 };
   const half = slots / 2;
-  const map = {
+  const wanted = {
     epoch: 1,
     slots,
     nodes: Object.fromEntries(nodeNames.map((name) => [name, address])),
@@ -148,9 +158,9 @@ async function writeMap(folder: string, slots: number): Promise<string> {
       slots: [`${index * half}-${(index + 1) * half - 1}`],
     })),
   };
-  const { raw } = await withRealPorts({ raw: map, map: parseShardMap(map) });
+  const { raw, map } = await withRealPorts({ raw: wanted, map: parseShardMap(wanted) });
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'shard-map.json');
   writeFileSync(path, JSON.stringify(raw));
-  return path;
+  return { path, map };
 }

@@ -8,8 +8,9 @@
  *
  * Options after `--`: `--records N`, `--slots N` (only that count); `--hanging N` measures the
  * first plan again while a second relay sends N `#identity` events whose look-ups hang, and prints
- * the ratios; for experiments `--no-stages`, `--node-flags="…"` (of Node, for all processes),
- * `--node-words="…"` and `--ingest-words="…"` (of the command line).
+ * the ratios; `--search N` measures it N times without and with a search index, in turn, and prints
+ * what the index costs until it has caught up; for experiments `--no-stages`, `--node-flags="…"`
+ * (of Node, for all processes), `--node-words="…"` and `--ingest-words="…"` (of the command line).
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -43,6 +44,7 @@ type Choices = {
   readonly ingestWords: readonly string[];
   readonly hasStages: boolean;
   readonly hanging: number;
+  readonly searchPairs: number;
 };
 
 function words(text: string | undefined): string[] {
@@ -60,6 +62,7 @@ function choicesOf({ args, quick }: BenchOptions): Choices {
       'ingest-words': { type: 'string' },
       'no-stages': { type: 'boolean', default: false },
       hanging: { type: 'string', default: '0' },
+      search: { type: 'string', default: '0' },
     },
   });
   const few = values.records ?? (quick ? '80000' : '1000000');
@@ -76,6 +79,7 @@ function choicesOf({ args, quick }: BenchOptions): Choices {
     ingestWords: words(values['ingest-words']),
     hasStages: !values['no-stages'],
     hanging: Number(values.hanging),
+    searchPairs: Number(values.search),
   };
 }
 
@@ -154,6 +158,8 @@ async function follow(cluster: IngestCluster, lastSeq: number, hanging: number):
   return progress;
 }
 
+type CpuFigures = { readonly cpu_us_per_record: number; readonly nodes_apply: number };
+
 function cpuFigures(
   ingest: UsedTimes,
   nodes: readonly UsedTimes[],
@@ -200,6 +206,8 @@ async function measureRun(
     const before = [cluster.ingest, ...cluster.nodes].map(({ pid }) => threadTimes(pid));
     const progress = await follow(cluster, lastSeq, plan.hanging);
     const elapsedS = progress.elapsedMs / 1000;
+    await cluster.searchCaughtUp(settleMsMax);
+    const searchBehindS = progress.elapsedMs / 1000 - elapsedS;
     const [ingest, ...nodes] = [cluster.ingest, ...cluster.nodes].map(({ pid }, index) =>
       usedSince(before[index]!, pid),
     );
@@ -208,6 +216,7 @@ async function measureRun(
       records_per_s: records / elapsedS,
       elapsed_s: elapsedS,
       load_average: loadavg()[0]!,
+      search_behind_s: searchBehindS,
       ...cpuFigures(ingest!, nodes, records),
       bytes_per_record: diskBytes(cluster.dataDir) / records,
       nodes_memory: progress.memory(),
@@ -240,6 +249,19 @@ async function spaceOf(folderOf: SlotFolder, { slots, records }: Plan): Promise<
 
 const hangingRounds = 5;
 
+/** Measures ways in turn, so that other load on the machine affects all. Returns runs by way. */
+async function inTurn<Way>(
+  ways: readonly Way[],
+  rounds: number,
+  measure: (way: Way) => Promise<Run>,
+): Promise<(name: keyof CpuFigures | 'records_per_s' | 'search_behind_s', way: Way) => number> {
+  const runs = new Map<Way, Figures[]>(ways.map((way) => [way, []]));
+  for (let round = 0; round < rounds; round++)
+    for (const way of ways) runs.get(way)!.push((await measure(way)).figures);
+  return (name, way) =>
+    median(runs.get(way)!.map((figures) => (figures[name] ?? (figures['cpu_us'] as Figures)[name]) as number));
+}
+
 /** Runs a plan with and without look-ups that hang, in turn. Returns ratios of the medians. */
 async function compareHanging(
   folder: string,
@@ -248,21 +270,44 @@ async function compareHanging(
   { seed, print }: BenchOptions,
 ): Promise<Figures> {
   const framesPath = framesFor(seed, plan.records, print);
-  const rates = new Map<number, { records: number[]; cpu: number[] }>();
-  for (let round = 0; round < 2 * hangingRounds; round++) {
-    const hanging = round % 2 === 0 ? 0 : choices.hanging;
-    const { figures } = await measureRun(folder, framesPath, { ...plan, hanging }, choices, print);
+  const of = await inTurn([0, choices.hanging], hangingRounds, async (hanging) => {
+    const measured = await measureRun(folder, framesPath, { ...plan, hanging }, choices, print);
     rmSync(folder, { recursive: true, force: true });
-    const of = rates.get(hanging) ?? { records: [], cpu: [] };
-    of.records.push(figures['records_per_s'] as number);
-    of.cpu.push(figures['cpu_us_per_record'] as number);
-    rates.set(hanging, of);
-  }
-  const [without, during] = [rates.get(0)!, rates.get(choices.hanging)!];
+    return measured;
+  });
   return {
     hanging_lookups: choices.hanging,
-    rate_while_hanging: median(during.records) / median(without.records),
-    cpu_while_hanging: median(during.cpu) / median(without.cpu),
+    rate_while_hanging: of('records_per_s', choices.hanging) / of('records_per_s', 0),
+    cpu_while_hanging: of('cpu_us_per_record', choices.hanging) / of('cpu_us_per_record', 0),
+  };
+}
+
+/** Runs a plan without and with an index, in turn. Returns what it costs, by the medians. */
+async function compareSearch(
+  folder: string,
+  plan: Plan,
+  choices: Choices,
+  { seed, print }: BenchOptions,
+): Promise<Figures> {
+  const framesPath = framesFor(seed, plan.records, print);
+  const of = await inTurn([0, 1], choices.searchPairs, async (threads) => {
+    const nodeWords = [...choices.nodeWords, `--search-threads=${threads}`];
+    const measured = await measureRun(folder, framesPath, plan, { ...choices, nodeWords }, print);
+    rmSync(folder, { recursive: true, force: true });
+    return measured;
+  });
+  const { records, byCollection } = readTruth(framesPath).truth;
+  const postShare = (byCollection['app.bsky.feed.post'] ?? 0) / records;
+  const added = (name: keyof CpuFigures): number => of(name, 1) - of(name, 0);
+  return {
+    search_pairs: choices.searchPairs,
+    search_post_share: postShare,
+    search_rate_ratio: of('records_per_s', 1) / of('records_per_s', 0),
+    search_cpu_us_per_record: { without: of('cpu_us_per_record', 0), with: of('cpu_us_per_record', 1) },
+    search_added_cpu_us_per_post: added('cpu_us_per_record') / postShare,
+    // The busiest thread of a node is its apply thread, also with an index.
+    search_added_cpu_us_of_slots_per_post: added('nodes_apply') / postShare,
+    search_behind_s: of('search_behind_s', 1),
   };
 }
 
@@ -290,6 +335,8 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     const main = figures[`slots_${first!.slots}`]!;
     const whileHanging =
       choices.hanging > 0 ? await compareHanging(join(folder, 'hanging'), first!, choices, options) : {};
+    const withSearch =
+      choices.searchPairs > 0 ? await compareSearch(join(folder, 'search'), first!, choices, options) : {};
     const { records_per_s, cpu_us_per_record, bytes_per_record } = main;
     const dataSize = choices.plans.map((plan) => `${plan.records} records in ${plan.slots} slots`).join('; ');
     return {
@@ -301,6 +348,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
         ...figures,
         ...stages,
         ...whileHanging,
+        ...withSearch,
       },
     };
   } finally {

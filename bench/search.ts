@@ -1,131 +1,44 @@
 /**
- * Search at the size that is asked for: what indexing and queries cost, and whether the best answer
- * comes first.
+ * Search at the sizes that are asked for: what indexing and queries cost, whether that grows, and
+ * whether the best answer comes first.
  *
  * One slot's rows are written directly, and indexed as a node does, with the record read for each.
- * Words are drawn by a Zipf-Mandelbrot law of 200,000, so that the most common is in about a fifth
- * of the posts; an eighth of the posts is Japanese-like, without spaces. Words are independent, so
- * that several together are rarer than in life. Queries run one after the other on one thread; all
- * figures are CPU time of the process, reading the slot for each hit included.
+ * Queries run one after the other on one thread; all figures are CPU time of the process, reading
+ * the slot for each hit included.
  *
- * Arguments: `--posts N` (150,000; --quick: 20,000), `--actors N` (a tenth of that).
+ * Arguments: `--posts N,N…` (150,000; --quick: 20,000), `--actors N` (a tenth of the posts),
+ * `--folder F`, where slot and index are kept or found again (a temporary one, removed).
  */
-import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { nsid } from '../src/atproto/collection.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { type SeededRandom, seededRandom } from '../src/base/seeded-random.ts';
 import { readSearchText } from '../src/router/plan/search-text.ts';
 import { IndexWriter } from '../src/search/index-writer.ts';
 import { IndexedSlot } from '../src/search/indexed-slot.ts';
 import { SearchReader } from '../src/search/search-reader.ts';
-import { Slot } from '../src/slot/slot.ts';
-import { addToActorCount } from '../src/slot/table/actor-counts.ts';
-import { putActor } from '../src/slot/table/actor-row.ts';
-import { appliedRecord, putRecordRow } from '../src/slot/table/applied-record.ts';
-import { recordCountsKey } from '../src/slot/table/record-counts.ts';
+import type { Slot } from '../src/slot/slot.ts';
 import type { PostQuery, SearchQuery } from '../src/wire/search-messages.ts';
-import { recordOp } from '../test/support/record-op.ts';
 import type { BenchOptions, BenchResult, Figures } from './report.ts';
-import { type Relevance, relevanceFigures, relevancePosts } from './search-relevance.ts';
+import {
+  didOf,
+  drawWord,
+  fillSlot,
+  mapBytes,
+  nowMs,
+  openSlot,
+  postsPerSecond,
+  putPost,
+  textOf,
+  unspacedText,
+  wordOf,
+} from './search-corpus.ts';
+import { relevanceFigures, relevancePosts } from './search-relevance.ts';
 
 export const question =
-  'What does search cost, to index a post and to answer each kind of query, and is the best answer in the top 3?';
-
-const wordCount = 200_000;
-const shift = 8;
-const nowMs = Date.UTC(2026, 0, 1);
-const postsPerSecond = 12;
-const mapBytes = 2 ** 36;
-
-/** Draws the number of a word: 0 is the most common. */
-function drawWord(random: SeededRandom): number {
-  return Math.floor((shift + 1) * ((wordCount + shift) / (shift + 1)) ** random.next() - shift - 1 + 1e-9);
-}
-
-function wordOf(number: number): string {
-  const letters = number.toString(26).replace(/[0-9]/g, (digit) => 'qrstuvwxyz'[Number(digit)]!);
-  return `${letters}${'aeiou'[number % 5]}`;
-}
-
-function unspacedText(random: SeededRandom): string {
-  return Array.from({ length: 30 }, () =>
-    String.fromCodePoint(
-      random.below(2) === 0 ? 0x3042 + random.below(80) : 0x4e00 + Math.floor(2_000 * random.next() ** 3),
-    ),
-  ).join('');
-}
-
-function textOf(random: SeededRandom): string {
-  if (random.below(8) === 0) return unspacedText(random);
-  return Array.from({ length: 8 + random.below(28) }, () => wordOf(drawWord(random))).join(' ');
-}
-
-type BenchPost = { readonly index: number; readonly text: string; readonly createdMs: number; readonly likes: number };
-
-const didOf = (number: number): string => `did:web:a${number}.example`;
-
-/** Writes a post's row, and counts for one in fourteen. */
-function putPost(slot: Slot, random: SeededRandom, { index, text, createdMs, likes }: BenchPost): void {
-  const did = didOf(random.below(5_000));
-  const owner = slot.state.ensureOwner(did);
-  const value = { $type: nsid.post, text, langs: ['en'], createdAt: new Date(createdMs).toISOString() };
-  const ref = { did, collection: nsid.post, rkey: `r${index}` };
-  const { cid } = recordOp(ref, value);
-  const body = { form: 'json', json: JSON.stringify(value) } as const;
-  const row = { indexedMs: createdMs, createdMs, cid, takedownRef: null, postFlags: 0, body };
-  const record = appliedRecord(owner, ref, row, value);
-  putRecordRow(slot.state, record, row);
-  if (likes === 0) return;
-  const counts = Buffer.alloc(4);
-  counts.writeUInt32BE(likes);
-  slot.state.rows.put(recordCountsKey(owner, nsid.post, ref.rkey), counts);
-}
-
-function writeActors(slot: Slot, random: SeededRandom, count: number): void {
-  for (let from = 0; from < count; from += 1_000) {
-    slot.environment.transact(() => {
-      for (let index = from; index < Math.min(count, from + 1_000); index++) {
-        const did = didOf(index);
-        const owner = slot.state.ensureOwner(did);
-        const times = { handleVerifiedMs: 1, identityMs: 1, accountMs: 1, seenMs: 1 };
-        const handle = `${wordOf(drawWord(random))}${index}.example`;
-        putActor(slot.state, owner, {
-          did,
-          handle,
-          upstreamStatus: '',
-          takedownRef: null,
-          isTrustedVerifier: false,
-          ...times,
-        });
-        for (let followers = Math.floor(8 * random.next() ** 8); followers > 0; followers--)
-          addToActorCount(slot.state, owner, 'followers', 1);
-      }
-      slot.state.flushOwnerRows();
-    });
-  }
-}
-
-function likesOf(random: SeededRandom): number {
-  return random.below(14) === 0 ? Math.floor(8 / (random.next() + 0.01)) : 0;
-}
-
-function writePosts(slot: Slot, random: SeededRandom, count: number): void {
-  for (let from = 0; from < count; from += 1_000) {
-    slot.environment.transact(() => {
-      for (let index = from; index < Math.min(count, from + 1_000); index++) {
-        putPost(slot, random, {
-          index,
-          text: textOf(random),
-          createdMs: nowMs - ((count - index) * 1_000) / postsPerSecond,
-          likes: likesOf(random),
-        });
-      }
-    });
-  }
-}
+  'What does search cost, to index a post and to answer each kind of query, does that grow, and is the best answer in the top 3?';
 
 /** Returns the CPU time of the process since it began. Units: µs. */
 function cpuUs(): number {
@@ -179,12 +92,32 @@ const classes: Readonly<Record<string, (random: SeededRandom) => SearchQuery>> =
     ),
 };
 
+/** Forms that cost as much as a query may: they must end by their budget. */
+const extremes: Readonly<Record<string, (random: SeededRandom) => SearchQuery>> = {
+  // Each is common, all together are in no post.
+  sixty_words: () => postQuery(Array.from({ length: 60 }, (_unused, word) => wordOf(word)).join(' '), 'latest'),
+  long_phrase: () => postQuery(`"${Array.from({ length: 60 }, (_unused, word) => wordOf(word)).join(' ')}"`, 'top'),
+  without_common: () =>
+    postQuery(`lang:en ${Array.from({ length: 60 }, (_unused, word) => `-${wordOf(word)}`).join(' ')}`, 'latest'),
+  many_follows: (random) => ({
+    ...postQuery(wordOf(random.below(3)), 'latest'),
+    followed: Array.from({ length: 20_000 }, (_unused, number) => didOf(5_000 + number)),
+  }),
+  no_hit_of_two_common: () => postQuery(`${wordOf(0)} lang:fr`, 'latest'),
+  long_unspaced: (random) => postQuery(unspacedText(random), 'top'),
+  last_page: (random) => {
+    const query = postQuery(wordOf(random.below(3)), 'latest');
+    return { ...query, sinceMs: 0, untilMs: nowMs - random.next() * 86_400_000 };
+  },
+};
+
+type Sort = PostQuery['sort'];
+
 /** As people might ask: most for one word, some for two, few for three or a phrase. */
-function mixed(random: SeededRandom): SearchQuery {
+function mixed(random: SeededRandom, sort: Sort): SearchQuery {
   const words = (count: number): string => Array.from({ length: count }, () => wordOf(drawWord(random))).join(' ');
   const drawn = random.next();
-  const text = drawn < 0.55 ? words(1) : drawn < 0.85 ? words(2) : drawn < 0.93 ? words(3) : `"${words(2)}"`;
-  return postQuery(text, random.next() < 0.6 ? 'latest' : 'top');
+  return postQuery(drawn < 0.55 ? words(1) : drawn < 0.85 ? words(2) : drawn < 0.93 ? words(3) : `"${words(2)}"`, sort);
 }
 
 function ask(reader: SearchReader, make: () => SearchQuery, count: number): { times: number[]; hits: number } {
@@ -221,101 +154,115 @@ function queryFigures(
   });
   for (const letters of [1, 2, 3, 4, 5])
     figures[`typeahead_${letters}`] = timesOf(ask(reader, byLetters(letters), count).times);
-  const all = ask(reader, () => mixed(random), 4 * count).times;
-  const total = all.reduce((sum, us) => sum + us, 0);
-  figures['mixed'] = { ...timesOf(all), queries_per_cpu_s: (all.length * 1e6) / total };
+  const bySort = (sort: Sort, share: number): number[] => ask(reader, () => mixed(random, sort), share * count).times;
+  const [latest, top] = [bySort('latest', 6), bySort('top', 4)];
+  const total = [...latest, ...top].reduce((sum, us) => sum + us, 0);
+  figures['mixed_latest'] = timesOf(latest);
+  figures['mixed_top'] = timesOf(top);
+  figures['mixed'] = { queries_per_cpu_s: ((latest.length + top.length) * 1e6) / total };
+  for (const [name, make] of Object.entries(extremes))
+    figures[`extreme_${name}`] = timesOf(ask(reader, () => make(random), Math.ceil(count / 10)).times);
   return figures;
 }
 
-/** Indexes posts as they come, some at a time. Returns CPU a post. */
-function liveUs(slot: Slot, writer: IndexWriter, random: SeededRandom, from: number): number {
-  const { state, searchQueue } = slot;
-  state.searchChanges = searchQueue!.changes;
+/** Indexes posts as they come, so many at a time. Returns CPU a post. */
+function liveUs(slot: Slot, writer: IndexWriter, random: SeededRandom, from: number, perCommit: number): number {
+  slot.state.searchChanges = slot.searchQueue!.changes;
   let us = 0;
-  const batches = 40;
-  const perBatch = 25;
-  for (let batch = 0; batch < batches; batch++) {
+  const commits = Math.ceil(1_000 / perCommit);
+  for (let commit = 0; commit < commits; commit++) {
     slot.environment.transact(() => {
-      for (let index = 0; index < perBatch; index++) {
-        const number = from + batch * perBatch + index;
-        putPost(slot, random, {
-          index: number,
-          text: textOf(random),
-          createdMs: nowMs + ((number - from) * 1_000) / postsPerSecond,
-          likes: 0,
-        });
+      for (let index = 0; index < perCommit; index++) {
+        const number = from + commit * perCommit + index;
+        const createdMs = nowMs + ((number - from) * 1_000) / postsPerSecond;
+        putPost(slot, random, { index: number, text: textOf(random), createdMs, likes: 0 });
       }
     });
-    slot.run([], nowMs + batch);
+    slot.run([], nowMs + commit);
     const before = cpuUs();
     writer.takeChanges();
     us += cpuUs() - before;
   }
-  return us / (batches * perBatch);
+  return us / (commits * perCommit);
 }
 
-function makeSlot(folder: string, random: SeededRandom, posts: number, actors: number, relevance: Relevance): Slot {
-  const slot = Slot.open({ index: 0, slots: 1, path: join(folder, 'slot'), mapBytes, isSearched: true });
-  // Rows are written without a queue, since the index is built from the rows.
-  slot.state.searchChanges = null;
-  writeActors(slot, random, Math.max(actors, 5_000));
-  writePosts(slot, random, posts);
-  slot.environment.transact(() => {
-    for (const [at, { text, ageMs, likes }] of relevance.posts.entries())
-      putPost(slot, random, { index: 10_000_000 + at, text, createdMs: nowMs - ageMs, likes });
-  });
-  slot.run([], nowMs);
-  return slot;
-}
+type Size = { readonly posts: number; readonly actors: number };
 
-export async function run({ quick, seed, args, print }: BenchOptions): Promise<BenchResult> {
-  const { values } = parseArgs({ args: [...args], options: { posts: { type: 'string' }, actors: { type: 'string' } } });
-  const posts = Number(values.posts ?? (quick ? 20_000 : 150_000));
-  const actors = Number(values.actors ?? Math.floor(posts / 10));
+async function measure(folder: string, { posts, actors }: Size, options: BenchOptions): Promise<Figures> {
+  const { seed, quick, print } = options;
   const random = seededRandom(seed);
-  const folder = join(tmpdir(), `skyshard-bench-search-${process.pid}`);
+  const relevance = relevancePosts(random);
+  const isThere = existsSync(join(folder, 'index.db'));
   mkdirSync(folder, { recursive: true });
-  try {
-    const relevance = relevancePosts(random);
+  const slot = openSlot(folder);
+  if (!isThere) {
     print(`writing ${posts} posts and ${actors} actors`);
-    const slot = makeSlot(folder, random, posts, actors, relevance);
-    const place = { slot: 0, path: join(folder, 'slot'), mapBytes };
-    const indexed = new IndexedSlot(place);
-    const path = join(folder, 'index.db');
-    const writer = IndexWriter.open(path, new Map([[0, indexed]]));
-    const before = cpuUs();
-    while (writer.takeChanges() > 0 || writer.workOn());
-    const buildUs = (cpuUs() - before) / (posts + actors);
-    const bytesPerPost = statSync(path).size / posts;
-    print(`built: ${buildUs.toFixed(1)} us a post, ${bytesPerPost.toFixed(0)} bytes`);
-    const reader = new SearchReader({
-      path,
-      places: [place],
-      primaries: [place.slot],
-      slots: 1,
-      clock: systemClock,
-      onDamage: () => {},
-    });
-    const queries = queryFigures(reader, random, quick ? 100 : 400, print);
-    const found = relevanceFigures(relevance, (text, sort) =>
-      reader.find(postQuery(text, sort, 3)).hits.map(({ key }) => key),
-    );
-    const live = liveUs(slot, writer, random, 20_000_000);
-    await reader.close();
-    writer.close();
-    await indexed.close();
-    await slot[Symbol.asyncDispose]();
-    return {
-      dataSize: `${posts} posts, ${actors} actors`,
-      figures: {
-        build_cpu_us_per_post: buildUs,
-        live_cpu_us_per_post: live,
-        bytes_per_post: bytesPerPost,
-        ...queries,
-        ...found,
-      },
-    };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    fillSlot(slot, random, { posts, actors, relevance });
   }
+  const place = { slot: 0, path: join(folder, 'slot'), mapBytes };
+  const indexed = new IndexedSlot(place);
+  const path = join(folder, 'index.db');
+  const writer = IndexWriter.open(path, new Map([[0, indexed]]));
+  const before = cpuUs();
+  while (writer.takeChanges() > 0 || writer.workOn());
+  const buildUs = (cpuUs() - before) / (posts + actors);
+  const bytesPerPost = statSync(path).size / posts;
+  print(`${posts} posts: built for ${buildUs.toFixed(1)} us a post or actor, ${bytesPerPost.toFixed(0)} bytes a post`);
+  const primaries = [place.slot];
+  const reader = new SearchReader({
+    path,
+    places: [place],
+    primaries,
+    slots: 1,
+    clock: systemClock,
+    onDamage: () => {},
+  });
+  const queries = queryFigures(reader, random, quick ? 100 : 400, print);
+  const find = (text: string, sort: Sort): string[] => reader.find(postQuery(text, sort, 3)).hits.map(({ key }) => key);
+  const found = relevanceFigures(relevance, find);
+  const live: Record<string, number> = {};
+  for (const [index, perCommit] of [3, 12, 50].entries())
+    live[`posts_per_commit_${perCommit}`] = liveUs(slot, writer, random, (index + 2) * 10_000_000, perCommit);
+  await reader.close();
+  writer.close();
+  await indexed.close();
+  await slot[Symbol.asyncDispose]();
+  return {
+    ...(isThere ? {} : { build_cpu_us_per_post: buildUs }),
+    live_cpu_us_per_post: live,
+    bytes_per_post: bytesPerPost,
+    ...queries,
+    ...found,
+  };
+}
+
+/** Returns how many times a figure of the first size it is at the last. */
+function growthOf(first: Figures, last: Figures): Figures {
+  const p99 = (figures: Figures, name: string): number => (figures[name] as Figures)['p99_cpu_us'] as number;
+  const growth = (name: string): number => p99(last, name) / p99(first, name);
+  return { latest_p99_growth: growth('mixed_latest'), top_p99_growth: growth('mixed_top') };
+}
+
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  const { quick, args } = options;
+  const { values } = parseArgs({
+    args: [...args],
+    options: { posts: { type: 'string' }, actors: { type: 'string' }, folder: { type: 'string' } },
+  });
+  const sizes = (values.posts ?? (quick ? '20000' : '150000')).split(',').map(Number);
+  const folder = values.folder ?? join(tmpdir(), `skyshard-bench-search-${process.pid}`);
+  const figures: Record<string, Figures> = {};
+  try {
+    for (const posts of sizes) {
+      const actors = Number(values.actors ?? Math.floor(posts / 10));
+      const ofSize = join(folder, String(posts));
+      figures[`posts_${posts}`] = await measure(ofSize, { posts, actors }, options);
+      if (values.folder === undefined) rmSync(ofSize, { recursive: true, force: true });
+    }
+  } finally {
+    if (values.folder === undefined) rmSync(folder, { recursive: true, force: true });
+  }
+  const all = Object.values(figures);
+  const growth = all.length > 1 ? growthOf(all[0]!, all.at(-1)!) : {};
+  return { dataSize: `${sizes.join(', ')} posts`, figures: { ...figures, ...growth } };
 }

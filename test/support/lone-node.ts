@@ -27,10 +27,11 @@ export async function startLoneNode(options: {
   clusterToken?: string;
   /** See NodeOptions. */
   searchThreads?: number;
+  slotMapBytes?: number;
   /** Stays where it is; by default a temporary one, removed with the node. */
   folder?: string;
 }): Promise<LoneNode> {
-  const { slots, applyThreads, clusterToken = null, searchThreads = 0 } = options;
+  const { slots, applyThreads, clusterToken = null, searchThreads = 0, slotMapBytes = 2 ** 28 } = options;
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'skyshard-lone-node-'));
   const registry = new Registry();
   const notes: string[] = [];
@@ -40,7 +41,7 @@ export async function startLoneNode(options: {
     dataDir: folder,
     host: '127.0.0.1',
     port: 0,
-    slotMapBytes: 2 ** 28,
+    slotMapBytes,
     lingerMs: 1,
     applyThreads,
     searchThreads,
