@@ -12,7 +12,7 @@ import { type Database, open, type RootDatabase, type TransactionFlags } from 'l
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { asStorageError, freeBytesMin, requireDiskRoomIn } from './disk-room.ts';
-import { type LentRow, lendingOptions, RowCursor } from './row-cursor.ts';
+import { type LentRow, lendingOptions, RowCursor, viewOfValue } from './row-cursor.ts';
 
 /** The library's limit for keys. Units: bytes. */
 export const keyBytesMax = 1978;
@@ -61,7 +61,8 @@ export class Table {
    * `Buffer.from` and slices to text need an explicit end.
    */
   getVolatile(key: Buffer): Buffer | undefined {
-    return this.#db.getBinaryFast(key);
+    const memory = this.#db.getBinaryFast(key);
+    return memory === undefined ? undefined : viewOfValue(memory, memory.length);
   }
 
   has(key: Buffer): boolean {

@@ -48,11 +48,32 @@ function writeBound(key: Buffer | typeof lent, into: Buffer, at: number): number
   return at + bound.length;
 }
 
-/** The library's memory for values, or a view of the file for one of more than 16 MiB. */
+/**
+ * The library's memory for values, one a thread until a value does not fit, or a view of the file
+ * for one of more than 16 MiB. It has properties of its own, among them `length`, which make code
+ * slow that also sees plain buffers.
+ */
 type ValueMemory = Uint8Array & { readonly isGlobal?: true };
 
+const cachedViewBytes = 4096;
+/** Plain buffers on the library's memory for values, by their length. */
+const views: (Buffer | undefined)[] = new Array(cachedViewBytes).fill(undefined);
+let valueMemory: Uint8Array | null = null;
+
+/** Returns the first `length` bytes of a value that was just read, as a plain buffer. */
+export function viewOfValue(memory: ValueMemory, length: number): Buffer {
+  if (length >= cachedViewBytes || memory.isGlobal !== true)
+    return Buffer.from(memory.buffer, memory.byteOffset, length);
+  if (memory !== valueMemory) {
+    valueMemory = memory;
+    views.fill(undefined);
+  }
+  views[length] ??= Buffer.from(memory.buffer, memory.byteOffset, length);
+  return views[length];
+}
+
 function lendValue(memory: ValueMemory, length: number): void {
-  lent.value = memory.isGlobal ? (memory as Buffer) : Buffer.from(memory.buffer, memory.byteOffset, length);
+  lent.value = viewOfValue(memory, length);
 }
 
 function refuseWrite(): never {

@@ -195,11 +195,16 @@ class RecordWalk {
 function visitInTime(edges: Edges, start: Buffer, budget: Budget, visit: (edge: number) => boolean): void {
   const { prefix } = edges;
   const before = addPosition(list, start, prefix);
-  const records = new RecordWalk(edges, before, budget);
   const own = openOwnRows(edges, start);
+  const nextOwn = (): number => {
+    const row = own.next();
+    return row === undefined ? -1 : list.addTimed(row, prefix.length);
+  };
+  // Most owners have none: the cursor is then free again for the records, which saves a new one.
+  let edge = nextOwn();
+  const records = new RecordWalk(edges, before, budget);
   try {
-    for (let row = own.next(); row !== undefined; row = own.next()) {
-      const edge = list.addTimed(row, prefix.length);
+    for (; edge >= 0; edge = nextOwn()) {
       if (list.compare(edge, before) === 0) continue;
       for (let next = records.next(edge); next >= 0; next = records.next(edge)) if (!visit(next)) return;
       if (budget.left-- <= 0 || !visit(edge)) return;
