@@ -146,7 +146,7 @@ export const commandSettings = {
   shard: {
     kind: 'names',
     default: [],
-    commands: ['replica add', 'replica remove'],
+    commands: ['promote', 'replica add', 'replica remove'],
     help: 'shard that is meant; may be repeated (absent = all that there can be)',
   },
   allFrom: {

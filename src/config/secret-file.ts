@@ -53,12 +53,17 @@ export function readKeyFile(path: string | null, name: string): string | null {
   throw new DataPlaneError('ConfigInvalid', `${name}: the file must hold one key and nothing else`);
 }
 
+/** True for a token of ours that nobody has made yet; a key comes from who asks for it. */
+function isNewToken(cause: unknown, name: string): boolean {
+  return (cause as NodeJS.ErrnoException).code === 'ENOENT' && /token/i.test(name);
+}
+
 function readText(path: string, name: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new DataPlaneError('ConfigInvalid', `${name}: ${path} cannot be read: ${(cause as Error).message}`, {
-      cause,
-    });
+    const message = `${name}: ${path} cannot be read: ${(cause as Error).message}`;
+    const hint = `Copy it from another machine of the cluster; the first one makes it: (umask 077; openssl rand -hex 32 > ${path})`;
+    throw new DataPlaneError('ConfigInvalid', message, isNewToken(cause, name) ? { cause, hint } : { cause });
   }
 }

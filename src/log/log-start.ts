@@ -14,6 +14,8 @@ export type SlotEntries = {
   opened(): Uint8Array | null;
   /** The chunk that says that the slot's log lost its tail. */
   tailLost(): Uint8Array;
+  /** Nodes that have copies of the slot, by the map. */
+  replicas(): readonly string[];
   /** True when the slot may begin without the beginning of its log. */
   readonly mayBeginLate: boolean;
 };
@@ -94,8 +96,15 @@ export async function beginLog(
     return before(first.seq);
   }
   if (entries.mayBeginLate) return before(await session.publish(slot, opened));
-  throw new DataPlaneError('ConfigInvalid', `slot ${slot} is empty, and its log has lost its beginning`, {
-    hint: `Put back the folder of slot ${slot}; or start once with --begin-again ${slot}, then run \`skyshard repair slot ${slot}\`.`,
+  const message = `slot ${slot} is empty, and its log has lost its beginning`;
+  const begin = `start once with --begin-again ${slot}, then run \`skyshard repair slot ${slot}\`.`;
+  const replicas = entries.replicas();
+  if (replicas.length > 0) {
+    const hint = `Make a replica (${replicas.join(', ')}) the primary by \`skyshard promote --all-from <this node>\`, and start this node again: it is filled from a copy. If they have lost it too, ${begin}`;
+    throw new DataPlaneError('ConfigInvalid', message, { hint });
+  }
+  throw new DataPlaneError('ConfigInvalid', message, {
+    hint: `Put back the folder of slot ${slot}; or ${begin}`,
   });
 }
 

@@ -77,7 +77,7 @@ export class FollowedLogs implements AsyncDisposable {
   }
 
   #entriesOf(slot: Slot): SlotEntries {
-    const { clock, mayBeginLate } = this.#options;
+    const { clock, mayBeginLate, map } = this.#options;
     return {
       isPrimary: () => !slot.own.isReplica,
       pause: () => clock.sleep(lookAgainMs, this.#stop.signal),
@@ -86,6 +86,7 @@ export class FollowedLogs implements AsyncDisposable {
         const generation = generationAfter(slot.generation, clock);
         return encodeEntryChunk(slot.index, [{ kind: 'tail-lost', lostIn: slot.generation, generation }]);
       },
+      replicas: () => map().shards.find(({ slots }) => slots.includes(slot.index))?.replicas ?? [],
       mayBeginLate: mayBeginLate(slot.index),
     };
   }

@@ -175,6 +175,7 @@ async function applyAll(slot: Slot, session: LogSession, clock: Clock): Promise<
       pause: async () => {},
       opened: () => null,
       tailLost: () => lostTail(slot.index),
+      replicas: () => [],
       mayBeginLate: false,
     })
     .catch((thrown: unknown) => thrown as Error);

@@ -67,7 +67,9 @@ export function requireNoneElsewhere(dataDir: string, slots: readonly number[], 
 export function conditionsOfMissing(options: SlotFoldersOptions): Record<number, SlotCondition> {
   const { dataDir, slots, isOnlyNode, mayBeElsewhere, beginAgain } = options;
   const made = slotsMade(dataDir);
-  const missing = slots.filter((slot) => !isSlotThere(dataDir, slot));
+  // A start that was refused has left files of slots that were never served.
+  const isNothing = (slot: number): boolean => beginAgain.includes(slot) && made?.includes(slot) !== true;
+  const missing = slots.filter((slot) => !isSlotThere(dataDir, slot) || isNothing(slot));
   const lost = missing.filter((slot) => made?.includes(slot) === true && !beginAgain.includes(slot));
   if (lost.length > 0) {
     const names = lost.join(',');

@@ -13,8 +13,15 @@ export type CopyStatus = { readonly slot: number; readonly behindMs: number; rea
 /** By node; those that do not answer are not in it. */
 export type CopiesByNode = ReadonlyMap<string, readonly CopyStatus[]>;
 
-/** `node`: the new primary, null for the best. `from`: whose place it takes, null for any. */
-export type PromotionWish = { readonly node: string | null; readonly from: string | null };
+/**
+ * `node`: the new primary, null for the best. `from`: whose place it takes, null for any.
+ * `shards`: of these alone, by name; absent or none for all.
+ */
+export type PromotionWish = {
+  readonly node: string | null;
+  readonly from: string | null;
+  readonly shards?: readonly string[];
+};
 
 export type Promotion = {
   readonly shard: string;
@@ -53,13 +60,20 @@ function obstacleOf({ slots }: Shard, copies: readonly CopyStatus[] | undefined)
  * Errors: DataPlaneError `ConfigInvalid` when there is nothing to promote, or a shard has no node
  * that could be its primary.
  */
-export function choosePromotions(map: ShardMap, copies: CopiesByNode, { node, from }: PromotionWish): Promotion[] {
+export function choosePromotions(map: ShardMap, copies: CopiesByNode, wish: PromotionWish): Promotion[] {
+  const { node, from, shards: named = [] } = wish;
+  const unknown = named.find((name) => !map.shards.some((shard) => shard.name === name));
+  if (unknown !== undefined)
+    refuse(`the map has no shard "${unknown}"`, '`skyshard map show` prints the map in force.');
   for (const name of [node, from]) {
     if (name !== null && !map.nodes.has(name))
       refuse(`the map has no node "${name}"`, '`skyshard map show` prints the map in force.');
   }
   const shards = map.shards.filter(
-    ({ primary, replicas }) => (from === null || primary === from) && (node === null || replicas.includes(node)),
+    ({ name, primary, replicas }) =>
+      (from === null || primary === from) &&
+      (node === null || replicas.includes(node)) &&
+      (named.length === 0 || named.includes(name)),
   );
   if (shards.length === 0) {
     const what =

@@ -19,8 +19,9 @@ function shardsOf(map: ShardMap, { node, shards }: ReplicaWish, canChange: (shar
   for (const name of shards) {
     const shard = map.shards.find((candidate) => candidate.name === name);
     if (shard === undefined) refuse(`the map has no shard "${name}"`);
-    if (!canChange(shard))
-      refuse(`shard ${name}: its primary is ${shard.primary}, its replicas ${shard.replicas.join(', ')}`);
+    const { primary, replicas } = shard;
+    const roles = `its primary is ${primary}, its replicas ${replicas.join(', ') || 'none'}`;
+    if (!canChange(shard)) refuse(`shard ${name}, of which nothing changes at node ${node}: ${roles}`);
   }
   const named = map.shards.filter(({ name }) => shards.length === 0 || shards.includes(name));
   const changed = named.filter(canChange).map(({ name }) => name);

@@ -21,6 +21,7 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { type NodeStatus, nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
 import { freePort } from '../support/crash-cluster.ts';
+import { dropLog } from '../support/drop-log.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { recordOp } from '../support/record-op.ts';
 import { until } from '../support/until.ts';
@@ -81,7 +82,11 @@ class Cluster implements AsyncDisposable {
     return cluster;
   }
 
-  async startNode(name: string, logServer: LogServer | null = this.server): Promise<void> {
+  async startNode(
+    name: string,
+    logServer: LogServer | null = this.server,
+    beginAgain: readonly number[] = [],
+  ): Promise<void> {
     const node = await startNode({
       name,
       mapJson: this.mapJson,
@@ -89,6 +94,7 @@ class Cluster implements AsyncDisposable {
       host: '127.0.0.1',
       port: this.map.nodes.get(name)!.port,
       logServer,
+      beginAgain,
       slotMapBytes: 2 ** 28,
       lingerMs: 1,
       applyThreads: 1,
@@ -272,6 +278,40 @@ describe('a log on a NATS server', () => {
       await following;
       await cluster.haveFollowed(fans, actor);
       expect(cluster.sender.status.problem).toBeNull();
+    },
+    testMsMax,
+  );
+
+  it(
+    'that has lost the beginning of an empty slot lets it begin again when told to, also after a refusal',
+    async () => {
+      const { server, cluster } = await startAll();
+      const actor = didIn(1, 0);
+      const fans = fansFrom(100, 8);
+      await cluster.follow(fans, actor);
+      await cluster.haveFollowed(fans, actor);
+      await cluster.settle();
+      await cluster.stopNode('n1');
+      rmSync(join(cluster.folder, 'n1'), { recursive: true });
+      await dropLog(server);
+      for (let refusal = 0; refusal < 2; refusal++) {
+        await expect(cluster.startNode('n1')).rejects.toMatchObject({
+          message: expect.stringContaining('is empty, and its log has lost its beginning'),
+          hint: expect.stringContaining('--begin-again'),
+        });
+      }
+      await cluster.startNode('n1', cluster.server, [2, 3]);
+      // The link to the node was refused while that was away.
+      await until(
+        () =>
+          cluster
+            .statuses()
+            .then((all) => all.every(({ log }) => log === null))
+            .catch(() => false),
+        waitMsMax,
+      );
+      const conditions = (await cluster.statuses()).map(({ condition }) => condition);
+      expect(conditions).toEqual(['complete', 'complete', 'incomplete', 'incomplete']);
     },
     testMsMax,
   );

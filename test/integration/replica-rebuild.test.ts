@@ -1,14 +1,13 @@
 /** Replicas that begin again from a copy of another node, and copies that are refused. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { fetchingPath, SnapshotFetch } from '../../src/node/snapshot-fetch.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { type SnapshotManifest, snapshotAnswer } from '../../src/wire/slot-snapshot.ts';
+import { dropLog } from '../support/drop-log.ts';
 import { makeMemoryFolder } from '../support/memory-folder.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster, type ShardOfTest } from '../support/replicated-cluster.ts';
@@ -31,18 +30,6 @@ async function startAll(
   const cluster = await ReplicatedCluster.start(server, slots, ['n0', 'n1', 'n2'], [{ ...shard, slots: ['0-1'] }]);
   disposals.push(cluster);
   return { server, cluster };
-}
-
-/** Removes all messages but the last of each slot, as a primary does once no replica needs them. */
-async function dropLog({ url }: NatsServer): Promise<void> {
-  const connection = await connect({ servers: url });
-  const manager = await jetstreamManager(connection);
-  for (const { config } of await manager.streams.list().next()) {
-    const { state } = await manager.streams.info(config.name, { subjects_filter: '>' });
-    for (const filter of Object.keys(state.subjects ?? {}))
-      await manager.streams.purge(config.name, { filter, keep: 1 });
-  }
-  await connection.close();
 }
 
 describe('a replica', () => {

@@ -72,9 +72,11 @@ async function untilActing(context: CommandContext, map: MapJson, promotions: re
 /** Errors: those of the choice and of the push, which leave everything as it was. */
 export const runPromote: Command = async (context) => {
   const { settings, print, operands } = context;
-  const wish = { node: operands[0] ?? null, from: settings.allFrom };
+  const wish = { node: operands[0] ?? null, from: settings.allFrom, shards: settings.shard };
   if (wish.node === null && wish.from === null) {
-    throw new DataPlaneError('ConfigInvalid', 'promote: name a node, or --all-from <dead node>, or both');
+    throw new DataPlaneError('ConfigInvalid', 'promote: name a node, or --all-from <dead node>, or both', {
+      hint: '`skyshard status` shows who is primary and replica of what, and who is down; --dry-run changes nothing.',
+    });
   }
   const { map } = (await askRouter(context, '/v1/map')) as { readonly map: MapJson };
   const promotions = choosePromotions(parseShardMap(map), copiesOf(await statusOf(context)), wish);

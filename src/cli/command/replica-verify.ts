@@ -39,7 +39,11 @@ function slotsToVerify(map: ShardMap, operand: string | undefined): number[] {
     });
   }
   const slot = slotOf(operand);
-  if (replicated.includes(slot) || slot >= map.slots) return [slot];
+  if (replicated.includes(slot)) return [slot];
+  if (slot >= map.slots)
+    throw new DataPlaneError('InvalidArgument', `the map has no slot ${slot}`, {
+      hint: '`skyshard status` lists the slots.',
+    });
   throw new DataPlaneError('ConfigInvalid', `slot ${slot} has one copy, and none to compare it with`, {
     hint: '`skyshard replica add <node>` makes another.',
   });
@@ -94,15 +98,19 @@ export const runReplicaVerify: Command = async (context) => {
   const { settings, print, operands } = context;
   const slots = slotsToVerify(await mapInForce(context), operands[0]);
   const counts = { equal: 0, different: 0, unknown: 0 };
+  let leftOut = 0;
   for (const slot of slots) {
     const copies = await verifySlot(context, slot);
     const verdict = copyVerdict(slot, copies);
     counts[verdict.result]++;
+    leftOut += copies.filter(({ problem }) => problem !== '').length;
     print(settings.json ? `${JSON.stringify({ slot, ...verdict, copies })}\n` : verdictText(slot, verdict, copies));
   }
   if (!settings.json && slots.length > 1)
-    print(`equal: ${counts.equal} slots; different: ${counts.different}; not compared: ${counts.unknown}\n`);
-  return counts.equal === slots.length ? exitCode.done : exitCode.failed;
+    print(
+      `equal: ${counts.equal} slots; different: ${counts.different}; not compared: ${counts.unknown}; copies left out: ${leftOut}\n`,
+    );
+  return counts.equal === slots.length && leftOut === 0 ? exitCode.done : exitCode.failed;
 };
 
 const statusShape = openObjectShape({
@@ -152,7 +160,9 @@ export const runReplicaRebuild: Command = async (context) => {
     const fetch = status?.fetches.find((each) => each.slot === slot);
     if (fetch === undefined) continue;
     const { bytes, bytesDone, problem } = fetch;
-    const text = problem === '' ? `${bytesText(bytesDone)} of ${bytesText(bytes)} copied` : problem;
+    const copied =
+      bytes === 0 ? 'waits for a copy to be made' : `${bytesText(bytesDone)} of ${bytesText(bytes)} copied`;
+    const text = problem === '' ? copied : problem;
     const line = settings.json ? JSON.stringify(fetch) : text;
     if (line !== last) print(`${line}\n`);
     last = line;

@@ -72,8 +72,13 @@ async function progressOf(context: CommandContext, node: string, wanted: readonl
   );
   const fetches = status?.fetches ?? [];
   const sum = (field: 'bytes' | 'bytesDone'): number => fetches.reduce((total, fetch) => total + fetch[field], 0);
-  const problem = status?.error ?? fetches.find((fetch) => fetch.problem !== '')?.problem ?? '';
+  const problem = awayText(status?.error) ?? fetches.find((fetch) => fetch.problem !== '')?.problem ?? '';
   return { slots: wanted.length, slotsDone: done.length, bytes: sum('bytes'), bytesDone: sum('bytesDone'), problem };
+}
+
+/** A node ends once its slots change, and once copies are there: its supervisor starts it again. */
+function awayText(error: string | undefined): string | undefined {
+  return error === undefined ? undefined : `the node does not answer; it starts again meanwhile (${error})`;
 }
 
 function progressText({ slots, slotsDone, bytes, bytesDone, problem }: Progress): string {
@@ -87,7 +92,7 @@ async function untilThere(context: CommandContext, node: string, wanted: readonl
   for (let last = ''; ; ) {
     const progress = await progressOf(context, node, wanted).catch((thrown: unknown): Progress => {
       // The router may be one that starts again with the node.
-      const problem = operatingFailure(thrown).message;
+      const problem = `asking again: ${operatingFailure(thrown).message}`;
       return { slots: wanted.length, slotsDone: 0, bytes: 0, bytesDone: 0, problem };
     });
     const text = settings.json ? `${JSON.stringify(progress)}\n` : progressText(progress);
@@ -115,7 +120,7 @@ export const runReplicaAdd: Command = async (context) => {
   const { map, report } = await changeReplicas(context, withReplica);
   const wanted = replicaSlotsOf(parseShardMap(map), node);
   const { epoch, isDryRun } = report;
-  const what = `${node} ${isDryRun ? 'would be' : 'is'} a replica of slots ${rangesText(wanted)}`;
+  const what = `${node} ${isDryRun ? 'would be' : 'is'} a replica of slots ${rangesText(wanted)} in all`;
   if (settings.json) print(`${JSON.stringify({ epoch, isDryRun, node, slots: wanted })}\n`);
   else print(`epoch ${epoch}: ${what}\n`);
   if (!isDryRun) await untilThere(context, node, wanted);
@@ -130,6 +135,9 @@ export const runReplicaRemove: Command = async (context) => {
   const left = replicaSlotsOf(parseShardMap(map), node);
   const { epoch, isDryRun } = report;
   if (settings.json) print(`${JSON.stringify({ epoch, isDryRun, node, slots: left })}\n`);
-  else print(`epoch ${epoch}: ${node} ${isDryRun ? 'would be' : 'is'} a replica of ${left.length} slots\n`);
+  else
+    print(
+      `epoch ${epoch}: ${node} ${isDryRun ? 'would be' : 'is'} a replica of ${left.length === 0 ? 'no slots' : `slots ${rangesText(left)}`}\n`,
+    );
   return exitCode.done;
 };

@@ -28,8 +28,12 @@ function slotState({ state = 'applying', condition = 'complete' }: Fields): unkn
   return state === 'applying' && condition !== 'complete' ? condition : state;
 }
 
+/** Longer ago than any log is old: of a slot that has nothing of its log. */
+const nothingMsMin = 10 * 365 * 86_400_000;
+
 /** How far a slot is behind its log. */
 function behindCell(behindMs: unknown): TableCell {
+  if (typeof behindMs === 'number' && behindMs > nothingMsMin) return 'all';
   return typeof behindMs === 'number' && behindMs > 0 ? Math.round(behindMs) : '-';
 }
 

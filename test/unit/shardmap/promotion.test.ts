@@ -48,6 +48,9 @@ describe('promoting', () => {
 
   it('one node takes all shards of which it is a replica, or those of one other', () => {
     expect(choosePromotions(map, all, { node: 'b', from: null }).map(({ shard }) => shard)).toEqual(['s', 't']);
+    expect(choosePromotions(map, all, { node: 'b', from: null, shards: ['t'] }).map(({ shard }) => shard)).toEqual([
+      't',
+    ]);
     const ofA = new Map([...all, ['a', copies([0, 1, 2])]]);
     expect(choosePromotions(map, ofA, { node: 'a', from: 'b' })).toEqual([
       { shard: 'u', before: 'b', after: 'a', behindMs: 0 },
@@ -56,6 +59,7 @@ describe('promoting', () => {
 
   it.each([
     [{ node: 'x', from: null }, all, 'the map has no node "x"'],
+    [{ node: 'b', from: null, shards: ['y'] }, all, 'the map has no shard "y"'],
     [{ node: 'c', from: 'b' }, all, 'node c is a replica of no such shard'],
     [{ node: null, from: 'c' }, all, 'no replica of shard v can be its primary: it has none'],
     [

@@ -35,8 +35,8 @@ describe('a replica', () => {
   it.each([
     [withReplica, { node: 'x', shards: [] }, 'the map has no node "x"'],
     [withReplica, { node: 'b', shards: ['x'] }, 'the map has no shard "x"'],
-    [withReplica, { node: 'a', shards: ['s'] }, 'shard s: its primary is a, its replicas b'],
-    [withReplica, { node: 'b', shards: ['s'] }, 'shard s: its primary is a, its replicas b'],
+    [withReplica, { node: 'a', shards: ['s'] }, 'at node a: its primary is a, its replicas b'],
+    [withReplica, { node: 'b', shards: ['s'] }, 'at node b: its primary is a, its replicas b'],
     [withoutReplica, { node: 'c', shards: [] }, 'there is no shard of which that changes anything at node c'],
   ])('that changes nothing, or cannot be, is refused by name', (change, wish, expected) => {
     expect(() => change(json, map, wish)).toThrow(expected);
