@@ -7,9 +7,10 @@
  */
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
-import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { LifecycleEntry } from '../entry/entry.ts';
+import { decodeOutcomes, encodeAppend, encodeEntryChunk } from '../log/chunk.ts';
 import { type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import { generationAfter, judgePosition } from '../slot/effect-position.ts';
 import { positionOf } from '../slot/effect-sources.ts';
@@ -18,6 +19,7 @@ import { deliveredMark } from '../slot/table/outbox.ts';
 import type { SlotState } from '../slot/table/slot-state.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { decodeOfPeer } from '../wire/peer-bytes.ts';
 import { comparePositionsRequest, pairsPerCallMax, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
 import type { ActingSlots } from './acting-slots.ts';
 import { freshState, type SlotReader } from './slot-reader.ts';
@@ -62,6 +64,14 @@ export function positionsOf(readers: Readers, slots: readonly number[], ofSlots 
 
 /** What was known before a node was asked, since acknowledgements come in meanwhile. */
 type Before = { readonly meta: SlotMeta; readonly deliveredByTarget: ReadonlyMap<number, number> };
+
+/** What one of our slots seems to have lost: its tail, known in a generation; and its targets. */
+type Loss = {
+  readonly slot: number;
+  readonly meta: SlotMeta;
+  readonly lostGeneration: number | null;
+  readonly lostTargets: readonly number[];
+};
 
 /** The comparisons of one node. */
 export class PositionComparison {
@@ -156,7 +166,12 @@ export class PositionComparison {
     for (let at = 0; at < own.length; at += slotsPerCall) {
       const slots = own.slice(at, at + slotsPerCall);
       const before = new Map(slots.map((slot) => [slot, this.#before(slot, theirs)]));
-      await this.#judge(node, await this.#ask(node, slots), before, theirs);
+      const losses = this.#findLosses(await this.#ask(node, slots), before, theirs);
+      if (losses.length === 0) continue;
+      // An effect is acknowledged once any copy of its target has it, and other copies read later.
+      await this.#haveRead(node, losses);
+      const suspects = new Map(losses.map(({ slot }) => [slot, before.get(slot)!]));
+      await this.#report(node, this.#findLosses(await this.#ask(node, [...suspects.keys()]), suspects, theirs));
     }
   }
 
@@ -174,30 +189,51 @@ export class PositionComparison {
     return positionsAnswer.decode(answer);
   }
 
-  async #judge(
-    node: string,
-    { held, delivered }: Positions,
-    before: ReadonlyMap<number, Before>,
-    theirs: readonly number[],
-  ): Promise<void> {
+  #findLosses({ held, delivered }: Positions, before: ReadonlyMap<number, Before>, theirs: readonly number[]): Loss[] {
     const heldByPair = new Map(held.map((each) => [`${each.source}/${each.target}`, each]));
     const deliveredByPair = new Map(delivered.map((each) => [`${each.source}/${each.target}`, each]));
-    const refused: number[] = [];
+    const losses: Loss[] = [];
     for (const [slot, { meta, deliveredByTarget }] of before) {
       const state = freshState(this.#options.readers, slot);
       // A generation that began meanwhile has a comparison of its own.
       if (readSlotMeta(state).generation !== meta.generation) continue;
       let lostGeneration: number | null = null;
+      const lostTargets: number[] = [];
       for (const other of theirs) {
         if (other === slot) continue;
         const at = heldByPair.get(`${slot}/${other}`) ?? { generation: 0, session: 0, lastMark: 0 };
         const verdict = judgePosition(state, readSlotMeta(state), other, at, deliveredByTarget.get(other) ?? 0);
-        if (verdict === 'target-lost') await this.#options.append(slot, { kind: 'resend', target: other });
+        if (verdict === 'target-lost') lostTargets.push(other);
         const isNewToUs = meta.condition === 'new' && at.generation > 0 && at.generation !== meta.generation;
         const sent = deliveredByPair.get(`${other}/${slot}`);
         const hasLost = verdict === 'source-lost' || isNewToUs || lacks(state, meta, sent);
         if (hasLost) lostGeneration = Math.max(lostGeneration ?? 0, at.generation);
       }
+      if (lostGeneration !== null || lostTargets.length > 0) losses.push({ slot, meta, lostGeneration, lostTargets });
+    }
+    return losses;
+  }
+
+  /** Returns once slots that may have lost something have applied all that their logs have now. */
+  async #haveRead(node: string, losses: readonly Loss[]): Promise<void> {
+    const { name, append, caller } = this.#options;
+    const own = losses.filter(({ lostGeneration }) => lostGeneration !== null).map(({ slot }) => slot);
+    const theirs = [...new Set(losses.flatMap(({ lostTargets }) => lostTargets))];
+    // Applied after all else, it does nothing, or what is due anyway.
+    const last: LifecycleEntry = { kind: 'resend-step' };
+    await Promise.all((node === name ? [...own, ...theirs] : own).map((slot) => append(slot, last)));
+    if (node === name || theirs.length === 0) return;
+    const payload = encodeAppend(theirs.map((slot) => encodeEntryChunk(slot, [last])));
+    const answer = await caller.call({ node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs });
+    const outcomes = decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer, theirs.length), 'Internal');
+    const refused = outcomes.find((outcome) => outcome.status === 'refused');
+    if (refused !== undefined) throw errorFromPeer(`node ${node}`, refused.code, refused.message);
+  }
+
+  async #report(node: string, losses: readonly Loss[]): Promise<void> {
+    const refused: number[] = [];
+    for (const { slot, meta, lostGeneration, lostTargets } of losses) {
+      for (const target of lostTargets) await this.#options.append(slot, { kind: 'resend', target });
       if (lostGeneration === null) continue;
       if (meta.condition === 'new' && !this.#options.beginAgain.includes(slot)) refused.push(slot);
       else await this.#reportLost(slot, meta, lostGeneration, node);
