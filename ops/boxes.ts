@@ -9,10 +9,10 @@
  *     node ops/boxes.ts mend            ends all cuts and delays
  *     node ops/boxes.ts down            removes all of it, folders too
  *
- * `--name skybox` tells several lay-outs apart. Box N has the address 10.213.<net>.N, where <net> is
- * the first that is free, and the machine itself 10.213.<net>.254. In its box a command finds the
- * box's folder at /var/tmp/<name>/box, so that no process finds the Unix sockets of another box:
- * they would lead around a cut.
+ * `--name skybox` tells several lay-outs apart. Box N has the address 10.213.<net>.N, where <net>
+ * is the first that is free, and the machine itself 10.213.<net>.254. In its box a command finds
+ * the box's folder at /var/tmp/<name>/box, so that no process finds the Unix sockets of another
+ * box: they would lead around a cut.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,7 +1,7 @@
 /**
  * The Debian packages that tests need besides npm's: PostgreSQL and Redis for comparison, NATS for
- * the log, etcd for edges that register, promtool for metrics, a compiler for better-sqlite3. None
- * of their services needs to run.
+ * the log, etcd for edges that register, promtool for metrics, clocks and networks of their own for
+ * processes, a compiler for better-sqlite3. None of their services needs to run.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -35,6 +35,13 @@ function hasPostgres(): boolean {
   );
 }
 
+/** Returns the path of libfaketime for programs with threads, or null. Debian has it by machine. */
+export function faketimeLibrary(): string | null {
+  const folders = readdirSync('/usr/lib', { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const paths = folders.map(({ name }) => join('/usr/lib', name, 'faketime', 'libfaketimeMT.so.1'));
+  return paths.find((path) => existsSync(path)) ?? null;
+}
+
 const required: readonly Required[] = [
   { debianPackage: 'postgresql', service: 'postgresql', isThere: hasPostgres },
   {
@@ -44,6 +51,9 @@ const required: readonly Required[] = [
   },
   { debianPackage: 'etcd-server', service: 'etcd', isThere: () => isOnPath('etcd') },
   { debianPackage: 'nats-server', service: 'nats-server', isThere: () => isOnPath('nats-server') },
+  // A library, which gives a process a clock of its own.
+  { debianPackage: 'libfaketime', isThere: () => faketimeLibrary() !== null },
+  { debianPackage: 'iproute2', isThere: () => isOnPath('ip') },
   { debianPackage: 'prometheus', service: 'prometheus', isThere: () => isOnPath('promtool') },
   { debianPackage: 'build-essential', isThere: () => isOnPath('make') && isOnPath('g++') },
   { debianPackage: 'python3', isThere: () => isOnPath('python3') },

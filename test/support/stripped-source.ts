@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url';
 
 const root = join(import.meta.dirname, '..', '..');
 const cacheFolder = join(root, 'node_modules', '.cache', 'stripped-source');
-const folders = ['src', 'bench', join('test', 'support'), join('test', 'simulation')];
+const folders = ['src', 'bench', ...['support', 'simulation', 'faults'].map((name) => join('test', name))];
 const hookPath = join(import.meta.dirname, 'stripped-source-hook.ts');
 
 /** Other runs may read the file meanwhile. */

@@ -1,0 +1,38 @@
+/** Some rounds of the fault lane, and that it fails when an effect is lost or doubled. */
+import { expect, it } from 'vitest';
+import { type LaneOptions, type LaneResult, runLane } from './fault-lane.ts';
+import { isGood, reportText, summariesOf } from './lane-report.ts';
+
+const testMsMax = 300_000;
+
+function run(options: Partial<LaneOptions>): Promise<LaneResult> {
+  return runLane({ seed: 1, rounds: 1, holdMs: 1_000, pauseMs: 2_000, print: () => {}, ...options });
+}
+
+it(
+  'a cluster that is killed, stopped, cut off and filled up answers and stores what was written',
+  async () => {
+    const result = await run({ rounds: 5 });
+    expect(result.failure, reportText(result)).toBeNull();
+    expect(isGood(result)).toBe(true);
+    expect(result.rounds).toHaveLength(5);
+    const all = summariesOf(result).at(-1)!;
+    expect(all).toMatchObject({ fault: 'all', rounds: 5, wrong: 0, lost: 0, doubled: 0 });
+    expect(all.requests).toBeGreaterThan(100);
+    expect(result.commits).toBeGreaterThan(50);
+    if (process.env['CI'] === 'true') expect(result.without).toEqual({});
+  },
+  testMsMax,
+);
+
+it.each(['lost', 'doubled'] as const)(
+  'the lane fails when an effect is %s',
+  async (kind) => {
+    const options = { only: ['kill router'], hasBoxes: false, holdMs: 100, planted: { kind, id: 10 } };
+    const result = await run(options);
+    expect(isGood(result)).toBe(false);
+    expect(summariesOf(result).at(-1)![kind]).toBeGreaterThan(0);
+    expect(result.failure).toMatch(/of actor \d/);
+  },
+  testMsMax,
+);

@@ -1,0 +1,206 @@
+/**
+ * What is done to the cluster: each fault is made, holds for a while, and is mended.
+ *
+ * Owns: making sure that it happened. A fault that this machine cannot make says why.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import type { SeededRandom } from '../../src/base/seeded-random.ts';
+import { fillDisk } from '../support/small-disk.ts';
+import { until } from '../support/until.ts';
+import { type FaultCluster, type NodeName, nodeNames, type RoleName, slotCount } from './fault-cluster.ts';
+
+export type FaultScene = {
+  readonly cluster: FaultCluster;
+  readonly random: SeededRandom;
+  /** How long a fault holds, and a process stands still. Units: ms. */
+  readonly holdMs: number;
+  readonly pauseMs: number;
+};
+
+export type Fault = {
+  readonly name: string;
+  /** What it takes, if that is not there everywhere. */
+  readonly needs?: 'boxes' | 'disks' | 'clocks';
+  /** Returns what was hit, once it is mended. */
+  readonly run: (scene: FaultScene) => Promise<string>;
+};
+
+const noticedMsMax = 60_000;
+const jumpS = 3_600;
+const delayMs = 200;
+
+function pick<Item>({ random }: FaultScene, items: readonly Item[]): Item {
+  return items[random.below(items.length)]!;
+}
+
+function hold({ holdMs }: FaultScene): Promise<void> {
+  return systemClock.sleep(holdMs);
+}
+
+async function kill(scene: FaultScene, name: RoleName): Promise<string> {
+  const role = scene.cluster.role(name);
+  await role.kill();
+  await hold(scene);
+  await role.start();
+  return name;
+}
+
+async function pause({ cluster, pauseMs }: FaultScene, name: RoleName): Promise<string> {
+  cluster.role(name).pause();
+  await systemClock.sleep(pauseMs);
+  cluster.role(name).goOn();
+  return name;
+}
+
+function primary(scene: FaultScene): NodeName {
+  return pick(scene, scene.cluster.nodesThat(true));
+}
+
+function replica(scene: FaultScene): NodeName {
+  return pick(scene, scene.cluster.nodesThat(false));
+}
+
+/** An operator promotes others while the primary is as good as lost, and it comes back later. */
+async function promoteWhile(scene: FaultScene, lose: (name: NodeName) => void, find: (name: NodeName) => void) {
+  const name = primary(scene);
+  lose(name);
+  try {
+    await hold(scene);
+    await scene.cluster.promoteFrom(name);
+    await hold(scene);
+  } finally {
+    find(name);
+  }
+  return name;
+}
+
+async function killAndPromote(scene: FaultScene): Promise<string> {
+  const name = primary(scene);
+  await scene.cluster.role(name).kill();
+  await scene.cluster.promoteFrom(name);
+  await hold(scene);
+  await scene.cluster.role(name).start();
+  return name;
+}
+
+/** Takes a node from all others. */
+function isolate({ cluster }: FaultScene, name: NodeName): void {
+  const others: readonly RoleName[] = [...nodeNames.filter((other) => other !== name), 'log', 'router'];
+  for (const other of others) cluster.boxes!.cut(cluster.boxOf(name), cluster.boxOf(other));
+}
+
+/** Cuts or delays the link of two roles. */
+async function onLink(
+  scene: FaultScene,
+  [one, other]: readonly [RoleName, RoleName],
+  disturb: (one: number, other: number) => void,
+): Promise<string> {
+  const { cluster } = scene;
+  disturb(cluster.boxOf(one), cluster.boxOf(other));
+  try {
+    await hold(scene);
+  } finally {
+    cluster.boxes!.mend();
+  }
+  return `${one} and ${other}`;
+}
+
+function cut(scene: FaultScene, ends: readonly [RoleName, RoleName]): Promise<string> {
+  return onLink(scene, ends, (one, other) => scene.cluster.boxes!.cut(one, other));
+}
+
+function delay(scene: FaultScene, ends: readonly [RoleName, RoleName]): Promise<string> {
+  return onLink(scene, ends, (one, other) => scene.cluster.boxes!.delay(one, other, delayMs));
+}
+
+function twoNodes(scene: FaultScene): [NodeName, NodeName] {
+  const one = pick(scene, nodeNames);
+  return [
+    one,
+    pick(
+      scene,
+      nodeNames.filter((name) => name !== one),
+    ),
+  ];
+}
+
+async function fullDisk(scene: FaultScene): Promise<string> {
+  const { cluster } = scene;
+  const name = pick(scene, nodeNames);
+  const filler = join(cluster.dataDirOf(name), 'filler');
+  const isFull = async (): Promise<boolean> => (await cluster.statusOf(name)).some(({ state }) => state === 'full');
+  fillDisk(filler, 0);
+  try {
+    await until(() => isFull().catch(() => false), noticedMsMax);
+    await hold(scene);
+  } finally {
+    rmSync(filler);
+  }
+  return name;
+}
+
+/** What a disk does to a file is found by a comparison, after which the replica begins again. */
+async function damage(scene: FaultScene): Promise<string> {
+  const { cluster, random } = scene;
+  const [name, slot] = [replica(scene), random.below(slotCount)];
+  await cluster.role(name).kill();
+  cluster.damage(name, slot);
+  await cluster.role(name).start();
+  const isFound = async (): Promise<boolean> => (await cluster.nodesThatDiffer(slot)).join() === name;
+  await until(() => isFound().catch(() => false), noticedMsMax);
+  const { code, out, err } = await cluster.command('replica', 'rebuild', name, String(slot));
+  if (code !== 0) throw new Error(`replica rebuild ended with ${code}: ${out}${err}`);
+  return `${name}, slot ${slot}`;
+}
+
+async function jump(scene: FaultScene, aheadS: number): Promise<string> {
+  const name = pick(scene, nodeNames);
+  scene.cluster.setClock(name, aheadS);
+  await hold(scene);
+  scene.cluster.setClock(name, 0);
+  return name;
+}
+
+export const faults: readonly Fault[] = [
+  { name: 'kill primary', run: (scene) => kill(scene, primary(scene)) },
+  { name: 'kill primary, promote', run: killAndPromote },
+  { name: 'kill replica', run: (scene) => kill(scene, replica(scene)) },
+  { name: 'kill router', run: (scene) => kill(scene, 'router') },
+  { name: 'kill log server', run: (scene) => kill(scene, 'log') },
+  { name: 'kill writer', run: (scene) => kill(scene, 'writer') },
+  { name: 'stop primary', run: (scene) => pause(scene, primary(scene)) },
+  {
+    name: 'stop primary, promote',
+    run: (scene) =>
+      promoteWhile(
+        scene,
+        (name) => scene.cluster.role(name).pause(),
+        (name) => scene.cluster.role(name).goOn(),
+      ),
+  },
+  { name: 'stop replica', run: (scene) => pause(scene, replica(scene)) },
+  { name: 'stop router', run: (scene) => pause(scene, 'router') },
+  { name: 'stop log server', run: (scene) => pause(scene, 'log') },
+  { name: 'damaged file', run: damage },
+  { name: 'full disk', needs: 'disks', run: fullDisk },
+  { name: 'cut node from log', needs: 'boxes', run: (scene) => cut(scene, [pick(scene, nodeNames), 'log']) },
+  { name: 'cut node from node', needs: 'boxes', run: (scene) => cut(scene, twoNodes(scene)) },
+  { name: 'cut node from router', needs: 'boxes', run: (scene) => cut(scene, [pick(scene, nodeNames), 'router']) },
+  { name: 'cut writer from log', needs: 'boxes', run: (scene) => cut(scene, ['writer', 'log']) },
+  {
+    name: 'isolate primary, promote',
+    needs: 'boxes',
+    run: (scene) =>
+      promoteWhile(
+        scene,
+        (name) => isolate(scene, name),
+        () => scene.cluster.boxes!.mend(),
+      ),
+  },
+  { name: 'delay node and log', needs: 'boxes', run: (scene) => delay(scene, [pick(scene, nodeNames), 'log']) },
+  { name: 'delay node and router', needs: 'boxes', run: (scene) => delay(scene, [pick(scene, nodeNames), 'router']) },
+  { name: 'clock an hour ahead', needs: 'clocks', run: (scene) => jump(scene, jumpS) },
+  { name: 'clock an hour back', needs: 'clocks', run: (scene) => jump(scene, -jumpS) },
+];

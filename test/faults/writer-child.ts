@@ -1,0 +1,55 @@
+/**
+ * The writer: appends commits to the logs on the server, as ingest does, and says which are there.
+ *
+ * Takes its settings as JSON in argv, and a FanWrite a line; prints `ready` and then the id of each
+ * that is acknowledged. It can be made to err, so that a test sees whether that is noticed.
+ */
+import { createInterface } from 'node:readline';
+import { systemClock } from '../../src/base/clock.ts';
+import { seededRandom } from '../../src/base/seeded-random.ts';
+import { JetStreamSender } from '../../src/log/jetstream-sender.ts';
+import { RemoteLog } from '../../src/log/remote-log.ts';
+import { parseShardMap } from '../../src/shardmap/shard-map.ts';
+import { NodeClient } from '../../src/wire/node-client.ts';
+import { commitOf, ghostOf, postOf } from './fan-records.ts';
+import type { FanWrite } from './known-answers.ts';
+
+export type WriterSettings = {
+  readonly mapJson: unknown;
+  readonly logUrl: string;
+  /** DIDs of the actors, each of whom gets a post. */
+  readonly actors: readonly string[];
+  /** The first creation from this write on is acknowledged though it is not done, or done twice. */
+  readonly error: { readonly kind: 'lost' | 'doubled'; readonly id: number } | null;
+};
+
+const { mapJson, logUrl, actors, error } = JSON.parse(process.argv[2]!) as WriterSettings;
+const map = parseShardMap(mapJson);
+const caller = new NodeClient({ map });
+const server = new JetStreamSender({
+  server: { urls: [logUrl], credentialsFile: null, streams: null },
+  map: () => map,
+  clock: systemClock,
+  random: seededRandom(process.pid),
+  note: (message) => console.error(message),
+});
+const log = new RemoteLog({ caller, map: () => map, lingerMs: 2, server });
+
+let planted: 'lost' | 'doubled' | null = error?.kind ?? null;
+
+async function append(write: FanWrite): Promise<void> {
+  const isPlanted = error !== null && write.id >= error.id && write.isThere;
+  const kind = isPlanted ? planted : null;
+  if (isPlanted) planted = null;
+  if (kind !== 'lost') await log.append(write.fan, commitOf(write, actors));
+  if (kind === 'doubled') {
+    const again = { ...write, fan: ghostOf(write.fan), commit: 0 };
+    await log.append(again.fan, commitOf(again, actors));
+  }
+  console.log(write.id);
+}
+
+await Promise.all(actors.map((did) => log.append(did, postOf(did))));
+console.log('ready');
+for await (const line of createInterface({ input: process.stdin })) void append(JSON.parse(line) as FanWrite);
+process.exit(0);
