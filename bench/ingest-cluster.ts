@@ -126,9 +126,10 @@ export class IngestCluster {
 
   /** Waits until searches find all that is applied; at once without an index. */
   async searchCaughtUp(timeoutMs: number): Promise<void> {
-    await using client = new NodeClient({ map: this.#map, clusterToken: null });
+    const client = new NodeClient({ map: this.#map, clusterToken: null });
     const payload = searchCatchUpRequest.encode({ timeoutMs });
     for (const node of nodeNames) await client.call({ node, method: nodeCalls.searchCatchUp, payload, timeoutMs });
+    await client[Symbol.asyncDispose]();
   }
 
   /** Waits until every slot has applied its whole log, effects included. */

@@ -103,7 +103,21 @@ export async function run({ quick, seed, args, print }: BenchOptions): Promise<B
   const perSecond = Number(values['per-second'] ?? 100);
   const seconds = Number(values.seconds ?? (quick ? 8 : 60));
   const before = Number(values.before ?? (quick ? 2_000 : 20_000));
-  await using node = await startLoneNode({ slots, applyThreads: 1, searchThreads: 1, slotMapBytes });
+  const node = await startLoneNode({ slots, applyThreads: 1, searchThreads: 1, slotMapBytes });
+  try {
+    return await measure(node, { seed, perSecond, seconds, before, print });
+  } finally {
+    await node[Symbol.asyncDispose]();
+  }
+}
+
+type Load = Pick<BenchOptions, 'seed' | 'print'> & {
+  readonly perSecond: number;
+  readonly seconds: number;
+  readonly before: number;
+};
+
+async function measure(node: LoneNode, { seed, perSecond, seconds, before, print }: Load): Promise<BenchResult> {
   const writer = new Writer(node, seed);
   print(`writing ${before} posts first`);
   const atOnce = 200;
