@@ -23,6 +23,11 @@ export function sharedCounts(): SharedArrayBuffer {
   return new SharedArrayBuffer(Object.keys(counter).length * Int32Array.BYTES_PER_ELEMENT);
 }
 
+/** Returns the one number that counts commits of all apply threads, for `Atomics.load`. */
+export function sharedCommitCount(counts: SharedArrayBuffer): Int32Array {
+  return new Int32Array(counts, counter.commits * Int32Array.BYTES_PER_ELEMENT, 1);
+}
+
 /** Counts what routers wrote, in all threads; see ServiceRouterOptions. */
 export function sharedWriteCount(counts: SharedArrayBuffer): WriteCount {
   const numbers = new Int32Array(counts);

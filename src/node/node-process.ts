@@ -191,7 +191,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   );
   node.readers = openReaders(heldSlotsOf(map, name), dataDir, options.slotMapBytes);
   const { links, readers } = node;
-  node.search = startNodeSearch(options, map, links);
+  node.search = startNodeSearch(options, map, links, feeds.commits);
   const controlParts = { ...shared, search: node.search, links, readers };
   const { control, comparison, lookUps, snapshots, verifier } = controlOf(options, controlParts);
   const closeAll = async (): Promise<void> => {

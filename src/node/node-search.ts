@@ -34,6 +34,7 @@ export function startNodeSearch(
   options: NodeSearchOptions,
   map: ShardMap,
   links: readonly ApplyLink[],
+  commits: Int32Array,
 ): SearchPool | null {
   const { name, dataDir, slotMapBytes: mapBytes, searchThreads = 0, registry } = options;
   const { note = () => {}, clock = systemClock } = options;
@@ -44,6 +45,7 @@ export function startNodeSearch(
     primaries: slotsOfNode(map, name),
     slots: map.slots,
     threads: searchThreads,
+    commits,
     onProgress: (progress) => {
       for (const link of links) link.searchIndexed(progress.filter(({ slot }) => link.slots.has(slot)));
     },

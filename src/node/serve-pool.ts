@@ -10,7 +10,7 @@ import { lockPort } from '../http/port-lock.ts';
 import type { WriteCount } from '../router/plan/shared-answers.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { exchangeEnds } from './call-exchange.ts';
-import { type ChangeOutlets, sharedCounts, sharedWriteCount } from './change-feed.ts';
+import { type ChangeOutlets, sharedCommitCount, sharedCounts, sharedWriteCount } from './change-feed.ts';
 import { wireSocketPath } from './data-folder.ts';
 import { type ListeningPorts, ReadServer, type ReadServerParts, type ReadServerSettings } from './read-server.ts';
 import { ServeLink } from './serve-link.ts';
@@ -20,6 +20,8 @@ export type Feeds = {
   readonly outlets: readonly ChangeOutlets[];
   readonly inlets: readonly ChangeOutlets[];
   readonly writes: WriteCount;
+  /** See sharedCommitCount. */
+  readonly commits: Int32Array;
 };
 
 /** Makes the channels, and the count that all threads share. One serving thread needs no worker. */
@@ -35,7 +37,12 @@ export function feedsBetween(applyThreads: number, serveThreads: number): Feeds 
     }
   }
   const withCount = (ports: readonly MessagePort[]): ChangeOutlets => ({ ports, counts });
-  return { outlets: outlets.map(withCount), inlets: inlets.map(withCount), writes: sharedWriteCount(counts) };
+  return {
+    outlets: outlets.map(withCount),
+    inlets: inlets.map(withCount),
+    writes: sharedWriteCount(counts),
+    commits: sharedCommitCount(counts),
+  };
 }
 
 export type ServePoolOptions = Omit<ReadServerParts, 'beforeRead' | 'exchange'> & {

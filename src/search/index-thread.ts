@@ -18,6 +18,12 @@ import type { FromSearchThreads, SearchThreadOptions, ToIndexThread } from './se
 
 /** How long changes gather, so that a transaction has many: part of how soon a post is found. */
 const gatherMs = 200;
+/** Without a commit, slots are looked at this often: their files may have been replaced. */
+const lookEveryMs = 2_000;
+/** A look at all slots takes at most one part in so many of the time … */
+const lookShare = 50;
+/** … unless changes would gather for longer than this. */
+const gatherMsMax = 1_000;
 /** A transaction of so many changes is followed by the next at once. */
 const manyChanges = 500;
 /** The same while somebody waits for the index. */
@@ -40,6 +46,10 @@ class IndexLoop {
   #isDamaged = false;
   #problem = '';
   #progressMs = 0;
+  #gatherMs = gatherMs;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  /** The count of commits whose changes are all taken. */
+  #commitsTaken: number | null = null;
   /** Asked for while the file was not open. */
   readonly #rebuilds: (number | null)[] = [];
   readonly #verifications: Verification[] = [];
@@ -56,7 +66,7 @@ class IndexLoop {
     while (!this.#isClosing) {
       let waitMs = 0;
       try {
-        waitMs = this.#step() ? 0 : this.#waits.isEmpty ? gatherMs : gatherAwaitedMs;
+        waitMs = this.#step() ? 0 : this.#waits.isEmpty ? this.#gatherMs : gatherAwaitedMs;
       } catch (thrown) {
         if (!isIndexFailure(thrown)) throw thrown;
         waitMs = this.#recover(thrown as Error);
@@ -76,7 +86,7 @@ class IndexLoop {
     if (this.#isDamaged) this.#remove();
     const writer = this.#open();
     for (let slot = this.#rebuilds.shift(); slot !== undefined; slot = this.#rebuilds.shift()) writer.rebuild(slot);
-    const taken = writer.takeChanges();
+    const taken = this.#takeChanges(writer);
     const hasWorked = writer.workOn();
     this.#verifySome();
     this.#problem = '';
@@ -88,8 +98,24 @@ class IndexLoop {
     return hasWorked || taken >= manyChanges || this.#verifications.length > 0;
   }
 
+  /** Takes changes if there may be any. Returns how many. */
+  #takeChanges(writer: IndexWriter): number {
+    const startMs = this.#clock.monotonicMs();
+    const commits = Atomics.load(this.#options.commits, 0);
+    const mayBeMore = commits !== this.#commitsTaken || startMs - this.#lookedMs >= lookEveryMs;
+    if (!mayBeMore && this.#waits.isEmpty) return 0;
+    const taken = writer.takeChanges();
+    if (taken === 0) {
+      this.#commitsTaken = commits;
+      this.#lookedMs = this.#clock.monotonicMs();
+      this.#gatherMs = Math.min(gatherMsMax, Math.max(gatherMs, lookShare * (this.#lookedMs - startMs)));
+    }
+    return taken;
+  }
+
   #open(): IndexWriter {
     if (this.#writer !== null) return this.#writer;
+    this.#commitsTaken = null;
     this.#writer = IndexWriter.open(this.#options.path, this.#slots);
     post({ type: 'opened' });
     return this.#writer;

@@ -192,7 +192,7 @@ export class IndexWriter {
         this.#putSlot(row);
       }
     });
-    return batch.size + begun.length;
+    return Math.max(batch.size, moved.length) + begun.length;
   }
 
   /** Does a step of what is to be built or removed. Returns false if there is nothing. */

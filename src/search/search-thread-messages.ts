@@ -10,6 +10,8 @@ export type SearchThreadOptions = {
   readonly slots: number;
   /** Slots among the places that this node is the primary of. */
   readonly primaries: readonly number[];
+  /** Of one element in shared memory: rises with each commit of a slot of the node. */
+  readonly commits: Int32Array;
 };
 
 /** A message with an `id` is answered by `answered` or `failed` with the same. */
