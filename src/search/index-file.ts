@@ -15,7 +15,7 @@ import { rmSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { tokeniserVersion } from './tokenise.ts';
 
-const schemaVersion = 1;
+const schemaVersion = 2;
 export const namedKinds = ['actor', 'feed', 'pack'] as const;
 export type NamedKind = (typeof namedKinds)[number];
 export const postTables = ['post0', 'post1', 'post2', 'post3'] as const;

@@ -18,6 +18,27 @@ export type OwnerOf = (did: string) => { readonly key: number; readonly owner: n
 /** `terms`: how many a walk compares. */
 export type MatchExpression = { readonly match: string; readonly terms: number };
 
+export type PostExpression = {
+  /** Clauses that are joined by AND. */
+  readonly wanted: string;
+  /** Alternatives that a post has none of, or ''. */
+  readonly excluded: string;
+  /** What must be there for the phrases to be: all their words. Null without phrases. */
+  readonly words: string | null;
+  readonly terms: number;
+  /** True if every post that has one of the terms is found. */
+  readonly isPlain: boolean;
+};
+
+/** Returns the expression within a window, which is a term; null for all posts. */
+export function withinWindow(
+  { wanted, excluded }: Pick<PostExpression, 'wanted' | 'excluded'>,
+  window: string | null,
+): string {
+  const all = window === null ? wanted : `"${window}" AND ${wanted}`;
+  return excluded === '' ? all : `(${all}) NOT ${excluded}`;
+}
+
 class ExpressionWriter {
   readonly #ownerOf: OwnerOf;
   terms = 0;
@@ -64,20 +85,32 @@ const anyPost = `("${traitTerm('original')}" OR "${traitTerm('reply')}")`;
 export function postExpression(
   { all, none }: Pick<PostQuery, 'all' | 'none'>,
   ownerOf: OwnerOf,
-): MatchExpression | null {
+): PostExpression | null {
   const writer = new ExpressionWriter(ownerOf);
   const clauses: string[] = [];
+  const words: string[] = [];
+  let hasPhrase = false;
   for (const terms of all) {
     const clause = writer.clause(terms);
     if (clause === undefined) return null;
-    if (clause !== '') clauses.push(clause);
+    if (clause === '') continue;
+    clauses.push(clause);
+    const isPhrase = clause.includes(' ') && terms.some(({ kind }) => kind === 'text');
+    hasPhrase ||= isPhrase;
+    if (!isPhrase) words.push(clause);
+    else if (terms.length === 1) words.push(...termsOf(terms[0]!.value).map((word) => `"${word}"`));
   }
   const excluded = writer.clause(none) ?? '';
   // Words without a letter ask for nothing, and nothing is what they find.
   if (clauses.length === 0 && all.length > 0) return null;
   if (clauses.length === 0) clauses.push(anyPost);
-  const wanted = clauses.join(' AND ');
-  return { match: excluded === '' ? wanted : `(${wanted}) NOT ${excluded}`, terms: writer.terms };
+  return {
+    wanted: clauses.join(' AND '),
+    excluded,
+    words: hasPhrase && words.length > 0 ? words.join(' AND ') : null,
+    terms: writer.terms,
+    isPlain: clauses.length === 1 && !hasPhrase && excluded === '',
+  };
 }
 
 /** Returns the expression for names or what people say of themselves; null for no words. */

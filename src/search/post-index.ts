@@ -7,6 +7,7 @@
  */
 import { xxh32 } from '../base/xxh32.ts';
 import { postTables, type Statements } from './index-file.ts';
+import { windowTerms } from './post-windows.ts';
 import { idsOfTime, levelOf, packWeight, postIdAt, postIdFurther, termCountOf, tiersOf } from './rank.ts';
 import { SpanCounts } from './span-counts.ts';
 import type { DocumentTerms } from './tokenise.ts';
@@ -87,9 +88,12 @@ export class PostIndex {
     const { text, count } = post.terms();
     const row = BigInt(id);
     this.#sql.run('INSERT INTO doc(id, w, k) VALUES (?, ?, ?)', row, BigInt(packWeight(post.level, count)), post.k);
-    for (const table of postTables.slice(0, tiersOf(post.level)))
-      this.#sql.run(`INSERT INTO ${table}(rowid, t) VALUES (?, ?)`, row, text);
+    for (const table of postTables.slice(0, tiersOf(post.level))) this.#insert(table, id, text);
     this.#spans.add(id, 1);
+  }
+
+  #insert(table: string, id: number, text: string): void {
+    this.#sql.run(`INSERT INTO ${table}(rowid, t) VALUES (?, ?)`, BigInt(id), `${text} ${windowTerms(id)}`);
   }
 
   #setLevel({ id, w }: DocRow, { level, terms }: IndexedPost): void {
@@ -99,8 +103,7 @@ export class PostIndex {
     for (const table of postTables.slice(after, before)) this.#sql.run(`DELETE FROM ${table} WHERE rowid = ?`, row);
     if (after > before) {
       const { text } = terms();
-      for (const table of postTables.slice(before, after))
-        this.#sql.run(`INSERT INTO ${table}(rowid, t) VALUES (?, ?)`, row, text);
+      for (const table of postTables.slice(before, after)) this.#insert(table, id, text);
     }
     this.#sql.run('UPDATE doc SET w = ? WHERE id = ?', BigInt(packWeight(level, termCountOf(w))), row);
   }

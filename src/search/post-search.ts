@@ -12,9 +12,10 @@ import { decodeDocKey } from './doc-key.ts';
 import { authorTerm } from './filter-terms.ts';
 import { postTables, type Statements } from './index-file.ts';
 import type { LiveSlots } from './live-slots.ts';
-import { type MatchExpression, postExpression } from './match-expression.ts';
+import { type PostExpression, postExpression, withinWindow } from './match-expression.ts';
+import { type PostCounts, type PostWindow, PostWindows } from './post-windows.ts';
 import { ageOfId, idsOfTime, levelOf, postIdAt, postIdsEnd, scoreOf, termCountOf, topCandidates } from './rank.ts';
-import { Budget, type Ranges, Windows } from './windows.ts';
+import { Budget } from './windows.ts';
 
 /** What a query may cost. Units: ms. */
 export const searchBudgetMs = 20;
@@ -39,14 +40,13 @@ type Range = IdRange & { readonly hasKeys: boolean };
 export type PostSearchParts = {
   readonly sql: Statements;
   readonly live: LiveSlots;
-  /** Of `span`. */
-  readonly ranges: Ranges;
+  readonly counts: PostCounts;
   readonly slotOf: (did: string) => number;
   readonly clock: Clock;
 };
 
 /** A query as it is walked: an expression, and a filter of what that finds. */
-type Walk = MatchExpression & { readonly isWanted: ((k: Uint8Array) => boolean) | null };
+type Walk = PostExpression & { readonly isWanted: ((k: Uint8Array) => boolean) | null };
 
 function nothing(): SearchAnswer {
   return { hits: [], reached: null, isComplete: true };
@@ -78,8 +78,15 @@ export class PostSearch {
     if (owners.length === 0) return null;
     if (owners.length <= followedTermsMax) {
       const any = owners.map(({ key, owner }) => `"${authorTerm(key, owner)}"`).join(' OR ');
-      const { match, terms } = expression;
-      return { match: `(${any}) AND (${match})`, terms: terms + owners.length, isWanted: null };
+      const { wanted, words, terms } = expression;
+      return {
+        ...expression,
+        wanted: `(${any}) AND ${wanted}`,
+        words: words && `(${any}) AND ${words}`,
+        terms: terms + owners.length,
+        isPlain: false,
+        isWanted: null,
+      };
     }
     const wanted = new Set(owners.map(({ key, owner }) => authorTerm(key, owner)));
     const isWanted = (k: Uint8Array): boolean => {
@@ -104,6 +111,17 @@ export class PostSearch {
     };
   }
 
+  /**
+   * Returns where a window begins to have posts with all words of the phrases; null for nowhere.
+   * FTS5 looks for them beyond the window, where a phrase is asked for at once.
+   */
+  #firstWithWords(table: string, { words, excluded }: Walk, { from, end, term }: PostWindow): number | null {
+    if (words === null || term === null) return from;
+    const match = withinWindow({ wanted: words, excluded }, term);
+    const sql = `SELECT rowid AS id FROM ${table} WHERE ${table} MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid LIMIT 1`;
+    return this.#parts.sql.get<{ id: number }>(sql, match, BigInt(from), BigInt(end))?.id ?? null;
+  }
+
   /** Returns rows of a table within [from, to), newest first. */
   #rows(table: string, match: string, columns: string, { from, to, limit }: IdRange): DocRow[] {
     // The words' table is walked, and the other looked up: not the other way round.
@@ -117,21 +135,20 @@ export class PostSearch {
    *
    * Returns: the id up to which it walked (exclusive), or null at the end.
    */
-  #walk(
-    table: string,
-    { match, terms, isWanted }: Walk,
-    range: Range,
-    budget: Budget,
-    take: (row: DocRow) => boolean,
-  ): number | null {
-    const windows = new Windows(this.#parts.ranges, terms, budget);
-    let { from } = range;
+  #walk(table: string, walk: Walk, range: Range, budget: Budget, take: (row: DocRow) => boolean): number | null {
+    const { isWanted, isPlain, terms } = walk;
+    const windows = isPlain ? null : new PostWindows(this.#parts.counts, terms, budget);
     const columns = range.hasKeys || isWanted !== null ? 'doc.id, doc.w, doc.k' : 'doc.id, doc.w';
+    const limit = isWanted === null ? range.limit : rowsPerRead * 4;
+    let { from } = range;
     while (from < range.to) {
-      const end = windows.begin(from, range.to);
-      const limit = isWanted === null ? range.limit : rowsPerRead * 4;
-      const rows = this.#rows(table, match, columns, { from, to: end, limit });
-      const costMs = windows.end();
+      const window = windows === null ? { from, end: range.to, term: null } : windows.begin(from, range.to);
+      if (window === null) return null;
+      const { end } = window;
+      const start = this.#firstWithWords(table, walk, window);
+      const match = withinWindow(walk, window.term);
+      const rows = start === null ? [] : this.#rows(table, match, columns, { from: start, to: end, limit });
+      const costMs = windows?.end() ?? 0;
       for (const row of rows) {
         if ((isWanted === null || isWanted(row.k!)) && !take(row)) return row.id + 1;
       }

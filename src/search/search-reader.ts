@@ -23,6 +23,7 @@ import type { SlotPlace } from './indexed-slot.ts';
 import { LiveSlots } from './live-slots.ts';
 import { NamedSearch } from './named-search.ts';
 import { PostSearch } from './post-search.ts';
+import type { PostCounts, Span } from './post-windows.ts';
 import type { Ranges } from './windows.ts';
 
 const rangesKnownMs = 2_000;
@@ -37,6 +38,8 @@ export type SearchReaderOptions = {
   readonly clock: Clock;
   /** Called when the file is damaged. */
   readonly onDamage: () => void;
+  /** See PostCounts. */
+  readonly firstRows?: number;
 };
 
 export class SearchReader {
@@ -44,9 +47,11 @@ export class SearchReader {
   readonly #live: LiveSlots;
   #db: DatabaseSync | null = null;
   #sql: Statements | null = null;
-  readonly #rangesByKind = new Map<NamedKind | 'post', { readonly ranges: Ranges; readonly untilMs: number }>();
+  readonly #rangesByKind = new Map<NamedKind, { readonly ranges: Ranges; readonly untilMs: number }>();
   #servedUntilMs = 0;
   #unservedCount = 0;
+  #total = 0;
+  #totalUntilMs = 0;
 
   constructor(options: SearchReaderOptions) {
     this.#options = options;
@@ -62,6 +67,7 @@ export class SearchReader {
   /** Has the next query read again which slots are served, and how many rows there are. */
   refresh(): void {
     this.#servedUntilMs = 0;
+    this.#totalUntilMs = 0;
     this.#rangesByKind.clear();
   }
 
@@ -92,7 +98,7 @@ export class SearchReader {
       const posts = new PostSearch({
         sql,
         live: this.#live,
-        ranges: this.#ranges(sql, 'post'),
+        counts: this.#postCounts(sql),
         slotOf: (did) => slotOf(did, this.#options.slots),
         clock,
       });
@@ -131,7 +137,31 @@ export class SearchReader {
     }
   }
 
-  #ranges(sql: Statements, kind: NamedKind | 'post'): Ranges {
+  #postCounts(sql: Statements): PostCounts {
+    const { firstRows } = this.#options;
+    return {
+      spansFrom: (bucket, limit) =>
+        sql.all<Span>(
+          "SELECT bucket, rows FROM span WHERE kind = 'post' AND bucket >= ? AND rows > 0 ORDER BY bucket LIMIT ?",
+          BigInt(bucket),
+          BigInt(limit),
+        ),
+      total: () => this.#totalPosts(sql),
+      ...(firstRows === undefined ? {} : { firstRows }),
+    };
+  }
+
+  #totalPosts(sql: Statements): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs >= this.#totalUntilMs) {
+      this.#total =
+        sql.get<{ rows: number | null }>("SELECT sum(rows) AS rows FROM span WHERE kind = 'post'")?.rows ?? 0;
+      this.#totalUntilMs = nowMs + rangesKnownMs;
+    }
+    return this.#total;
+  }
+
+  #ranges(sql: Statements, kind: NamedKind): Ranges {
     const nowMs = this.#options.clock.monotonicMs();
     const known = this.#rangesByKind.get(kind);
     if (known !== undefined && nowMs < known.untilMs) return known.ranges;

@@ -1,5 +1,7 @@
 /** Random corpora and queries: the index answers as a list does that plain code filters. */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { afterEach, expect, it } from 'vitest';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { type SeededRandom, seededRandom } from '../../src/base/seeded-random.ts';
 import type { PostQuery, SearchTerm } from '../../src/wire/search-messages.ts';
 import { SearchHarness } from '../support/search-harness.ts';
@@ -21,9 +23,6 @@ type ModelPost = {
 };
 
 let search: SearchHarness;
-beforeEach(() => {
-  search = new SearchHarness(4);
-});
 afterEach(() => search[Symbol.asyncDispose]());
 
 function pick<Item>(random: SeededRandom, items: readonly Item[]): Item {
@@ -115,7 +114,16 @@ function modelScore({ likes, words, tag, sortMs }: ModelPost, atMs: number): num
   return Math.floor(Math.log2(1 + likes)) - 1.2 * age + 0.5 * (2.2 / (1 + 1.2 * (0.25 + (0.75 * terms) / 24)));
 }
 
-it.each([1, 2])('latest and top are those of a list (seed %i)', (seed) => {
+/** Time stands still, so that no budget ends. */
+const clock: Clock = { ...systemClock, monotonicMs: () => 0 };
+
+it.each([
+  [1, 3_000_000],
+  [2, 3_000_000],
+  [3, 1],
+  [4, 1],
+])('latest and top are those of a list (seed %i, windows from %i posts on)', (seed, firstRows) => {
+  search = new SearchHarness(4, 1, { clock, firstRows });
   const random = seededRandom(seed);
   const posts = makeCorpus(random, 150);
   let foundSome = 0;

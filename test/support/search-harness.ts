@@ -18,6 +18,9 @@ import { ReadsNetwork } from '../integration/reads-network.ts';
 import { makeMemoryFolder } from './memory-folder.ts';
 import { SlotCluster } from './slot-cluster.ts';
 
+/** The clock of budgets, and the posts of a walk's first window. */
+type Walking = { readonly clock: Clock; readonly firstRows: number };
+
 /** The index of one node, over every so many slots. */
 class NodeIndex {
   readonly #slots: ReadonlyMap<number, IndexedSlot>;
@@ -27,14 +30,14 @@ class NodeIndex {
   reader: SearchReader;
   damages = 0;
 
-  constructor(path: string, places: readonly SlotPlace[], slots: number, clock: Clock) {
+  constructor(path: string, places: readonly SlotPlace[], slots: number, { clock, firstRows }: Walking) {
     this.path = path;
     this.#slots = new Map(places.map((place) => [place.slot, new IndexedSlot(place)]));
     const onDamage = (): void => {
       this.damages++;
     };
     this.#open = () =>
-      new SearchReader({ path, places, primaries: places.map(({ slot }) => slot), slots, clock, onDamage });
+      new SearchReader({ path, places, primaries: places.map(({ slot }) => slot), slots, clock, onDamage, firstRows });
     this.writer = IndexWriter.open(path, this.#slots, 0);
     this.reader = this.#open();
   }
@@ -67,7 +70,7 @@ export class SearchHarness implements AsyncDisposable {
   readonly nodes: readonly NodeIndex[];
   readonly #folder: string;
 
-  constructor(slots = 2, nodes = 1, clock: Clock = systemClock) {
+  constructor(slots = 2, nodes = 1, walking: Walking = { clock: systemClock, firstRows: 3_000_000 }) {
     this.#folder = makeMemoryFolder('skyshard-search-');
     this.network = new ReadsNetwork({ slots, isSearched: true, path: this.#folder });
     const { cluster } = this.network;
@@ -80,7 +83,7 @@ export class SearchHarness implements AsyncDisposable {
     for (const slot of cluster.slots) slot.run([], cluster.nowMs++);
     this.nodes = Array.from({ length: nodes }, (_unused, node) => {
       const own = places.filter(({ slot }) => slot % nodes === node);
-      return new NodeIndex(join(this.#folder, `index-${node}.db`), own, slots, clock);
+      return new NodeIndex(join(this.#folder, `index-${node}.db`), own, slots, walking);
     });
   }
 
