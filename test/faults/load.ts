@@ -56,10 +56,10 @@ export class Load {
 
   begin(): void {
     const actors = [...this.#cluster.actors.keys()];
+    // What only the primary answers must not hold up what any copy does.
     this.#running = [
       this.#write(),
-      ...actors.map((actor) => this.#read(actor)),
-      ...actors.map((actor) => this.#set(actor)),
+      ...actors.flatMap((actor) => [this.#read(actor), this.#readOwn(actor), this.#set(actor)]),
     ];
   }
 
@@ -104,12 +104,19 @@ export class Load {
       (of) => this.#readLikes(of),
       (of) => this.#readFollowerCount(of),
       () => this.#readFan(),
-      (of) => this.#readOwn(of),
     ];
+    await this.#checkAll(readPauseMs, (turn) => reads[turn % reads.length]!(actor));
+  }
+
+  async #readOwn(actor: number): Promise<void> {
+    await this.#checkAll(ownPauseMs, () => this.#readSeen(actor));
+  }
+
+  async #checkAll(pauseMs: number, read: (turn: number) => Promise<Problem[]>): Promise<void> {
     for (let turn = 0; !this.#isOver; turn++) {
-      await systemClock.sleep(readPauseMs);
+      await systemClock.sleep(pauseMs);
       // What was answered is checked; an error says that there is no service, and counts as such.
-      const problems = await reads[turn % reads.length]!(actor).catch(() => null);
+      const problems = await read(turn).catch(() => null);
       if (problems === null) continue;
       this.wrong.push(...problems);
     }
@@ -152,7 +159,7 @@ export class Load {
     return problemsOfCount(`follows of ${fan}`, numberAt(answer, 'following', 0), this.#answers.rangeOfFan(fan, tick));
   }
 
-  async #readOwn(actor: number): Promise<Problem[]> {
+  async #readSeen(actor: number): Promise<Problem[]> {
     const own = this.#own[actor]!;
     const before = own.beginRead();
     const value = await this.#seenBy(actor);
