@@ -20,8 +20,8 @@ beforeAll(async () => {
   folder = threeNodeFolder();
   cluster = await startCluster(folder, demo);
   expect(await runCommand(['settle', `--data-dir=${cluster.dataDir}`])).toMatchObject({ code: 0 });
-  const curl = cluster.printed.out.match(/did:plc:[a-z2-7]{24}/g) ?? [];
-  dids = [...new Set(curl)];
+  await until(() => cluster.printed.out.includes('Ctrl-C stops everything'), 60_000);
+  dids = [...new Set(cluster.printed.out.match(/did:plc:[a-z2-7]{24}/g))];
   expect(dids.length).toBeGreaterThan(0);
 }, 180_000);
 
