@@ -87,7 +87,7 @@ function failureText(file: string, test: string, message: string): string {
   return `${relative(root, file)} ${test}\n${message.slice(0, messageCharsMax)}`;
 }
 
-/** A file that fails before its first test counts as one failed test. */
+/** A file that fails before its first test, or by a hook, counts as one failed test. */
 function countReport(path: string): Outcome | null {
   let report: VitestReport;
   try {
@@ -96,7 +96,7 @@ function countReport(path: string): Outcome | null {
     return null;
   }
   const broken = report.testResults.filter(
-    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+    ({ status, assertionResults }) => status === 'failed' && assertionResults.every((test) => test.status !== 'failed'),
   );
   const failures = report.testResults.flatMap(({ name, assertionResults }) =>
     assertionResults
