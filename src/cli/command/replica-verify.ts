@@ -1,7 +1,5 @@
 /** `skyshard replica verify | rebuild`: compares copies of slots, and renews one that differs. */
-import * as v from 'valibot';
 import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
-import { openObjectShape, readShape } from '../../config/json-shape.ts';
 import type { MapJson } from '../../shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap } from '../../shardmap/shard-map.ts';
 import { type CopyVerdict, copyVerdict } from '../../wire/copy-verdict.ts';
@@ -9,6 +7,7 @@ import type { VerifiedCopy } from '../../wire/slot-verify.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askRouter } from '../process/ask-process.ts';
+import { replicaStatus } from '../process/replica-status.ts';
 import { bytesText } from '../text-table.ts';
 
 type Answer = { readonly slot: number; readonly copies: readonly VerifiedCopy[] };
@@ -113,41 +112,11 @@ export const runReplicaVerify: Command = async (context) => {
   return counts.equal === slots.length && leftOut === 0 ? exitCode.done : exitCode.failed;
 };
 
-const statusShape = openObjectShape({
-  nodes: v.array(
-    openObjectShape({
-      name: v.string(),
-      pid: v.optional(v.number()),
-      fetches: v.optional(
-        v.array(
-          openObjectShape({
-            slot: v.number(),
-            from: v.string(),
-            bytes: v.number(),
-            bytesDone: v.number(),
-            problem: v.string(),
-          }),
-        ),
-        [],
-      ),
-    }),
-  ),
-});
-type NodeStatus = v.InferOutput<typeof statusShape>['nodes'][number];
-
-async function nodeStatus(context: CommandContext, node: string): Promise<NodeStatus | undefined> {
-  const refuse = (problem: string): never => {
-    throw new DataPlaneError('Internal', `the status of the router: ${problem}`);
-  };
-  const { nodes } = readShape(statusShape, await askRouter(context, '/v1/status'), refuse);
-  return nodes.find(({ name }) => name === node);
-}
-
 /** Waits until the node has the copy, and has started again with it. */
 export const runReplicaRebuild: Command = async (context) => {
   const { settings, print, operands, clock } = context;
   const [node, slot] = [operands[0]!, slotOf(operands[1]!)];
-  const before = await nodeStatus(context, node);
+  const before = await replicaStatus(context, node);
   const body = { slot, node, isDryRun: settings.dryRun };
   const asked = (await askRouter(context, '/v1/replica/rebuild', body)) as { readonly sources: readonly string[] };
   const what = `slot ${slot} of ${node} ${settings.dryRun ? 'would begin' : 'begins'} again from a copy of ${asked.sources.join(' or ')}`;
@@ -155,7 +124,7 @@ export const runReplicaRebuild: Command = async (context) => {
   for (let last = ''; !settings.dryRun; ) {
     await clock.sleep(lookMs);
     // The router may be one that starts again with the node.
-    const status = await nodeStatus(context, node).catch((thrown: unknown) => void operatingFailure(thrown));
+    const status = await replicaStatus(context, node).catch((thrown: unknown) => void operatingFailure(thrown));
     if (status?.pid !== undefined && status.pid !== before?.pid) break;
     const fetch = status?.fetches.find((each) => each.slot === slot);
     if (fetch === undefined) continue;

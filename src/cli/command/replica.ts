@@ -1,7 +1,5 @@
 /** `skyshard replica add | remove`: a node becomes a replica of shards, or is one no more. */
-import * as v from 'valibot';
-import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
-import { openObjectShape, readShape } from '../../config/json-shape.ts';
+import { operatingFailure } from '../../base/data-plane-error.ts';
 import type { PushReport } from '../../mapchange/map-push.ts';
 import type { MapJson } from '../../shardmap/map-follower.ts';
 import { withoutReplica, withReplica } from '../../shardmap/replica-change.ts';
@@ -9,39 +7,8 @@ import { parseShardMap, rangesText, replicaSlotsOf } from '../../shardmap/shard-
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askRouter } from '../process/ask-process.ts';
+import { replicaStatus } from '../process/replica-status.ts';
 import { bytesText } from '../text-table.ts';
-
-const statusShape = openObjectShape({
-  nodes: v.array(
-    openObjectShape({
-      name: v.string(),
-      error: v.optional(v.string()),
-      slots: v.optional(
-        v.array(
-          openObjectShape({
-            slot: v.number(),
-            role: v.string(),
-            behindMs: v.number(),
-            log: v.nullable(v.string()),
-          }),
-        ),
-        [],
-      ),
-      fetches: v.optional(
-        v.array(
-          openObjectShape({
-            slot: v.number(),
-            from: v.string(),
-            bytes: v.number(),
-            bytesDone: v.number(),
-            problem: v.string(),
-          }),
-        ),
-        [],
-      ),
-    }),
-  ),
-});
 
 /** How far a node is with the slots that it is to be a replica of. */
 type Progress = {
@@ -60,11 +27,7 @@ const lookMs = 1_000;
 const behindMsMax = 5_000;
 
 async function progressOf(context: CommandContext, node: string, wanted: readonly number[]): Promise<Progress> {
-  const refuse = (problem: string): never => {
-    throw new DataPlaneError('Internal', `the status of the router: ${problem}`);
-  };
-  const { nodes } = readShape(statusShape, await askRouter(context, '/v1/status'), refuse);
-  const status = nodes.find(({ name }) => name === node);
+  const status = await replicaStatus(context, node);
   const slots = status?.slots ?? [];
   const done = slots.filter(
     ({ slot, role, behindMs, log }) =>
