@@ -54,12 +54,7 @@ export class Table {
     return this.#db.getBinary(key);
   }
 
-  /**
-   * Like `get`, but the next read of any table on this thread overwrites the bytes.
-   *
-   * Its `length` is right, but the underlying memory is longer: `copy`, `subarray`, `set`,
-   * `Buffer.from` and slices to text need an explicit end.
-   */
+  /** Like `get`, but the next read of any table on this thread overwrites the bytes. */
   getVolatile(key: Buffer): Buffer | undefined {
     const memory = this.#db.getBinaryFast(key);
     return memory === undefined ? undefined : viewOfValue(memory, memory.length);

@@ -11,14 +11,14 @@ import { InvariantError } from '../base/invariant.ts';
  * A row in memory of the storage engine, until this thread's next read or write of any table.
  *
  * There is one of these a thread, and every cursor moves it: take from it what is needed before any
- * other read. Both buffers have more memory than the row, so that `copy`, `subarray`, `set`,
+ * other read. The key's buffer has more memory than the key, so that `copy`, `subarray`, `set`,
  * `Buffer.from` and slices to text need an explicit end.
  */
 export type LentRow = {
   /** The bytes of the key are `key[0..keyLength)`. */
   readonly key: Buffer;
   readonly keyLength: number;
-  /** Its `length` is right. Meaningless at a cursor of keys alone. */
+  /** Meaningless at a cursor of keys alone. */
   readonly value: Buffer;
 };
 

@@ -45,7 +45,7 @@ const steps: readonly Step[] = [
   {
     name: 'conformance-threads',
     minutesMax: 20,
-    words: (report) => ['node', 'run.ts', '--serve-threads=3', '--seeds=2', `--json-file=${report}`, 'random.test.ts'],
+    words: (report) => ['node', 'run.ts', '--serve-threads=3', '--seeds=3', `--json-file=${report}`, 'random.test.ts'],
     cwd: conformanceFolder,
   },
   {
