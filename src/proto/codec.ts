@@ -36,7 +36,7 @@ function encoderOf(name: MessageName): Encoder {
  * Decodes a message. Fields of type `bytes` alias the source: copy what must outlive it.
  *
  * Errors: DataPlaneError `InvalidArgument` naming `Message.field`; `ResourceExhausted` for more
- * items than repeatedCountMax.
+ * fields than fieldsMax.
  */
 export function decodeMessage<Name extends MessageName>(name: Name, bytes: Uint8Array): MessageByName[Name] {
   const source = new Source(bytes);

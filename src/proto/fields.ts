@@ -2,12 +2,16 @@
  * Top-level fields of protobuf bytes, for a router that copies slices without decoding them.
  *
  * Owns: finding where fields begin and end, and writing tags and lengths. A nested message is a
- * slice, parsed only if a scanner is set on it. Refuses: groups and bytes that end early.
+ * slice, parsed only if a scanner is set on it. Refuses: groups, bytes that end early, and more
+ * than fieldsMax fields.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { readVarint, varintBytes, varintEnd, varintFault, writeVarint } from '../base/varint.ts';
 import { fieldNumber } from './generated/bsky-service.ts';
-import { wireType } from './message-decoder.ts';
+import { fieldsMax, tooManyFields, wireType } from './message-decoder.ts';
+
+/** Answers of our own processes may have more fields than requests; this fits a small integer. */
+const answerFieldsMax = 2 ** 30 - 1;
 
 /** The name of a message that has fields. */
 export type NumberedMessage = keyof typeof fieldNumber;
@@ -43,6 +47,8 @@ export class FieldScanner {
   #buffer: Buffer;
   #position: number;
   #limit: number;
+  /** How many more fields it may pass, over all bytes it is set on. */
+  #fieldsLeft: number;
   readonly #path: string;
   readonly #code: 'InvalidArgument' | 'Internal';
 
@@ -55,6 +61,7 @@ export class FieldScanner {
     code: 'InvalidArgument' | 'Internal' = 'InvalidArgument',
   ) {
     this.#code = code;
+    this.#fieldsLeft = code === 'Internal' ? answerFieldsMax : fieldsMax;
     this.#buffer = buffer;
     this.#path = path;
     this.#position = start;
@@ -85,6 +92,7 @@ export class FieldScanner {
   /** Moves to the next field; false at the end. */
   next(): boolean {
     if (this.#position >= this.#limit) return false;
+    if (--this.#fieldsLeft < 0) throw tooManyFields(this.#path);
     this.tagStart = this.#position;
     // Numbers of one byte, which nearly all are, are read here: a call each costs as much again.
     const first = this.#buffer[this.#position]!;

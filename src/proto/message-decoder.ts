@@ -1,7 +1,7 @@
 /**
  * Turns protobuf bytes into plain objects, with closures compiled once for each message type.
  *
- * Owns: limits (nesting, items of a repeated field) and the field path in errors. Unknown fields
+ * Owns: limits (nesting, fields) and the field path in errors. Unknown fields
  * are skipped. Refuses: groups, a known field of another wire type, integers beyond 2^53.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -11,8 +11,16 @@ import type { FieldSchema } from './schema.ts';
 
 /** Messages that nest deeper are refused. */
 export const nestingDepthMax = 16;
-/** The most items of a repeated field, so that a small body cannot become a huge object. */
-export const repeatedCountMax = 200_000;
+/**
+ * The most fields of a message, known or not, with those of messages in it and packed items: a
+ * small body must neither become a huge object nor hold the thread that reads it.
+ */
+export const fieldsMax = 200_000;
+
+/** The error of a message with more fields. */
+export function tooManyFields(path: string): DataPlaneError {
+  return new DataPlaneError('ResourceExhausted', `${path}: more than fieldsMax = ${fieldsMax} fields`);
+}
 
 export const wireType = { varint: 0, fixed64: 1, lengthDelimited: 2, fixed32: 5 } as const;
 /** The fields of google.protobuf.Timestamp, both varints. */
@@ -36,6 +44,7 @@ export class Source {
   depth = 0;
   /** The `Message.field` that is being read, for error messages. */
   path = 'message';
+  #fields = 0;
   /** The words of the last varint. */
   #low = 0;
   #high = 0;
@@ -47,6 +56,16 @@ export class Source {
 
   fail(problem: string): never {
     throw new DataPlaneError('InvalidArgument', `${this.path}: ${problem}`);
+  }
+
+  countField(): void {
+    if (++this.#fields > fieldsMax) throw tooManyFields(this.path);
+  }
+
+  /** Reads the tag of a field: its number and its wire type. */
+  tag(): number {
+    this.countField();
+    return this.int32() >>> 0;
   }
 
   byte(): number {
@@ -138,7 +157,7 @@ function readTimestampMs(source: Source): number {
   let seconds = 0;
   let nanos = 0;
   while (source.position < end) {
-    const tag = source.int32() >>> 0;
+    const tag = source.tag();
     if (tag === secondsTag) seconds = source.int64();
     else if (tag === nanosTag) nanos = source.int32();
     else source.skip(tag & 7);
@@ -198,12 +217,10 @@ function valueReader(
   }
 }
 
-function appendItem(source: Source, message: AnyMessage, key: string, item: unknown): void {
+function appendItem(message: AnyMessage, key: string, item: unknown): void {
   const items = message[key] as unknown[];
   if (items === noItems) message[key] = [item];
-  else if (items.length >= repeatedCountMax) {
-    throw new DataPlaneError('ResourceExhausted', `${source.path}: more than ${repeatedCountMax} items`);
-  } else items.push(item);
+  else items.push(item);
 }
 
 /** The value of repeated fields without items; frozen, since all messages share it. */
@@ -213,10 +230,13 @@ function repeatedReader(field: FieldSchema, decoderOf: (name: MessageName) => De
   const key = field[2];
   const { wire, read } = valueReader(field, decoderOf);
   return (source, message, actual) => {
-    if (actual === wire) return appendItem(source, message, key, read(source));
+    if (actual === wire) return appendItem(message, key, read(source));
     if (actual !== wireType.lengthDelimited) source.fail(`wire type ${actual} does not fit`);
     const end = source.lengthDelimitedEnd();
-    while (source.position < end) appendItem(source, message, key, read(source));
+    while (source.position < end) {
+      source.countField();
+      appendItem(message, key, read(source));
+    }
     if (source.position !== end) source.fail('a packed item passes the end of its list');
   };
 }
@@ -232,7 +252,7 @@ function mapReader(field: FieldSchema, decoderOf: (name: MessageName) => Decoder
     let name = '';
     let value: unknown;
     while (source.position < end) {
-      const tag = source.int32() >>> 0;
+      const tag = source.tag();
       if (tag === 10) name = source.text();
       else if (tag === 18) value = read(source);
       else source.skip(tag & 7);
@@ -242,10 +262,7 @@ function mapReader(field: FieldSchema, decoderOf: (name: MessageName) => Decoder
       blank.position = 0;
       value = read(blank);
     }
-    const pairs = message[key] as Map<string, unknown>;
-    if (pairs.size >= repeatedCountMax)
-      throw new DataPlaneError('ResourceExhausted', `${source.path}: more than ${repeatedCountMax} items`);
-    pairs.set(name, value);
+    (message[key] as Map<string, unknown>).set(name, value);
   };
 }
 
@@ -286,7 +303,7 @@ export function compileDecoder(name: MessageName, decoderOf: (name: MessageName)
     for (const key of mapKeys) message[key] = new Map();
     while (source.position < end) {
       source.path = name;
-      const tag = source.int32() >>> 0;
+      const tag = source.tag();
       const number = tag >>> 3;
       const read = readers[number];
       if (read === undefined) {

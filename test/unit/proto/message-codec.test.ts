@@ -4,9 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { jsonDepthMax } from '../../../src/base/bounded-json.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../../src/proto/codec.ts';
+import { FieldScanner } from '../../../src/proto/fields.ts';
 import { fieldNumber, fieldsByMessage, type MessageName } from '../../../src/proto/generated/bsky-service.ts';
 import { messageFromJson, messageToJson } from '../../../src/proto/json.ts';
-import { nestingDepthMax, repeatedCountMax } from '../../../src/proto/message-decoder.ts';
+import { fieldsMax, nestingDepthMax } from '../../../src/proto/message-decoder.ts';
 import type { FieldSchema } from '../../../src/proto/schema.ts';
 import { planDefaults } from '../../../src/router/plan/plan.ts';
 
@@ -188,10 +189,52 @@ describe('malformed messages', () => {
     expect(error.message).toMatch(problem);
   });
 
-  test('a small body cannot become a huge object', () => {
-    const refs = Buffer.alloc((repeatedCountMax + 1) * 2);
-    for (let index = 0; index < refs.length; index += 2) refs[index] = 10;
-    expect(problemOf(() => decodeMessage('GetInteractionCountsRequest', refs)).code).toBe('ResourceExhausted');
+  /** Returns a message with one field too many, each of the bytes of `field`, behind `head`. */
+  function manyFields(field: readonly number[], head: readonly number[] = []): Buffer {
+    return Buffer.concat([Buffer.from(head), Buffer.alloc((fieldsMax + 1) * field.length, Buffer.from(field))]);
+  }
+
+  const [emptyText, unknownNumber] = [
+    [10, 0],
+    [0xf8, 0x01, 0],
+  ];
+  test.each([
+    ['empty items', 'GetInteractionCountsRequest', manyFields(emptyText)],
+    ['unknown fields', 'GetInteractionCountsRequest', manyFields(unknownNumber)],
+    ['one field again and again', 'GetFollowsRequest', manyFields([0x10, 1])],
+  ] as const)('a message of %s is read only up to a bound', (_what, name, bytes) => {
+    expect(problemOf(() => decodeMessage(name, bytes))).toMatchObject({ code: 'ResourceExhausted' });
+    const scanner = new FieldScanner(bytes, name);
+    const scanAll = (): void => {
+      while (scanner.next());
+    };
+    expect(problemOf(scanAll)).toMatchObject({ code: 'ResourceExhausted' });
+  });
+
+  test('what is in messages and packed lists counts too', () => {
+    const inner = manyFields(unknownNumber);
+    const length = [(inner.length & 127) | 128, ((inner.length >> 7) & 127) | 128, inner.length >> 14];
+    const nested = Buffer.concat([Buffer.from([10, ...length]), inner]);
+    expect(problemOf(() => decodeMessage('GetBlockExistenceRequest', nested)).code).toBe('ResourceExhausted');
+    const items = Buffer.alloc(fieldsMax + 1);
+    const packed = Buffer.concat([
+      Buffer.from([10, (items.length & 127) | 128, ((items.length >> 7) & 127) | 128, items.length >> 14]),
+      items,
+    ]);
+    expect(problemOf(() => decodeMessage('GetCountsForUsersResponse', packed)).code).toBe('ResourceExhausted');
+    const scanner = new FieldScanner(nested, 'pairs');
+    expect([scanner.next(), scanner.next()]).toEqual([true, false]);
+    const pair = new FieldScanner(nested, 'pair', 0, 0);
+    const scanHalves = (): void => {
+      for (const [from, to] of [
+        [scanner.start, scanner.start + 300_000],
+        [scanner.start + 300_000, scanner.end],
+      ] as const) {
+        pair.reset(nested, from, to);
+        while (pair.next());
+      }
+    };
+    expect(problemOf(scanHalves).code).toBe('ResourceExhausted');
   });
 
   test.each([
