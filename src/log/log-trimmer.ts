@@ -51,6 +51,9 @@ type Known = {
   readonly leftBehind: Set<string>;
 };
 
+/** Replicas of a slot that must begin again from a copy, and how many have had to. */
+export type LeftBehind = { readonly nodes: readonly string[]; readonly count: number };
+
 /** One slot in one round. `followers`: its replicas, the one that is furthest behind first. */
 type SlotRound = {
   readonly slot: number;
@@ -80,9 +83,15 @@ function isHeldUp(round: SlotRound): boolean {
 export class LogTrimmer {
   readonly #options: LogTrimmerOptions;
   readonly #knownBySlot = new Map<number, Known>();
+  readonly #leftCountBySlot = new Map<number, number>();
 
   constructor(options: LogTrimmerOptions) {
     this.#options = options;
+  }
+
+  leftBehind(slot: number): LeftBehind {
+    const nodes = [...(this.#knownBySlot.get(slot)?.leftBehind ?? [])].sort();
+    return { nodes, count: this.#leftCountBySlot.get(slot) ?? 0 };
   }
 
   /** Trims the logs of slots. Errors: DataPlaneError; the next round does the rest. */
@@ -106,6 +115,7 @@ export class LogTrimmer {
       this.#knownBySlot.set(slot, known);
     }
     const { seqByNode, leftBehind, purgedSeq, ownSeqs } = known;
+    for (const gone of leftBehind) if (!replicas.some(({ node }) => node === gone)) leftBehind.delete(gone);
     const followers = replicas.map(({ node, at, isKnown }) => {
       // What a replica has of another stream says nothing of this one.
       if (isKnown) seqByNode.set(node, at?.created === log.created ? at.seq : 0);
@@ -157,6 +167,7 @@ export class LogTrimmer {
     for (const { node } of left) {
       if (known.leftBehind.has(node)) continue;
       known.leftBehind.add(node);
+      this.#leftCountBySlot.set(slot, (this.#leftCountBySlot.get(slot) ?? 0) + 1);
       this.#options.note(`replica ${node} of slot ${slot} is left behind: ${why}`, { slot, replica: node, seq });
     }
   }

@@ -114,6 +114,18 @@ export const metricTable = {
     'role',
     'The age of the oldest message of a log that is not applied, of the slots of which the node is primary or replica.',
   ),
+  skyshard_replicas_left_behind: row(
+    'gauge',
+    'node',
+    '',
+    'Replicas of slots that lack what the log has no more, and must begin again from a copy.',
+  ),
+  skyshard_replicas_left_behind_total: row(
+    'counter',
+    'node',
+    '',
+    'Times that a replica of a slot was left behind as the log was trimmed.',
+  ),
   skyshard_quarantine_total: row(
     'counter',
     'node',

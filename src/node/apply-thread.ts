@@ -276,7 +276,13 @@ async function postStatus(
   logs: FollowedLogs | null,
 ): Promise<void> {
   await Promise.all(slots.map(({ log }) => log.refresh()));
-  post({ type: 'status', id, status: { slots: queue.status(), log: logs?.status ?? null } });
+  const statuses = queue.status().map((status) => {
+    const left = logs?.leftBehind(status.slot);
+    if (left === undefined) return status;
+    // Another primary leaves behind by itself, and says whom.
+    return { ...status, leftBehind: status.acts ? [...left.nodes] : [], leftBehindCount: left.count };
+  });
+  post({ type: 'status', id, status: { slots: statuses, log: logs?.status ?? null } });
 }
 
 function postNote(message: string, fields: Record<string, unknown>): void {

@@ -12,7 +12,13 @@ import { JetStreamLog } from '../log/jetstream-log.ts';
 import type { LogServer } from '../log/log-server.ts';
 import type { LogSession } from '../log/log-session.ts';
 import type { SlotEntries } from '../log/log-start.ts';
-import { LogTrimmer, type LogTrimmerOptions, type TrimmedLog, trimEveryMs } from '../log/log-trimmer.ts';
+import {
+  type LeftBehind,
+  LogTrimmer,
+  type LogTrimmerOptions,
+  type TrimmedLog,
+  trimEveryMs,
+} from '../log/log-trimmer.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { generationAfter } from '../slot/effect-position.ts';
 import type { Slot } from '../slot/slot.ts';
@@ -44,12 +50,17 @@ export class FollowedLogs implements AsyncDisposable {
   readonly #writer: string;
   readonly #logBySlot = new Map<number, JetStreamLog>();
   readonly #stop = new AbortController();
+  readonly #trimmer: LogTrimmer;
   #connection: JetStreamConnection | null = null;
   #trimming = Promise.resolve();
 
   constructor(options: FollowedLogsOptions) {
     this.#options = options;
     this.#writer = String(options.random.below(2 ** 32));
+    const { server, clock, note, replicasOf } = options;
+    const ageMsMax = server.streams?.ageMsMax ?? Number.POSITIVE_INFINITY;
+    const logOf = (slot: number): TrimmedLog | null => this.#logBySlot.get(slot)!.trimmed;
+    this.#trimmer = new LogTrimmer({ logOf, replicasOf, ageMsMax, clock, note });
   }
 
   /** Makes the log of a slot, which is not read yet. */
@@ -95,6 +106,11 @@ export class FollowedLogs implements AsyncDisposable {
     return this.#connection?.status ?? null;
   }
 
+  /** Returns which replicas of a slot this primary has left behind. */
+  leftBehind(slot: number): LeftBehind {
+    return this.#trimmer.leftBehind(slot);
+  }
+
   /**
    * Returns once each slot that has nothing yet, and is to begin its log, has done so.
    *
@@ -120,16 +136,13 @@ export class FollowedLogs implements AsyncDisposable {
 
   /** The primary removes what no replica needs any more. */
   async #trimOften(slots: readonly Slot[]): Promise<void> {
-    const { clock, note, replicasOf, server } = this.#options;
+    const { clock, note } = this.#options;
     const { signal } = this.#stop;
-    const ageMsMax = server.streams?.ageMsMax ?? Number.POSITIVE_INFINITY;
-    const logOf = (slot: number): TrimmedLog | null => this.#logBySlot.get(slot)!.trimmed;
-    const trimmer = new LogTrimmer({ logOf, replicasOf, ageMsMax, clock, note });
     for (;;) {
       await clock.sleep(trimEveryMs, signal);
       if (signal.aborted) return;
       try {
-        await trimmer.trim(slots.filter(({ own }) => own.acts).map(({ index }) => index));
+        await this.#trimmer.trim(slots.filter(({ own }) => own.acts).map(({ index }) => index));
       } catch (thrown) {
         note(`the log is not trimmed: ${operatingFailure(thrown).message}`, {});
       }

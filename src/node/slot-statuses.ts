@@ -33,18 +33,20 @@ export async function nodeStatus(
 /** Registers sums over the node's slots. Each apply thread is asked once for each scrape. */
 export function registerSlotMetrics(registry: Registry, links: readonly StatusLink[]): void {
   const statuses = sharedReading(async () => (await statusOf(links)).slots);
-  const sum = (name: MetricName, field: 'waiting' | 'outbox' | 'quarantined' | 'bytes' | 'cursor'): void =>
-    registerReadout(registry, name, async () => (await statuses()).reduce((total, slot) => total + slot[field], 0));
-  sum('skyshard_entries_waiting', 'waiting');
-  sum('skyshard_entries_applied_total', 'cursor');
-  sum('skyshard_outbox_effects', 'outbox');
-  sum('skyshard_quarantined_entries', 'quarantined');
+  const sum = (name: MetricName, numberOf: (slot: SlotStatus) => number): void =>
+    registerReadout(registry, name, async () => (await statuses()).reduce((total, slot) => total + numberOf(slot), 0));
+  sum('skyshard_entries_waiting', ({ waiting }) => waiting);
+  sum('skyshard_entries_applied_total', ({ cursor }) => cursor);
+  sum('skyshard_outbox_effects', ({ outbox }) => outbox);
+  sum('skyshard_quarantined_entries', ({ quarantined }) => quarantined);
   const count = (name: MetricName, isCounted: (slot: SlotStatus) => boolean): void =>
     registerReadout(registry, name, async () => (await statuses()).filter(isCounted).length);
   count('skyshard_slots_stopped', ({ state }) => state === 'stopped');
   count('skyshard_slots_without_log', ({ log }) => log !== null);
   count('skyshard_slots_incomplete', ({ condition }) => condition === 'incomplete');
   count('skyshard_slots_replica', ({ role }) => role === 'replica');
+  sum('skyshard_replicas_left_behind', ({ leftBehind = [] }) => leftBehind.length);
+  sum('skyshard_replicas_left_behind_total', ({ leftBehindCount = 0 }) => leftBehindCount);
   registerReadout(registry, 'skyshard_log_lag_seconds', async () => {
     const all = await statuses();
     return (['primary', 'replica'] as const).map((role) => ({
@@ -52,7 +54,7 @@ export function registerSlotMetrics(registry: Registry, links: readonly StatusLi
       value: Math.max(0, ...all.filter((slot) => slot.role === role).map(({ behindMs }) => behindMs)) / 1000,
     }));
   });
-  sum('skyshard_slots_bytes', 'bytes');
+  sum('skyshard_slots_bytes', ({ bytes }) => bytes);
   registerReadout(
     registry,
     'skyshard_apply_lag_seconds',

@@ -15,7 +15,18 @@ import type { SlotStatus } from '../wire/node-status.ts';
 
 export type SlotCounts = Omit<
   SlotStatus,
-  'lagMs' | 'bytes' | 'owners' | 'suspendedDids' | 'state' | 'generation' | 'condition' | 'log' | 'behindMs' | 'acts'
+  | 'lagMs'
+  | 'bytes'
+  | 'owners'
+  | 'suspendedDids'
+  | 'state'
+  | 'generation'
+  | 'condition'
+  | 'log'
+  | 'behindMs'
+  | 'acts'
+  | 'leftBehind'
+  | 'leftBehindCount'
 >;
 
 /** `error` says why a node did not answer. */

@@ -47,6 +47,10 @@ const slotStatus = v.object({
   acts: v.optional(v.boolean(), true),
   /** The age of the oldest message of the log that is not applied; 0 where all are. */
   behindMs: v.optional(v.number(), 0),
+  /** Replicas that lack what the log has no more; only a primary names them. */
+  leftBehind: v.optional(v.array(v.string())),
+  /** How often the node, as the primary, has left one behind since it started. */
+  leftBehindCount: v.optional(count),
 });
 
 /** The log's NATS server, as one process sees it. */

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { LogSession, type ReceivedMessage } from '../../src/log/log-session.ts';
 import { goneError, isWholeAfter } from '../../src/log/log-start.ts';
-import { LogTrimmer, type ReplicaPosition } from '../../src/log/log-trimmer.ts';
+import { type LeftBehind, LogTrimmer, type ReplicaPosition } from '../../src/log/log-trimmer.ts';
 import { wholeMessages } from '../../src/log/whole-messages.ts';
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -78,6 +78,15 @@ class Trimming {
     this.#replicas.set(slot, ofSlot.set(node, { node, at, isKnown }));
   }
 
+  leftBehind(slot: number): LeftBehind {
+    return this.#trimmer.leftBehind(slot);
+  }
+
+  /** The map does not name a replica any more. */
+  removeReplica(node: string, slot: number): void {
+    this.#replicas.get(slot)!.delete(node);
+  }
+
   async rounds(count: number): Promise<void> {
     for (let round = 0; round < count; round++) await this.#trimmer.trim([...this.#seqs.keys()]);
   }
@@ -139,6 +148,11 @@ describe('the log of a slot', () => {
         'replica n1 of slot 4 is left behind: the log is nearly full',
       ]);
       expect([await trimming.firstLeft(0), await trimming.firstLeft(4)]).toEqual([5, 5]);
+      expect(trimming.leftBehind(0)).toEqual({ nodes: ['n1', 'n2'], count: 2 });
+      expect(trimming.leftBehind(4)).toEqual({ nodes: ['n1'], count: 1 });
+      trimming.removeReplica('n2', 0);
+      await trimming.rounds(1);
+      expect(trimming.leftBehind(0)).toEqual({ nodes: ['n1'], count: 2 });
     },
     testMsMax,
   );
@@ -156,9 +170,11 @@ describe('the log of a slot', () => {
       expect(trimming.notes).toEqual(['replica n1 of slot 0 is left behind: the log is nearly full']);
       await trimming.append(0, 4);
       trimming.replica('n1', 0, 14);
+      expect(trimming.leftBehind(0)).toEqual({ nodes: ['n1'], count: 1 });
       await trimming.rounds(3);
       expect(await trimming.firstLeft(0)).toBe(13);
       expect(trimming.notes).toHaveLength(1);
+      expect(trimming.leftBehind(0)).toEqual({ nodes: [], count: 1 });
     },
     testMsMax,
   );

@@ -82,8 +82,14 @@ describe('a replica', () => {
       const meanwhile = Array.from({ length: 650 }, (_unused, index) => cluster.didIn(0, 1_000 + index));
       await cluster.follow(meanwhile, actor, { note: 'x'.repeat(textLength) });
       await until(() => cluster.notes.includes(`n0: replica n2 of slot 0 is left behind: ${said}`), waitMsMax);
+      const [slot] = await cluster.statusOf('n0');
+      expect(slot).toMatchObject({ slot: 0, leftBehind: ['n2'], leftBehindCount: 1 });
+      const metrics = (): Promise<string> => cluster.registries.get('n0')!.metrics();
+      expect(await metrics()).toMatch(/^skyshard_replicas_left_behind [12]$/m);
       await cluster.startNode('n2');
       await until(() => cluster.notes.some((note) => /^n2: slots begin again from copies/.test(note)), waitMsMax);
+      await until(async () => /^skyshard_replicas_left_behind 0$/m.test(await metrics()), waitMsMax);
+      expect(await metrics()).toMatch(/^skyshard_replicas_left_behind_total [12]$/m);
       await cluster.haveFollowed([...before, ...meanwhile], actor);
       for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
       expect(cluster.notes.filter((note) => /replica n1 .* left behind|^n1: slots begin/.test(note))).toEqual([]);

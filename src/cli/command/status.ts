@@ -181,6 +181,22 @@ function slotLogText(nodes: readonly Fields[]): string {
     .join('');
 }
 
+/** Returns lines about replicas that must begin again from copies, as their primaries say. */
+function leftBehindText(nodes: readonly Fields[]): string {
+  const left = nodes.flatMap((node) =>
+    fieldsOf(node['slots']).flatMap(({ slot, leftBehind }) =>
+      Array.isArray(leftBehind) ? leftBehind.map((replica) => ({ slot: cell(slot), replica: String(replica) })) : [],
+    ),
+  );
+  const byReplica = Map.groupBy(left, ({ replica }) => replica);
+  return [...byReplica]
+    .map(([replica, slots]) => {
+      const which = slots.map(({ slot }) => slot).join(',');
+      return `${replica} is left behind by the log of slots ${which}: it begins again from copies once it runs\n`;
+    })
+    .join('');
+}
+
 /** Returns a line about how the router's calls travel; a router inside the node needs none. */
 function transportText(nodes: readonly Fields[]): string {
   const byTransport = Map.groupBy(nodes, ({ transport }) => transport);
@@ -207,6 +223,7 @@ export const runStatus: Command = async (context) => {
     print(transportText(nodes));
     print(logText(status, nodes, ingest));
     print(slotLogText(nodes));
+    print(leftBehindText(nodes));
     const headings = [
       'node',
       'slot',
