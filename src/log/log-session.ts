@@ -325,6 +325,14 @@ export class LogSession {
     }
   }
 
+  /** Resolves once the server has answered a ping; with false once the connection is lost. */
+  isHeard(): Promise<boolean> {
+    return this.#connection.flush().then(
+      () => true,
+      () => false,
+    );
+  }
+
   /** Resolves once the connection is lost. */
   async untilEnded(): Promise<void> {
     await this.#connection.closed();

@@ -177,7 +177,14 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     note: postNote,
   });
 
-  const behindTimer = setInterval(() => void postBehind(slots, clock), behindEveryMs);
+  let isAsking = false;
+  const behindTimer = setInterval(() => {
+    if (isAsking) return;
+    isAsking = true;
+    void postBehind(slots, logs, clock).finally(() => {
+      isAsking = false;
+    });
+  }, behindEveryMs);
 
   async function close(): Promise<void> {
     clearInterval(behindTimer);
@@ -214,12 +221,19 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   void postReady(slots, queue, logs);
 }
 
-async function postBehind(slots: readonly Slot[], clock: Clock): Promise<void> {
+/**
+ * Says how far replicas are behind, once the log server has answered: it may have been away for
+ * seconds before the connection is seen to be lost, and what it has meanwhile is not known.
+ */
+async function postBehind(slots: readonly Slot[], logs: FollowedLogs | null, clock: Clock): Promise<void> {
   const replicas = slots.filter(({ own }) => own.isReplica);
-  if (replicas.length === 0) return;
+  if (replicas.length === 0 || logs === null) return;
+  const askedMs = clock.monotonicMs();
   await Promise.all(replicas.map(async ({ log }) => log.behindMs(clock.nowMs()) > 0 && log.refresh()));
-  const nowMs = clock.nowMs();
-  post({ type: 'behind', behindMsBySlot: new Map(replicas.map(({ index, log }) => [index, log.behindMs(nowMs)])) });
+  if (!(await logs.isHeard())) return;
+  const [nowMs, sinceMs] = [clock.nowMs(), clock.monotonicMs() - askedMs];
+  const behindOf = ({ log }: Slot): number => log.behindMs(nowMs) + sinceMs;
+  post({ type: 'behind', behindMsBySlot: new Map(replicas.map((slot) => [slot.index, behindOf(slot)])) });
 }
 
 type RoleParts = {

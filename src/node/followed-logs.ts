@@ -106,6 +106,11 @@ export class FollowedLogs implements AsyncDisposable {
     return this.#connection?.status ?? null;
   }
 
+  /** Asks the server for a sign of life. Returns whether it came while connected. */
+  async isHeard(): Promise<boolean> {
+    return (await this.#connection?.session?.isHeard()) ?? false;
+  }
+
   /** Returns which replicas of a slot this primary has left behind. */
   leftBehind(slot: number): LeftBehind {
     return this.#trimmer.leftBehind(slot);

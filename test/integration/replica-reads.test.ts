@@ -1,5 +1,7 @@
 /** A router that reads from replicas: whom it asks for what, and lost nodes. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { settingTable } from '../../src/config/setting-table.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import type { ServiceRouter } from '../../src/router/plan/service-router.ts';
 import { NatsServer } from '../support/nats-server.ts';
@@ -8,6 +10,8 @@ import { until } from '../support/until.ts';
 
 const testMsMax = 240_000;
 const nodes = ['n0', 'n1', 'n2'];
+/** Nodes look four times a second at how far they are behind, and routers ask them twice. */
+const noticeMsMax = 2_500;
 
 const disposals: AsyncDisposable[] = [];
 afterEach(async () => {
@@ -111,6 +115,26 @@ describe('reads', () => {
       await hasCopies(started, 1);
       expect(await calledDuring(started, () => readOften(started))).toEqual(['n0']);
       await started.server.up();
+      await hasCopies(started, 3);
+    },
+    testMsMax,
+  );
+
+  it(
+    'leave out replicas that hear nothing of their log, before the connection is seen to be lost',
+    async () => {
+      const started = await startAll();
+      await hasCopies(started, 3);
+      started.server.pause();
+      const sinceMs = systemClock.monotonicMs();
+      try {
+        await hasCopies(started, 1);
+        const tookMs = systemClock.monotonicMs() - sinceMs;
+        expect(tookMs).toBeLessThan(settingTable.readLagMs.default + noticeMsMax);
+        expect(await calledDuring(started, () => readOften(started))).toEqual(['n0']);
+      } finally {
+        started.server.goOn();
+      }
       await hasCopies(started, 3);
     },
     testMsMax,
