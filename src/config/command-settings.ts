@@ -35,6 +35,12 @@ export const commandSettings = {
     commands: ['up', 'node', 'ingest', 'log migrate'],
     help: 'file with what that server asks for: a .creds file, or one line with a token or `<user>:<password>`',
   },
+  logCaFile: {
+    kind: 'path',
+    default: null,
+    commands: ['up', 'node', 'ingest', 'log migrate'],
+    help: 'file with the certificate of who signs for that server, which must then encrypt; absent = what Node trusts, if it does',
+  },
   logCopies: {
     kind: 'integer',
     default: 1,

@@ -8,6 +8,8 @@ export type LogServer = {
   readonly urls: readonly string[];
   /** The file with the credentials for them; null where they ask for none. */
   readonly credentialsFile: string | null;
+  /** The file with the authority of their certificates; absent: those that Node trusts. */
+  readonly caFile?: string | null;
   /** How streams are made and trimmed; null for those who only use what is there. */
   readonly streams: StreamLimits | null;
 };

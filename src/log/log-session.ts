@@ -26,6 +26,7 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import { entryBytesMax } from './entry-limit.ts';
 import { type LogServer, readLogCredentials, type ServerFacts, type StreamLimits } from './log-server.ts';
 import { type LogStream, streamOfSlot, streamsOf, subjectOfSlot } from './log-streams.ts';
+import { encryptionError, encryptionFor } from './log-tls.ts';
 
 /** What a stream is; another `created` means another stream of the same name. */
 export type StreamState = { readonly name: string; readonly created: string; readonly lastSeq: number };
@@ -161,8 +162,9 @@ export class LogSession {
       pingInterval: pingEveryMs,
       maxPingOut: 2,
       ...authentication(server.credentialsFile),
+      ...encryptionFor(server.caFile ?? null, url),
     }).catch((thrown: unknown) => {
-      throw failure(`no connection to ${url}`, thrown);
+      throw encryptionError(url, thrown) ?? failure(`no connection to ${url}`, thrown);
     });
     try {
       const manager = await jetstreamManager(connection, { timeout: requestMsMax });

@@ -1,5 +1,5 @@
-/** Makes self-signed certificates without a tool: just enough of X.509 and DER for tests. */
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+/** Makes certificates without a tool: just enough of X.509 and DER for tests. */
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { systemClock } from '../../src/base/clock.ts';
 
 /** One DER value: tag, length, content. */
@@ -10,7 +10,20 @@ function der(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.from([tag, ...head]), content]);
 }
 
-const tag = { integer: 0x02, bits: 0x03, oid: 0x06, utf8: 0x0c, utcTime: 0x17, sequence: 0x30, set: 0x31 } as const;
+const tag = {
+  boolean: 0x01,
+  integer: 0x02,
+  bits: 0x03,
+  octets: 0x04,
+  oid: 0x06,
+  utf8: 0x0c,
+  utcTime: 0x17,
+  sequence: 0x30,
+  set: 0x31,
+  ipAddress: 0x87,
+  explicit0: 0xa0,
+  explicit3: 0xa3,
+} as const;
 
 const ecdsaWithSha256 = der(tag.sequence, der(tag.oid, Buffer.from('2a8648ce3d040302', 'hex')));
 
@@ -32,26 +45,68 @@ function pem(label: string, content: Buffer): string {
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
 }
 
-/** Returns certificate and key as PEM, valid from yesterday to tomorrow. */
-export function selfSignedCertificate(commonName = 'skyshard'): { certificate: string; key: string } {
+/** As PEM. */
+export type Certificate = { readonly certificate: string; readonly key: string };
+
+type Issuer = { readonly name: Buffer; readonly key: KeyObject };
+
+function extension(oid: string, content: Buffer): Buffer {
+  return der(tag.sequence, der(tag.oid, Buffer.from(oid, 'hex')), der(tag.octets, content));
+}
+
+/** Valid until tomorrow, or yesterday; signed by itself where there is no issuer. */
+function issue(
+  commonName: string,
+  extensions: readonly Buffer[],
+  { issuer, isExpired = false }: { readonly issuer?: Issuer; readonly isExpired?: boolean } = {},
+): Certificate & { readonly issuer: Issuer } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const dayMs = 86_400_000;
   const nowMs = systemClock.nowMs();
-  const name = nameOf(commonName);
+  const own = { name: nameOf(commonName), key: privateKey };
+  const by = issuer ?? own;
   const serial = Buffer.concat([Buffer.from([1]), randomBytes(8)]);
+  const v3 = der(tag.explicit0, der(tag.integer, Buffer.from([2])));
   const body = der(
     tag.sequence,
+    ...(extensions.length === 0 ? [] : [v3]),
     der(tag.integer, serial),
     ecdsaWithSha256,
-    name,
-    der(tag.sequence, utcTime(nowMs - dayMs), utcTime(nowMs + dayMs)),
-    name,
+    by.name,
+    der(tag.sequence, utcTime(nowMs - 2 * dayMs), utcTime(nowMs + (isExpired ? -dayMs : dayMs))),
+    own.name,
     publicKey.export({ type: 'spki', format: 'der' }),
+    ...(extensions.length === 0 ? [] : [der(tag.explicit3, der(tag.sequence, ...extensions))]),
   );
-  const signature = der(tag.bits, Buffer.from([0]), sign('sha256', body, privateKey));
+  const signature = der(tag.bits, Buffer.from([0]), sign('sha256', body, by.key));
   const certificate = der(tag.sequence, body, ecdsaWithSha256, signature);
   return {
     certificate: pem('CERTIFICATE', certificate),
     key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
+    issuer: own,
   };
+}
+
+export function selfSignedCertificate(commonName = 'skyshard'): Certificate {
+  const { certificate, key } = issue(commonName, []);
+  return { certificate, key };
+}
+
+/** An authority of its own, whose `certificate` those trust who trust it. */
+export class CertificateAuthority {
+  readonly certificate: string;
+  readonly #issuer: Issuer;
+
+  constructor(commonName: string) {
+    const isAuthority = der(tag.sequence, der(tag.boolean, Buffer.from([255])));
+    const { certificate, issuer } = issue(commonName, [extension('551d13', isAuthority)]);
+    this.certificate = certificate;
+    this.#issuer = issuer;
+  }
+
+  /** Certifies a server at an IPv4 address. */
+  certify(address: string, isExpired = false): Certificate {
+    const ip = der(tag.ipAddress, Buffer.from(address.split('.').map(Number)));
+    return issue('a server', [extension('551d11', der(tag.sequence, ip))], { issuer: this.#issuer, isExpired });
+  }
 }

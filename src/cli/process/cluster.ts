@@ -60,6 +60,7 @@ function absolutePaths(settings: Settings, mapPath: string): Settings {
     clusterTokenFile: absolute(settings.clusterTokenFile),
     bsyncKeyFile: absolute(settings.bsyncKeyFile),
     logCredentialsFile: absolute(settings.logCredentialsFile),
+    logCaFile: absolute(settings.logCaFile),
   };
 }
 

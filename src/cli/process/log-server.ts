@@ -2,8 +2,12 @@
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { Settings } from '../../config/settings.ts';
 import { type LogServer, readLogCredentials } from '../../log/log-server.ts';
+import { readAuthority } from '../../log/log-tls.ts';
 
-type LogSettings = Pick<Settings, 'log' | 'logCredentialsFile' | 'logCopies' | 'logBytesMax' | 'logHoursMax'>;
+type LogSettings = Pick<
+  Settings,
+  'log' | 'logCredentialsFile' | 'logCaFile' | 'logCopies' | 'logBytesMax' | 'logHoursMax'
+>;
 
 /** Refuses what a NATS URL does not have, without repeating it: it may be a secret. */
 function requirePlain(url: string): string {
@@ -19,15 +23,17 @@ function requirePlain(url: string): string {
  * Errors: DataPlaneError `ConfigInvalid`.
  */
 export function logServerOf(
-  { log, logCredentialsFile, logCopies, logBytesMax, logHoursMax }: LogSettings,
+  { log, logCredentialsFile, logCaFile, logCopies, logBytesMax, logHoursMax }: LogSettings,
   ownsSlots: boolean,
 ): LogServer | null {
   if (log.length === 0) return null;
   if (logCredentialsFile !== null) readLogCredentials(logCredentialsFile);
+  if (logCaFile !== null) readAuthority(logCaFile);
   const ageMsMax = logHoursMax === 0 ? Number.POSITIVE_INFINITY : logHoursMax * 3_600_000;
   return {
     urls: log.map(requirePlain),
     credentialsFile: logCredentialsFile,
+    caFile: logCaFile,
     streams: ownsSlots ? { bytesMax: logBytesMax, copies: logCopies, ageMsMax } : null,
   };
 }

@@ -7,7 +7,15 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { adminRequest } from '../../../src/cli/admin-request.ts';
 import { NatsServer } from '../../support/nats-server.ts';
-import { clusterFolder, removeFolder, runCommand, sourceProgram, startCluster } from '../../support/running-cluster.ts';
+import {
+  clusterFolder,
+  removeFolder,
+  runCommand,
+  sourceProgram,
+  startCluster,
+  upFlags,
+} from '../../support/running-cluster.ts';
+import { CertificateAuthority } from '../../support/self-signed-certificate.ts';
 import { until } from '../../support/until.ts';
 
 const secret = 'a-token-that-nobody-may-read';
@@ -97,6 +105,40 @@ describe('skyshard up --log', () => {
       expect(there.out.match(/is carried to the server/g)).toHaveLength(4);
       const served = await runCommand(['node', 'n0', `--data-dir=${cluster.dataDir}`, `--map=${cluster.run.map}`]);
       expect(served.err).toContain('the log of a slot is on a server');
+    },
+    testMsMax,
+  );
+
+  it(
+    'follows the log of a server that encrypts, and refuses one whose certificate nobody signed that it trusts',
+    async () => {
+      const folder = clusterFolder();
+      disposals.push(() => removeFolder(folder));
+      const fileOf = (name: string, text: string): string => {
+        writeFileSync(join(folder, name), text);
+        return join(folder, name);
+      };
+      const authority = new CertificateAuthority('an authority');
+      const { certificate, key } = authority.certify('127.0.0.1');
+      const files = `cert_file: "${fileOf('nats.pem', certificate)}", key_file: "${fileOf('nats.key', key)}"`;
+      const server = await NatsServer.start('8MB', [`tls { ${files} }`]);
+      disposals.push(() => server[Symbol.asyncDispose]());
+      const log = [`--log=${server.url}`, `--log-bytes-max=${2 ** 28}`];
+      const other = fileOf('other.pem', new CertificateAuthority('another authority').certificate);
+      const refused = await runCommand(['up', ...upFlags(folder), ...log, `--log-ca-file=${other}`]);
+      expect(refused.code).not.toBe(0);
+      expect(refused.err).toContain(`the certificate of ${server.url} is refused`);
+      expect(refused.err).toContain('Name the certificate of the authority that signed the server by `--log-ca-file`');
+      const demo = ['--demo', '--demo-actors=10', '--demo-records=200', '--demo-rate=0'];
+      const ca = `--log-ca-file=${fileOf('ca.pem', authority.certificate)}`;
+      const cluster = await startCluster(folder, [...demo, ...log, ca]);
+      disposals.push(async () => void (await cluster.stop()));
+      const { url } = cluster.run.router;
+      const settle = { url, path: '/v1/settle', body: {}, token: null, timeoutMs: waitMsMax };
+      expect(await adminRequest(settle)).toMatchObject({ settled: true, by: 'quiescence' });
+      const { out } = await runCommand(['status', `--data-dir=${cluster.dataDir}`]);
+      expect(out).toContain(`the log is at ${server.url}, NATS 2.`);
+      expect(out).not.toContain('and its log');
     },
     testMsMax,
   );
