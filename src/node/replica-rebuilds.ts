@@ -3,7 +3,8 @@
  *
  * Owns: which slots wait, and the way from a copy to a slot: it is fetched and checked while the
  * node serves all others, and takes the place of the slot's folder when the node starts again,
- * which it does once all are there. No read asks the replica before it has read its log then.
+ * which it does once all are there that others can give. No read asks the replica before it has
+ * read its log then.
  */
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -57,6 +58,8 @@ export class ReplicaRebuilds implements AsyncDisposable {
   readonly #random: SeededRandom;
   readonly #waiting = new Map<number, SlotFetch>();
   readonly #done = new Set<number>();
+  /** Slots that an operator named. They have all that they need next, and would not ask again. */
+  readonly #ordered = new Set<number>();
   /** Where the log goes on after the copies; not later. */
   readonly #positions = new Map<number, StreamPosition>();
   #running: Promise<void> | null = null;
@@ -89,7 +92,9 @@ export class ReplicaRebuilds implements AsyncDisposable {
       throw new DataPlaneError('ConfigInvalid', `node ${name} is no replica of slot ${slot}`, {
         hint: '`skyshard map show` says who is.',
       });
-    if (!isDryRun) this.add(slot);
+    if (isDryRun) return;
+    this.#ordered.add(slot);
+    this.add(slot);
   }
 
   /** Fetches a slot, unless that is under way. */
@@ -113,6 +118,7 @@ export class ReplicaRebuilds implements AsyncDisposable {
       const last = this.#waiting.get(slot!)!;
       this.#waiting.delete(slot!);
       this.#waiting.set(slot!, last);
+      if (this.#isHeldUp()) break;
       await clock.sleep(backoffMs(retryPolicy, failures, this.#random), signal);
     }
     if (signal.aborted) return;
@@ -123,6 +129,12 @@ export class ReplicaRebuilds implements AsyncDisposable {
         hint: 'Start the node again.',
       }),
     );
+  }
+
+  /** Whether copies that are there wait only for others that nobody has to give. */
+  #isHeldUp(): boolean {
+    if (this.#done.size === 0) return false;
+    return [...this.#waiting.values()].every(({ slot, problem }) => problem !== '' && !this.#ordered.has(slot));
   }
 
   /** Returns whether a copy of the slot is there now. */

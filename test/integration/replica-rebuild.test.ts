@@ -120,6 +120,45 @@ describe('a replica', () => {
   );
 });
 
+it(
+  'a copy that is there does not wait for one that nobody can give',
+  async () => {
+    const server = await NatsServer.start();
+    disposals.push(server);
+    const shards = [
+      { primary: 'n0', replicas: ['n2'], slots: ['0'] },
+      { primary: 'n1', replicas: ['n2'], slots: ['1'] },
+    ];
+    const cluster = await ReplicatedCluster.start(server, slots, ['n0', 'n1', 'n2'], shards);
+    disposals.push(cluster);
+    const actor = cluster.didIn(0, 1);
+    const before = cluster.fansFrom(10, 8);
+    await cluster.follow(before, actor);
+    await cluster.haveFollowed(before, actor);
+    await cluster.settle();
+    await cluster.stopNode('n2');
+    const meanwhile = cluster.fansFrom(100, 8);
+    await cluster.follow(meanwhile, actor);
+    await cluster.haveFollowed([...before, ...meanwhile], actor);
+    await cluster.settle();
+    await dropLog(server);
+    await cluster.stopNode('n1');
+    await cluster.startNode('n2');
+    const hasBegunAgain = (count: number): boolean =>
+      cluster.notes.filter((note) => /^n2: slots begin again from copies/.test(note)).length === count;
+    await until(() => hasBegunAgain(1), waitMsMax);
+    await until(async () => {
+      const [slot] = await cluster.statusOf('n2').catch(() => []);
+      return slot?.slot === 0 && slot.log === null && slot.behindMs === 0;
+    }, waitMsMax);
+    expect(await cluster.digestOf('n2', 0)).toEqual(await cluster.digestOf('n0', 0));
+    await cluster.startNode('n1');
+    await until(() => hasBegunAgain(2), waitMsMax);
+    for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
+  },
+  testMsMax,
+);
+
 type Tamper = {
   readonly manifest?: (said: SnapshotManifest) => SnapshotManifest;
   readonly part?: (bytes: Uint8Array, offset: number) => Uint8Array;

@@ -1,9 +1,9 @@
 /** `skyshard replica add | remove`: a node becomes a replica of shards, or is one no more. */
-import { operatingFailure } from '../../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
 import type { PushReport } from '../../mapchange/map-push.ts';
 import type { MapJson } from '../../shardmap/map-follower.ts';
 import { withoutReplica, withReplica } from '../../shardmap/replica-change.ts';
-import { parseShardMap, rangesText, replicaSlotsOf } from '../../shardmap/shard-map.ts';
+import { parseShardMap, rangesText, replicaSlotsOf, type ShardMap } from '../../shardmap/shard-map.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askRouter } from '../process/ask-process.ts';
@@ -68,24 +68,47 @@ async function untilThere(context: CommandContext, node: string, wanted: readonl
 
 type Change = typeof withReplica;
 
-async function changeReplicas(context: CommandContext, change: Change): Promise<{ map: MapJson; report: PushReport }> {
+/** `shards` are those that the change is about. */
+type Changed = { readonly map: ShardMap; readonly shards: readonly string[]; readonly report: PushReport };
+
+async function changeReplicas(context: CommandContext, change: Change): Promise<Changed> {
   const { settings, operands } = context;
   const { map } = (await askRouter(context, '/v1/map')) as { readonly map: MapJson };
-  const next = change(map, parseShardMap(map), { node: operands[0]!, shards: settings.shard });
+  const before = parseShardMap(map);
+  const next = change(map, before, { node: operands[0]!, shards: settings.shard });
   const body = { map: next, isDryRun: settings.dryRun, holder: settings.leaseHolder };
-  return { map: next, report: (await askRouter(context, '/v1/map', body)) as PushReport };
+  const report = (await askRouter(context, '/v1/map', body)) as PushReport;
+  const after = parseShardMap(next);
+  const shards = after.shards.filter(
+    ({ replicas }, index) => replicas.length !== before.shards[index]!.replicas.length,
+  );
+  return { map: after, shards: shards.map(({ name }) => name), report };
+}
+
+/** A node that is away would be waited for, and what it is given would be retained for it. */
+async function requireRunning(context: CommandContext, node: string): Promise<void> {
+  const status = await replicaStatus(context, node);
+  if (status?.error === undefined) return;
+  throw new DataPlaneError('Unavailable', `node ${node} does not answer, and becomes no replica: ${status.error}`, {
+    hint: 'Start the node, then run this again. Nothing is changed.',
+  });
 }
 
 /** Waits until the node has copies of its slots, and has read their logs. */
 export const runReplicaAdd: Command = async (context) => {
   const { settings, print, operands } = context;
   const node = operands[0]!;
-  const { map, report } = await changeReplicas(context, withReplica);
-  const wanted = replicaSlotsOf(parseShardMap(map), node);
+  await requireRunning(context, node);
+  const { map, shards, report } = await changeReplicas(context, withReplica);
+  const wanted = replicaSlotsOf(map, node);
   const { epoch, isDryRun } = report;
   const what = `${node} ${isDryRun ? 'would be' : 'is'} a replica of slots ${rangesText(wanted)} in all`;
   if (settings.json) print(`${JSON.stringify({ epoch, isDryRun, node, slots: wanted })}\n`);
-  else print(`epoch ${epoch}: ${what}\n`);
+  else {
+    print(`epoch ${epoch}: ${what}\n`);
+    const undo = `skyshard replica remove ${[node, ...shards.map((name) => `--shard ${name}`)].join(' ')}`;
+    if (!isDryRun) print(`waits until it has them; Ctrl-C ends only the wait, and \`${undo}\` undoes it\n`);
+  }
   if (!isDryRun) await untilThere(context, node, wanted);
   return exitCode.done;
 };
@@ -95,7 +118,7 @@ export const runReplicaRemove: Command = async (context) => {
   const { settings, print, operands } = context;
   const node = operands[0]!;
   const { map, report } = await changeReplicas(context, withoutReplica);
-  const left = replicaSlotsOf(parseShardMap(map), node);
+  const left = replicaSlotsOf(map, node);
   const { epoch, isDryRun } = report;
   if (settings.json) print(`${JSON.stringify({ epoch, isDryRun, node, slots: left })}\n`);
   else
