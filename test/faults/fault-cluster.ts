@@ -45,6 +45,8 @@ export type ClusterOptions = {
   /** Absent: in boxes where that is possible. */
   readonly hasBoxes?: boolean;
   readonly planted: WriterSettings['error'];
+  /** How far behind its log a replica may be and answer. Units: ms. */
+  readonly readLagMs: number;
   /** Takes the id of each write that the writer has in the log. */
   readonly onWritten: (id: number) => void;
   /** Called when a writer is ready, which knows nothing of what another was given. */
@@ -196,6 +198,7 @@ export class FaultCluster implements AsyncDisposable {
     const sizes = [
       `--log-bytes-max=${2 ** 28}`,
       `--slot-map-bytes=${2 ** 28}`,
+      `--read-lag-ms=${this.#options.readLagMs}`,
       '--serve-threads=1',
       '--record-cache-mib=8',
     ];

@@ -12,6 +12,7 @@ import { FaultCluster, slotCount } from './fault-cluster.ts';
 import { type Fault, type FaultScene, faults } from './faults.ts';
 import { KnownAnswers, type Problem } from './known-answers.ts';
 import { Load } from './load.ts';
+import { ReplicaReads, replicaLagMsMax } from './replica-reads.ts';
 import type { ServiceKind } from './service-gaps.ts';
 import type { WriterSettings } from './writer-child.ts';
 
@@ -25,6 +26,8 @@ export type LaneOptions = {
   readonly hasBoxes?: boolean;
   /** An error of the writer, which the lane must notice. */
   readonly planted?: WriterSettings['error'];
+  /** How old replicas let their answers become; absent: as old as the lane permits. Units: ms. */
+  readonly readLagMs?: number;
   readonly print: (line: string) => void;
   /** True ends the lane after the round that is under way. */
   readonly isStopped?: () => boolean;
@@ -48,6 +51,8 @@ export type LaneResult = {
   /** Why faults were left out, by what they need. */
   readonly without: Readonly<Record<string, string>>;
   readonly commits: number;
+  /** Reads that replicas were asked for themselves. */
+  readonly replicaReads: { readonly answered: number; readonly refused: number };
   /** Of processes that ended by themselves, how. */
   readonly ends: readonly string[];
   /** Why the lane could not go on; null when it did. */
@@ -63,13 +68,14 @@ const alarms = /InvariantError|lost the tail|has lost effects|another process ha
 
 /** Runs the rounds, up to one in which something is wrong. */
 export async function runLane(options: LaneOptions): Promise<LaneResult> {
-  const { hasBoxes, planted = null } = options;
+  const { hasBoxes, planted = null, readLagMs = replicaLagMsMax } = options;
   const fans = Array.from({ length: fanCount }, (_unused, index) => didIn(index % slotCount, 100 + index, slotCount));
   const answers = new KnownAnswers(fans, slotCount);
   let load: Load | null = null;
   const cluster = await FaultCluster.start({
     ...(hasBoxes === undefined ? {} : { hasBoxes }),
     planted,
+    readLagMs,
     onWritten: (id) => load?.written(id),
     onWriterReady: () => load?.sendAgain(),
   });
@@ -85,15 +91,25 @@ async function runUnder(load: Load, running: Running): Promise<LaneResult> {
   const { options, cluster, answers } = running;
   const rounds: Round[] = [];
   load.begin();
+  const onProblems = (problems: readonly Problem[]): void => void load.wrong.push(...problems);
+  const replicaReads = new ReplicaReads(cluster, answers, seededRandom(options.seed + 2), onProblems);
   const failure = await runRounds(running, rounds).then(
     () => null,
     (thrown: Error) => failureText(thrown, cluster),
   );
-  await load.end();
+  await Promise.all([load.end(), replicaReads.end()]);
   const without = Object.entries(cluster.without).filter((entry): entry is [string, string] => entry[1] !== null);
   const ends = [...cluster.roles.values()].flatMap((role) => role.ends);
-  const { seed } = options;
-  return { seed, rounds, without: Object.fromEntries(without), commits: answers.acknowledged, ends, failure };
+  const { answered, refused } = replicaReads;
+  return {
+    seed: options.seed,
+    rounds,
+    without: Object.fromEntries(without),
+    commits: answers.acknowledged,
+    replicaReads: { answered, refused },
+    ends,
+    failure,
+  };
 }
 
 type Running = {

@@ -1,5 +1,6 @@
 /** Some rounds of the fault lane, and that it fails when an effect is lost or doubled. */
 import { expect, it } from 'vitest';
+import { problemWithBoxes } from '../../ops/boxes.ts';
 import { type LaneOptions, type LaneResult, runLane } from './fault-lane.ts';
 import { isGood, reportText, summariesOf } from './lane-report.ts';
 
@@ -20,6 +21,7 @@ it(
     expect(all).toMatchObject({ fault: 'all', rounds: 5, wrong: 0, lost: 0, doubled: 0 });
     expect(all.requests).toBeGreaterThan(100);
     expect(result.commits).toBeGreaterThan(50);
+    expect(result.replicaReads.answered).toBeGreaterThan(50);
     if (process.env['CI'] === 'true') expect(result.without).toEqual({});
   },
   testMsMax,
@@ -33,6 +35,17 @@ it.each(['lost', 'doubled'] as const)(
     expect(isGood(result)).toBe(false);
     expect(summariesOf(result).at(-1)![kind]).toBeGreaterThan(0);
     expect(result.failure).toMatch(/of actor \d/);
+  },
+  testMsMax,
+);
+
+it.skipIf(problemWithBoxes() !== null && process.env['CI'] !== 'true')(
+  'the lane fails when a replica answers with what is too old',
+  async () => {
+    const result = await run({ only: ['cut node from log'], holdMs: 8_000, readLagMs: 3_600_000 });
+    expect(isGood(result)).toBe(false);
+    expect(summariesOf(result).at(-1)!.wrong).toBeGreaterThan(0);
+    expect(result.failure).toMatch(/follows of \S+, by the replica n\d: \d, not from \d to \d/);
   },
   testMsMax,
 );

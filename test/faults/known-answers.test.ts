@@ -13,11 +13,11 @@ import {
 const fans = ['did:web:a.example', 'did:web:b.example', 'did:web:c.example'];
 
 /** Issues writes until one makes a follow. */
-function issueFollow(answers: KnownAnswers): FanWrite {
+function issueFollow(answers: KnownAnswers, nowMs = 0): FanWrite {
   const random = seededRandom(7);
   for (;;) {
     const write = answers.issue(random)!;
-    answers.acknowledge(write);
+    answers.acknowledge(write, nowMs);
     if (write.kind === 'follow' && write.isThere) return write;
   }
 }
@@ -74,6 +74,24 @@ describe('what is read while writes are under way', () => {
     expect(answers.rangeOfFan(fan, answers.beginRead())).toEqual({ min: 0, max: 1 });
     expect(problemsOfCount('likes', 2, { min: 0, max: 1 })).toEqual(['likes: 2, not from 0 to 1']);
     expect(problemsOfCount('likes', 1, { min: 0, max: 1 })).toEqual([]);
+  });
+});
+
+describe('what a replica answers', () => {
+  it('has all that was in the log so long before, and may lack what came later', () => {
+    const answers = new KnownAnswers(fans, 1);
+    expect(answers.rangeOfFanSince(fans[0]!, 0)).toEqual({ min: 0, max: 0 });
+    const { fan } = issueFollow(answers, 1_000);
+    expect(answers.rangeOfFanSince(fan, 999)).toEqual({ min: 0, max: 1 });
+    expect(answers.rangeOfFanSince(fan, 1_000)).toEqual({ min: 1, max: 1 });
+  });
+
+  it('may have or lack what nobody knows to be in the log', () => {
+    const answers = new KnownAnswers(fans, 1);
+    const random = seededRandom(7);
+    const writes = fans.map(() => answers.issue(random)!);
+    const { fan } = writes.find(({ kind }) => kind === 'follow')!;
+    expect(answers.rangeOfFanSince(fan, 1_000_000)).toEqual({ min: 0, max: 1 });
   });
 });
 

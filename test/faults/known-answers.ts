@@ -21,7 +21,8 @@ export type FanWrite = {
   readonly commit: number;
 };
 
-type Edge = { isThere: boolean; issuedTick: number };
+/** `acknowledgedMs`: when its last write was known to be in the log; infinite before. */
+type Edge = { isThere: boolean; issuedTick: number; acknowledgedMs: number };
 
 /** What is wrong with an answer, in words. */
 export type Problem = string;
@@ -47,7 +48,10 @@ export class KnownAnswers {
     this.fans = fans;
     this.actorCount = actorCount;
     const edges = (): ReadonlyMap<string, Edge>[] =>
-      Array.from({ length: actorCount }, () => new Map(fans.map((fan) => [fan, { isThere: false, issuedTick: 0 }])));
+      Array.from(
+        { length: actorCount },
+        () => new Map(fans.map((fan) => [fan, { isThere: false, issuedTick: 0, acknowledgedMs: 0 }])),
+      );
     this.#edges = { follow: edges(), like: edges() };
   }
 
@@ -61,14 +65,17 @@ export class KnownAnswers {
     const edge = this.#edges[kind][actor]!.get(fan)!;
     edge.isThere = !edge.isThere;
     edge.issuedTick = ++this.#tick;
+    edge.acknowledgedMs = Number.POSITIVE_INFINITY;
     const commit = this.#commitsByFan.get(fan) ?? 0;
     this.#commitsByFan.set(fan, commit + 1);
     this.#writing.add(fan);
     return { id: this.issued++, fan, kind, actor, isThere: edge.isThere, commit };
   }
 
-  acknowledge({ fan }: FanWrite): void {
+  /** `nowMs`: monotonic, of the same clock as `rangeOfFanSince`. */
+  acknowledge({ fan, kind, actor }: FanWrite, nowMs: number): void {
     this.#writing.delete(fan);
+    this.#edges[kind][actor]!.get(fan)!.acknowledgedMs = nowMs;
     this.acknowledged++;
   }
 
@@ -106,15 +113,22 @@ export class KnownAnswers {
 
   /** Returns how many followers, or likes, an actor may be answered to have. */
   rangeOf(kind: EdgeKind, actor: number, settledTick: number): Range {
-    return rangeOf([...this.#edges[kind][actor]!.values()], settledTick);
+    return rangeOfEdges([...this.#edges[kind][actor]!.values()], ({ issuedTick }) => issuedTick > settledTick);
   }
 
   /** Returns how many actors a fan may be answered to follow. */
   rangeOfFan(fan: string, settledTick: number): Range {
-    return rangeOf(
-      this.#edges.follow.map((edges) => edges.get(fan)!),
-      settledTick,
-    );
+    const edges = this.#edges.follow.map((ofActor) => ofActor.get(fan)!);
+    return rangeOfEdges(edges, ({ issuedTick }) => issuedTick > settledTick);
+  }
+
+  /**
+   * Returns how many actors a fan may be answered to follow by who has all that was in the log at a
+   * time. A fan's own follows come by its own log alone, so no effect can be late.
+   */
+  rangeOfFanSince(fan: string, knownMs: number): Range {
+    const edges = this.#edges.follow.map((ofActor) => ofActor.get(fan)!);
+    return rangeOfEdges(edges, ({ acknowledgedMs }) => acknowledgedMs > knownMs);
   }
 
   /** Returns who follows, or likes, an actor once all is settled. */
@@ -123,9 +137,10 @@ export class KnownAnswers {
   }
 }
 
-function rangeOf(edges: readonly Edge[], settledTick: number): Range {
-  const open = edges.filter(({ issuedTick }) => issuedTick > settledTick).length;
-  const sure = edges.filter(({ issuedTick, isThere }) => issuedTick <= settledTick && isThere).length;
+/** `isOpen`: whether the edge may be as before its last write, too. */
+function rangeOfEdges(edges: readonly Edge[], isOpen: (edge: Edge) => boolean): Range {
+  const open = edges.filter(isOpen).length;
+  const sure = edges.filter((edge) => !isOpen(edge) && edge.isThere).length;
   return { min: sure, max: sure + open };
 }
 

@@ -75,6 +75,16 @@ export function reportText(result: LaneResult): string {
   const failure = result.failure === null ? [] : [`seed ${result.seed} fails:\n${result.failure}`];
   const table = rows.length === 0 ? '' : textTable(heads, rows);
   const explained = 'The last columns are the longest time without service, at the worst of the actors.';
-  const lines = [`${result.commits} commits, seed ${result.seed}`, table, explained, ...left, ...ended, ...failure];
+  const { answered, refused } = result.replicaReads;
+  const asked = `${answered} reads asked of replicas themselves, ${refused} more that they refused`;
+  const lines = [
+    `${result.commits} commits, seed ${result.seed}`,
+    asked,
+    table,
+    explained,
+    ...left,
+    ...ended,
+    ...failure,
+  ];
   return lines.join('\n');
 }

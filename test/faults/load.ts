@@ -68,7 +68,7 @@ export class Load {
     const write = this.#pending.get(id);
     if (write === undefined) return;
     this.#pending.delete(id);
-    this.#answers.acknowledge(write);
+    this.#answers.acknowledge(write, systemClock.monotonicMs());
     this.gaps.served('log', 0);
   }
 
