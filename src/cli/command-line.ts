@@ -82,6 +82,10 @@ const commandTable: Record<CommandName, CommandRow> = {
     operands: ['<server|folders>'],
     summary: 'carry the logs of stopped slots to the server of --log, or back',
   },
+  'backup create': { operands: ['<folder>'], summary: 'copy the slots of a running cluster into a folder of backups' },
+  'backup list': { operands: ['<folder>'], summary: 'show the backups of a folder' },
+  'backup verify': { operands: ['<folder>'], summary: 'read through all that backups need' },
+  restore: { operands: ['<folder>'], summary: 'put slots of a backup into the folders of nodes that do not run' },
   'import postgres': { summary: 'bring in the database of an official data plane' },
   'suggestion list': { summary: 'show what is suggested to everyone' },
   'suggestion add': { operands: ['<list>', '<subjects...>'], summary: 'add to follows, feeds or tagged' },
@@ -113,6 +117,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   map: 'work on the shard map',
   replica: 'add, remove, compare and renew copies of slots',
   log: 'work on the log',
+  backup: 'make and check backups; `backup <folder>` makes one',
   source: 'decide about a source of ingest',
   host: 'decide about the hosts of accounts',
   repo: 'decide about one repo',
@@ -129,6 +134,9 @@ const groupSummaries: Readonly<Record<string, string>> = {
   label: 'label accounts and records',
   verifier: 'decide whose verifications count',
 };
+
+/** Commands that are meant where the second word is left out. */
+const defaultCommands: ReadonlySet<CommandName> = new Set(['backup create']);
 
 export type CommandLine = {
   readonly command: CommandName;
@@ -177,7 +185,8 @@ function addCommand(program: CommanderCommand, name: CommandName, onRun: (line: 
       ? program
       : (program.commands.find((known) => known.name() === words[0]) ?? addGroup(program, words[0]!));
   const row = commandTable[name];
-  const command = parent.command(words.at(-1)!).description(row.summary).allowExcessArguments(false);
+  const isDefault = defaultCommands.has(name);
+  const command = parent.command(words.at(-1)!, { isDefault }).description(row.summary).allowExcessArguments(false);
   command.showHelpAfterError(`  \`skyshard ${name} --help\` shows what it takes.`);
   for (const operand of row.operands ?? []) command.argument(operand);
   for (const setting of settingsOf(name)) command.addOption(optionOf(setting));

@@ -54,6 +54,9 @@ export const mapCommands = [
   'replica rebuild',
 ] as const;
 
+/** Commands about backups. */
+export const backupCommands = ['backup create', 'backup list', 'backup verify', 'restore'] as const;
+
 export const commandNames = [
   'up',
   'node',
@@ -83,6 +86,7 @@ export const commandNames = [
   'slot compact',
   ...searchCommands,
   'log migrate',
+  ...backupCommands,
   'import postgres',
   ...operatorCommands,
   'map validate',
@@ -132,4 +136,17 @@ export const clientCommands = [
   ...operatorCommands,
   ...recordCommands,
   ...mapCommands,
+] as const satisfies readonly CommandName[];
+
+/** Commands that read the file of the shard map. */
+export const mapFileCommands = [
+  'up',
+  'node',
+  'router',
+  'ingest',
+  'log migrate',
+  'backup create',
+  'restore',
+  'import postgres',
+  'map validate',
 ] as const satisfies readonly CommandName[];

@@ -6,7 +6,7 @@
  * names the file that holds it.
  */
 
-import { type CommandName, clientCommands, serverCommands } from './command-names.ts';
+import { backupCommands, type CommandName, clientCommands, mapFileCommands, serverCommands } from './command-names.ts';
 import { commandSettings, streamSchemes } from './command-settings.ts';
 
 type Shared = { readonly commands: readonly CommandName[]; readonly help: string };
@@ -51,13 +51,13 @@ export const settingTable = {
   dataDir: {
     kind: 'path',
     default: './data',
-    commands: [...serverCommands, 'log migrate', ...clientCommands],
+    commands: [...serverCommands, 'log migrate', 'backup create', 'restore', ...clientCommands],
     help: 'folder of all state; each process writes below its own name in it',
   },
   map: {
     kind: 'path',
     default: './shard-map.json',
-    commands: ['up', 'node', 'router', 'ingest', 'log migrate', 'import postgres', 'map validate'],
+    commands: mapFileCommands,
     help: 'the shard map',
   },
   host: {
@@ -281,7 +281,7 @@ export const settingTable = {
     unit: 'bytes',
     min: 2 ** 20,
     max: 2 ** 42,
-    commands: ['up', 'node', 'log migrate'],
+    commands: ['up', 'node', 'log migrate', 'backup create', 'backup verify', 'restore'],
     help: 'address space of one slot: the most that it can grow to',
   },
   lingerMs: {
@@ -354,7 +354,7 @@ export const settingTable = {
   json: {
     kind: 'switch',
     default: false,
-    commands: [...clientCommands, 'log migrate', 'map validate', 'config'],
+    commands: [...clientCommands, 'log migrate', ...backupCommands, 'map validate', 'config'],
     help: 'print JSON',
   },
   adminTokenFile: {
@@ -366,7 +366,7 @@ export const settingTable = {
   clusterTokenFile: {
     kind: 'path',
     default: null,
-    commands: ['up', 'node', 'router', 'ingest', 'import postgres'],
+    commands: ['up', 'node', 'router', 'ingest', 'backup create', 'import postgres'],
     help: 'file with the token that our processes show each other; absent = the one that the map names, else one that `up` makes in the data folder',
   },
   logLevel: {

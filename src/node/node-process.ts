@@ -31,6 +31,7 @@ import type { ListeningPorts, NodeControl, ReadServerSettings } from './read-ser
 import { ReplicaReads } from './replica-reads.ts';
 import { installFetched, ReplicaRebuilds } from './replica-rebuilds.ts';
 import { feedsBetween, ServePool } from './serve-pool.ts';
+import { requireNoRestore } from './slot-folders.ts';
 import { openReaders, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotVerifier } from './slot-verifier.ts';
@@ -159,6 +160,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const { name, dataDir, registry, serveThreads = 1, note = () => {}, clock = systemClock } = given;
   const startMap = checkedMap(given);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  requireNoRestore(dataDir);
   const lock = await lockDataFolder(dataDir, note);
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});

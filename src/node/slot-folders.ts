@@ -29,6 +29,19 @@ function listPath(dataDir: string): string {
   return join(dataDir, 'slots.json');
 }
 
+/** Returns the file that is there while slots are restored into a folder. */
+export function restoreNotePath(dataDir: string): string {
+  return join(dataDir, 'restore.json');
+}
+
+/** Errors: DataPlaneError `ConfigInvalid` for a folder whose restore was cut short. */
+export function requireNoRestore(dataDir: string): void {
+  if (!existsSync(restoreNotePath(dataDir))) return;
+  throw new DataPlaneError('ConfigInvalid', `${dataDir} is in the middle of a restore`, {
+    hint: 'Run `skyshard restore` again, as before: it goes on.',
+  });
+}
+
 /** Returns the slots that the folder has made; undefined for a folder that never made any. */
 function slotsMade(dataDir: string): readonly number[] | undefined {
   return readDurable(listPath(dataDir), shape)?.slots;

@@ -8,6 +8,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BytePace } from '../base/byte-pace.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -35,6 +36,8 @@ export type SnapshotFetchOptions = {
   readonly caller: NodeCaller;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** How fast bytes may arrive; absent: as fast as they can. */
+  readonly pace?: BytePace;
 };
 
 export type FetchProgress = { readonly bytes: number; readonly bytesDone: number };
@@ -78,7 +81,7 @@ export class SnapshotFetch {
   }
 
   /**
-   * Fetches a slot from a node into its folder below `fetching`.
+   * Fetches a slot from a node into a folder, by default its own below `fetching`.
    *
    * Returns: what the copy is. Errors: DataPlaneError `ConfigInvalid` for one that is refused,
    * others of the node or the disk; the folder is removed then.
@@ -86,10 +89,10 @@ export class SnapshotFetch {
   async fetch(
     from: { readonly node: string; readonly slot: number; readonly map: ShardMap },
     onProgress: (progress: FetchProgress) => void,
+    folder = fetchingPath(this.#options.dataDir, from.slot),
   ): Promise<SnapshotManifest> {
-    const { dataDir, slotMapBytes: mapBytes, signal } = this.#options;
+    const { slotMapBytes: mapBytes, signal } = this.#options;
     const { node, slot } = from;
-    const folder = fetchingPath(dataDir, slot);
     rmSync(folder, { recursive: true, force: true });
     const { id, manifest: said } = await this.#untilMade(node, slot);
     try {
@@ -127,15 +130,18 @@ export class SnapshotFetch {
     { node, id, said, path }: { node: string; id: string; said: SnapshotManifest; path: string },
     onProgress: (progress: FetchProgress) => void,
   ): Promise<void> {
+    const { pace, signal } = this.#options;
     const file = await open(path, 'wx', 0o600);
     try {
       for (let offset = 0; offset < said.bytes; ) {
-        const payload = snapshotPartRequest.encode({ id, offset, bytes: snapshotPartBytesMax });
+        const bytes = Math.min(snapshotPartBytesMax, pace?.partBytesMax ?? snapshotPartBytesMax);
+        const payload = snapshotPartRequest.encode({ id, offset, bytes });
         const part = await this.#call(node, nodeCalls.snapshotPart, payload);
         if (part.length === 0 || offset + part.length > said.bytes)
           refuse(node, said.slot, `it ends at ${offset} of ${said.bytes} bytes`);
         await file.write(part, 0, part.length, offset);
         offset += part.length;
+        await pace?.pass(part.length, signal);
         onProgress({ bytes: said.bytes, bytesDone: offset });
       }
       await file.sync();

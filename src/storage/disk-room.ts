@@ -25,8 +25,10 @@ export function asStorageError(thrown: unknown, path: string): unknown {
 
 /** Errors: DataPlaneError `StorageFull` when the disk of a folder has too little left. */
 export function requireDiskRoomIn(path: string, moreBytes: number): void {
-  if (freeDiskBytes(path) >= freeBytesMin + moreBytes) return;
-  throw new DataPlaneError('StorageFull', `the disk of ${path} is full`);
+  const missing = freeBytesMin + moreBytes - freeDiskBytes(path);
+  if (missing <= 0) return;
+  const lacks = moreBytes === 0 ? '' : `: ${missing} bytes are missing`;
+  throw new DataPlaneError('StorageFull', `the disk of ${path} is full${lacks}`);
 }
 
 function freeDiskBytes(path: string): number {

@@ -10,7 +10,7 @@ const itemCountMax = 2 ** 18;
 const epoch = wholeNumberShape(0, 2 ** 32 - 1);
 /** Without what is a machine's own. */
 const json = recordShape(v.string(), v.unknown());
-const roles = ['node', 'router', 'ingest', 'import'] as const;
+const roles = ['node', 'router', 'ingest', 'import', 'backup'] as const;
 const heldMap = v.object({ epoch, digest: v.string(), json: v.nullable(json) });
 
 const processEntries = {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { LogSession } from '../../log/log-session.ts';
 import { mapAtStart } from '../../mapchange/map-store.ts';
-import { lockDataFolder, slotPath } from '../../node/data-folder.ts';
+import { slotPath } from '../../node/data-folder.ts';
 import { carryToFolder, carryToServer, type LogHome, logHomes, planSlotLog } from '../../node/log-migration.ts';
 import { isSlotThere } from '../../node/slot-folders.ts';
 import { parseShardMap, type ShardMap } from '../../shardmap/shard-map.ts';
@@ -12,7 +12,7 @@ import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { readMapFile } from '../map-file.ts';
 import { logServerOf } from '../process/log-server.ts';
-import { lockFolder } from '../process/process-lock.ts';
+import { lockStopped } from '../process/stopped-folders.ts';
 
 /** The folder of a node, the slots that are in it, and the map that it starts with. */
 type NodeFolder = {
@@ -48,35 +48,6 @@ function nodeFoldersIn(context: CommandContext): NodeFolder[] {
   });
 }
 
-/**
- * Keeps all processes of this folder from starting. Returns what lets them start again.
- *
- * Errors: DataPlaneError `DataInUse`.
- */
-async function lockAll(
-  { settings, clock, log }: CommandContext,
-  folders: readonly NodeFolder[],
-): Promise<() => Promise<void>> {
-  const releases: (() => unknown)[] = [];
-  const releaseAll = async (): Promise<void> => {
-    for (const release of releases) await release();
-  };
-  try {
-    for (const name of ['up', 'ingest', ...folders.map(({ node }) => `node-${node}`)]) {
-      const lock = await lockFolder(settings.dataDir, name, clock, 0);
-      releases.push(() => lock.release());
-    }
-    for (const { dataDir } of folders) {
-      const lock = await lockDataFolder(dataDir, (message) => log('warn', message));
-      if (lock !== null) releases.push(() => lock[Symbol.asyncDispose]());
-    }
-    return releaseAll;
-  } catch (thrown) {
-    await releaseAll();
-    throw thrown;
-  }
-}
-
 type SlotWork = Omit<NodeFolder, 'slots'> & { readonly slot: number; readonly session: LogSession };
 
 /** Does the work of one slot. Returns the line and the JSON that say what was done. */
@@ -106,7 +77,7 @@ export const runLogMigrate: Command = async (context) => {
   const folders = nodeFoldersIn(context);
   const total = folders.reduce((count, { slots }) => count + slots.length, 0);
   if (total === 0) throw new DataPlaneError('ConfigInvalid', `${settings.dataDir} has no slots of a node`);
-  const release = await lockAll(context, folders);
+  const release = await lockStopped(context, folders);
   let done = 0;
   const show = (line: string, json: object): void => {
     done++;
