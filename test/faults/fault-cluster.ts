@@ -31,11 +31,11 @@ import type { WriterSettings } from './writer-child.ts';
 export const slotCount = 4;
 export const nodeNames = ['n0', 'n1', 'n2'] as const;
 export type NodeName = (typeof nodeNames)[number];
-export type RoleName = NodeName | 'router' | 'log' | 'writer';
+export type RoleName = NodeName | 'router' | 'log' | 'writer' | 'ingest';
 
-/** The boxes, in order. The writer is where the router is. */
+/** The boxes, in order. Writer and ingest are where the router is. */
 const boxRoles = [...nodeNames, 'log', 'router'] as const;
-const token = 'a-token-of-the-fault-lane';
+export const token = 'a-token-of-the-fault-lane';
 /** Its share that must stay free is 96 MiB. */
 const diskMib = 200;
 const callMsMax = 5_000;
@@ -92,7 +92,7 @@ export class FaultCluster implements AsyncDisposable {
       adminTokenFile: join(this.folder, 'token'),
     };
     writeFileSync(join(this.folder, 'token'), token, { mode: 0o600 });
-    writeFileSync(this.#mapPath, JSON.stringify(this.#mapJson));
+    writeFileSync(this.mapPath, JSON.stringify(this.#mapJson));
     this.client = new NodeClient({ map: this.map, clusterToken: token });
     this.routerUrl = `http://${this.hostOf('router')}:${ports['router']}`;
     this.#makeRoles();
@@ -118,7 +118,7 @@ export class FaultCluster implements AsyncDisposable {
     return cluster;
   }
 
-  get #mapPath(): string {
+  get mapPath(): string {
     return join(this.folder, 'map.json');
   }
 
@@ -131,7 +131,8 @@ export class FaultCluster implements AsyncDisposable {
   }
 
   boxOf(role: RoleName): number {
-    return boxRoles.findIndex((other) => other === (role === 'writer' ? 'router' : role)) + 1;
+    const box = role === 'writer' || role === 'ingest' ? 'router' : role;
+    return boxRoles.indexOf(box) + 1;
   }
 
   hostOf(role: RoleName): string {
@@ -174,7 +175,7 @@ export class FaultCluster implements AsyncDisposable {
     const { onWritten, onWriterReady, planted } = this.#options;
     const settings: WriterSettings = {
       mapJson: this.#mapJson,
-      logUrl: this.#logUrl,
+      logUrl: this.logUrl,
       actors: this.actors,
       error: planted,
     };
@@ -188,13 +189,13 @@ export class FaultCluster implements AsyncDisposable {
     ]);
   }
 
-  get #logUrl(): string {
+  get logUrl(): string {
     return `nats://${this.hostOf('log')}:${this.#ports['log']}`;
   }
 
   #nodeWords(node: NodeName): string[] {
     const dataDir = this.boxes === null ? this.dataDirOf(node) : join(this.boxes.ownFolder, `data-${node}`);
-    const flags = [`--map=${this.#mapPath}`, `--data-dir=${dataDir}`, `--log=${this.#logUrl}`, '--log-level=warn'];
+    const flags = [`--map=${this.mapPath}`, `--data-dir=${dataDir}`, `--log=${this.logUrl}`, '--log-level=warn'];
     const sizes = [
       `--log-bytes-max=${2 ** 28}`,
       `--slot-map-bytes=${2 ** 28}`,
@@ -208,7 +209,7 @@ export class FaultCluster implements AsyncDisposable {
   #routerWords(): string[] {
     const ports = [`--router-port=${this.#ports['router']}`, `--http2-port=${this.#ports['http2']}`, '--drain-ms=0'];
     const flags = [
-      `--map=${this.#mapPath}`,
+      `--map=${this.mapPath}`,
       `--data-dir=${join(this.folder, 'router')}`,
       `--host=${this.hostOf('router')}`,
     ];

@@ -7,6 +7,7 @@
  */
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import { until } from '../support/until.ts';
+import { CommitSource } from './commit-source.ts';
 import { didIn } from './fan-records.ts';
 import { FaultCluster, slotCount } from './fault-cluster.ts';
 import { type Fault, type FaultScene, faults } from './faults.ts';
@@ -51,6 +52,8 @@ export type LaneResult = {
   /** Why faults were left out, by what they need. */
   readonly without: Readonly<Record<string, string>>;
   readonly commits: number;
+  /** Events of the firehose that ingest follows. */
+  readonly events: number;
   /** Reads that replicas were asked for themselves. */
   readonly replicaReads: { readonly answered: number; readonly refused: number };
   /** Of processes that ended by themselves, how. */
@@ -72,6 +75,7 @@ export async function runLane(options: LaneOptions): Promise<LaneResult> {
   const fans = Array.from({ length: fanCount }, (_unused, index) => didIn(index % slotCount, 100 + index, slotCount));
   const answers = new KnownAnswers(fans, slotCount);
   let load: Load | null = null;
+  let source: CommitSource | null = null;
   const cluster = await FaultCluster.start({
     ...(hasBoxes === undefined ? {} : { hasBoxes }),
     planted,
@@ -80,9 +84,11 @@ export async function runLane(options: LaneOptions): Promise<LaneResult> {
     onWriterReady: () => load?.sendAgain(),
   });
   try {
+    source = await CommitSource.start(cluster, planted?.kind === 'lost');
     load = new Load(cluster, answers, seededRandom(options.seed + 1));
-    return await runUnder(load, { options, cluster, load, answers });
+    return await runUnder(load, { options, cluster, load, source, answers });
   } finally {
+    await source?.[Symbol.asyncDispose]();
     await cluster[Symbol.asyncDispose]();
   }
 }
@@ -106,6 +112,7 @@ async function runUnder(load: Load, running: Running): Promise<LaneResult> {
     rounds,
     without: Object.fromEntries(without),
     commits: answers.acknowledged,
+    events: running.source.sent,
     replicaReads: { answered, refused },
     ends,
     failure,
@@ -116,6 +123,7 @@ type Running = {
   readonly options: LaneOptions;
   readonly cluster: FaultCluster;
   readonly load: Load;
+  readonly source: CommitSource;
   readonly answers: KnownAnswers;
 };
 
@@ -157,18 +165,19 @@ function orderOf({ only }: LaneOptions, cluster: FaultCluster, { random }: Fault
   };
 }
 
-async function runRound({ cluster, load, answers }: Running, scene: FaultScene, fault: Fault): Promise<Round> {
+async function runRound({ cluster, load, source, answers }: Running, scene: FaultScene, fault: Fault): Promise<Round> {
   const [requests, errors] = [load.requests, new Map(load.errorsByCause)];
   load.gaps.reset();
   const hit = await fault.run(scene);
   await load.untilServed();
   const withoutService = load.gaps.longest();
-  await load.pauseWrites();
+  await Promise.all([load.pauseWrites(), source.pause()]);
   await cluster.settle();
-  const found = await load.compareSettled();
+  const [found, ofSource] = [await load.compareSettled(), await source.compareSettled()];
   const wrong = [...load.wrong.splice(0), ...found.wrong, ...(await copiesThatDiffer(cluster)), ...alarmsOf(cluster)];
   answers.settled();
   load.resumeWrites();
+  source.resume();
   const more = [...load.errorsByCause].map(([cause, count]) => [cause, count - (errors.get(cause) ?? 0)] as const);
   return {
     fault: fault.name,
@@ -177,8 +186,8 @@ async function runRound({ cluster, load, answers }: Running, scene: FaultScene, 
     errors: Object.fromEntries(more.filter(([, count]) => count > 0)),
     withoutService,
     wrong,
-    lost: found.lost,
-    doubled: found.doubled,
+    lost: [...found.lost, ...ofSource.lost],
+    doubled: [...found.doubled, ...ofSource.doubled],
   };
 }
 

@@ -21,8 +21,22 @@ it(
     expect(all).toMatchObject({ fault: 'all', rounds: 5, wrong: 0, lost: 0, doubled: 0 });
     expect(all.requests).toBeGreaterThan(100);
     expect(result.commits).toBeGreaterThan(50);
+    expect(result.events).toBeGreaterThan(50);
     expect(result.replicaReads.answered).toBeGreaterThan(50);
     if (process.env['CI'] === 'true') expect(result.without).toEqual({});
+  },
+  testMsMax,
+);
+
+it(
+  'what ingest follows is served, once, however ingest ends or is cut off',
+  async () => {
+    const cut = problemWithBoxes() === null ? ['cut writer from log'] : [];
+    const only = ['kill ingest', 'stop ingest', 'kill ingest', ...cut];
+    const result = await run({ only, rounds: only.length });
+    expect(result.failure, reportText(result)).toBeNull();
+    expect(isGood(result)).toBe(true);
+    expect(result.events).toBeGreaterThan(100);
   },
   testMsMax,
 );
@@ -35,6 +49,7 @@ it.each(['lost', 'doubled'] as const)(
     expect(isGood(result)).toBe(false);
     expect(summariesOf(result).at(-1)![kind]).toBeGreaterThan(0);
     expect(result.failure).toMatch(/of actor \d/);
+    if (kind === 'lost') expect(result.failure).toMatch(/count of its posts: \d+ instead of \d+/);
   },
   testMsMax,
 );

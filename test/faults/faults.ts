@@ -170,6 +170,7 @@ export const faults: readonly Fault[] = [
   { name: 'kill router', run: (scene) => kill(scene, 'router') },
   { name: 'kill log server', run: (scene) => kill(scene, 'log') },
   { name: 'kill writer', run: (scene) => kill(scene, 'writer') },
+  { name: 'kill ingest', run: (scene) => kill(scene, 'ingest') },
   { name: 'stop primary', run: (scene) => pause(scene, primary(scene)) },
   {
     name: 'stop primary, promote',
@@ -182,12 +183,14 @@ export const faults: readonly Fault[] = [
   },
   { name: 'stop replica', run: (scene) => pause(scene, replica(scene)) },
   { name: 'stop router', run: (scene) => pause(scene, 'router') },
+  { name: 'stop ingest', run: (scene) => pause(scene, 'ingest') },
   { name: 'stop log server', run: (scene) => pause(scene, 'log') },
   { name: 'damaged file', run: damage },
   { name: 'full disk', needs: 'disks', run: fullDisk },
   { name: 'cut node from log', needs: 'boxes', run: (scene) => cut(scene, [pick(scene, nodeNames), 'log']) },
   { name: 'cut node from node', needs: 'boxes', run: (scene) => cut(scene, twoNodes(scene)) },
   { name: 'cut node from router', needs: 'boxes', run: (scene) => cut(scene, [pick(scene, nodeNames), 'router']) },
+  // Ingest is where the writer is.
   { name: 'cut writer from log', needs: 'boxes', run: (scene) => cut(scene, ['writer', 'log']) },
   {
     name: 'isolate primary, promote',

@@ -78,7 +78,7 @@ export function reportText(result: LaneResult): string {
   const { answered, refused } = result.replicaReads;
   const asked = `${answered} reads asked of replicas themselves, ${refused} more that they refused`;
   const lines = [
-    `${result.commits} commits, seed ${result.seed}`,
+    `${result.commits} commits, ${result.events} events by ingest, seed ${result.seed}`,
     asked,
     table,
     explained,

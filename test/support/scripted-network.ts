@@ -27,6 +27,8 @@ export class ScriptedNetwork {
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
   port = 0;
+  /** Where it listens. */
+  readonly host: string;
   readonly connections: Connection[] = [];
   readonly requests: string[] = [];
   /** Replayed to subscribers that pass a cursor. */
@@ -38,23 +40,24 @@ export class ScriptedNetwork {
   readonly documents = new Map<string, unknown>();
   readonly didByHandle = new Map<string, string>();
 
-  private constructor(http: Server, nsid: string) {
+  private constructor(http: Server, nsid: string, host: string) {
     this.#http = http;
+    this.host = host;
     this.#sockets = new WebSocketServer({ server: http, path: `/xrpc/${nsid}` });
     this.#sockets.on('connection', (socket, request) => this.#onConnection(socket, request));
     this.#http.on('request', (request, response) => void this.#onRequest(request, response));
   }
 
-  static async start(port = 0, nsid = 'com.atproto.sync.subscribeRepos'): Promise<ScriptedNetwork> {
+  static async start(port = 0, nsid = 'com.atproto.sync.subscribeRepos', host = '127.0.0.1'): Promise<ScriptedNetwork> {
     const http = createServer();
-    const network = new ScriptedNetwork(http, nsid);
-    await new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
+    const network = new ScriptedNetwork(http, nsid, host);
+    await new Promise<void>((resolve) => http.listen(port, host, resolve));
     network.port = (http.address() as AddressInfo).port;
     return network;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://${this.host}:${this.port}`;
   }
 
   #onConnection(socket: WebSocket, request: IncomingMessage): void {
