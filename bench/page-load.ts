@@ -1,7 +1,6 @@
 /** What an app asks for to show the first page of a timeline, as nine calls in three steps. */
 import { decodeMessage } from '../src/proto/codec.ts';
-import type { GrpcLoad } from './grpc-load.ts';
-import { callOf, type HotMethod, type HotRequest } from './hot-request.ts';
+import { type Asking, callOf, type HotMethod, type HotRequest } from './hot-request.ts';
 import type { RequestPools } from './request-pools.ts';
 
 const posts = 50;
@@ -12,7 +11,7 @@ function didOfUri(uri: string): string {
 }
 
 /** Returns the page load of a viewer. A plane is asked what is in its timeline. */
-async function pageOf(actorDid: string, pools: RequestPools, load: GrpcLoad): Promise<HotRequest | null> {
+async function pageOf(actorDid: string, pools: RequestPools, load: Asking): Promise<HotRequest | null> {
   const timeline = callOf('GetTimeline', { actorDid, limit: posts, cursor: '' });
   const { items } = decodeMessage('GetTimelineResponse', await load.ask(timeline.bytes));
   const uris = items.map(({ uri }) => uri);
@@ -33,7 +32,7 @@ async function pageOf(actorDid: string, pools: RequestPools, load: GrpcLoad): Pr
 }
 
 /** Returns the page loads of all viewers. */
-export async function pageLoads(pools: RequestPools, load: GrpcLoad): Promise<HotMethod> {
+export async function pageLoads(pools: RequestPools, load: Asking): Promise<HotMethod> {
   const requests: HotRequest[] = [];
   for (const viewer of pools.viewers) {
     const page = await pageOf(viewer, pools, load);

@@ -59,7 +59,7 @@ async function warmUp(load: Asking, method: HotMethod, requests: number): Promis
 /** Returns how many requests of a method each serving thread has answered. */
 async function answeredByThread(box: Box, method: string): Promise<number[]> {
   const metrics = await (await fetch(`http://127.0.0.1:${box.port}/metrics`)).text();
-  return [...metrics.matchAll(/skyshard_request_duration_seconds_count\{(.*)\} (\d+)/g)]
+  return [...metrics.matchAll(/skyshard_requests_total\{(.*)\} (\d+)/g)]
     .filter(([, labels]) => labels!.includes(`"${method}"`))
     .map(([, , count]) => Number(count));
 }

@@ -5,7 +5,7 @@
  * never a DID.
  */
 export type MetricRow = {
-  readonly type: 'counter' | 'gauge' | 'summary';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   readonly of: readonly ('node' | 'router' | 'ingest')[];
   readonly labels: readonly string[];
   readonly help: string;
@@ -19,7 +19,37 @@ function row(type: MetricRow['type'], process: string, labels: string, help: str
 const everywhere = 'node router ingest';
 
 export const metricTable = {
-  skyshard_request_duration_seconds: row('summary', 'router', 'method', 'Time from a request to its answer.'),
+  skyshard_request_duration_seconds: row(
+    'histogram',
+    'router',
+    'method outcome',
+    'Time from a request to its answer, by how that ended.',
+  ),
+  skyshard_caller_request_duration_seconds: row(
+    'histogram',
+    'router',
+    'caller',
+    'The same of the busiest callers, and of others.',
+  ),
+  skyshard_request_items: row('histogram', 'router', 'method', 'Items that a request asks for.'),
+  skyshard_request_queue_seconds: row(
+    'histogram',
+    'router',
+    '',
+    'Time that a request, or a part of a large one, waited for its turn.',
+  ),
+  skyshard_request_hedge_seconds: row(
+    'histogram',
+    'router',
+    'outcome',
+    'Time of a second attempt of a read until its request was answered, by who answered it.',
+  ),
+  skyshard_requests_total: row(
+    'counter',
+    'router',
+    'method',
+    'Requests that were answered, by thread where several serve.',
+  ),
   skyshard_request_errors_total: row('counter', 'router', 'method code', 'Requests answered by an error.'),
   skyshard_request_items_in_flight: row(
     'gauge',
@@ -79,7 +109,34 @@ export const metricTable = {
   skyshard_node_breaker_openings_total: row('counter', 'router', 'node', 'Times that the breaker opened.'),
   skyshard_node_breaker_trials_total: row('counter', 'router', 'node', 'Trial calls while the breaker was open.'),
 
-  skyshard_call_duration_seconds: row('summary', 'node', 'method', 'Time that a call took in its handler.'),
+  skyshard_call_duration_seconds: row('histogram', 'node', 'method', 'Time that a call took in its handler.'),
+  skyshard_slot_reads_total: row('counter', 'node', 'slots', 'Times that a read looked into a slot of the group.'),
+  skyshard_apply_delay_seconds: row(
+    'histogram',
+    'node',
+    '',
+    'Time from an event until what it changed can be read; at most a minute is counted.',
+  ),
+  skyshard_log_append_seconds: row(
+    'histogram',
+    'node',
+    '',
+    'Time from when chunks for a log came until all of them were applied and on disk, or refused.',
+  ),
+  skyshard_transaction_seconds: row('histogram', 'node', '', 'Time of the work inside a write transaction.'),
+  skyshard_commit_seconds: row(
+    'histogram',
+    'node',
+    '',
+    'Time from the end of that work until it was on disk: commit and flush, which are one step.',
+  ),
+  skyshard_histogram_bytes: row('gauge', 'node router', '', 'Memory of histograms, see histograms in the status.'),
+  skyshard_histogram_series_refused_total: row(
+    'counter',
+    'node router',
+    '',
+    'Series of histograms that are counted as other for want of memory.',
+  ),
   skyshard_calls_total: row('counter', 'node', '', 'Calls that arrived from routers, ingest and other nodes.'),
   skyshard_calls_in_flight: row('gauge', 'node', '', 'Calls that have no answer yet.'),
   skyshard_call_errors_total: row('counter', 'node', 'code', 'Calls answered by an error.'),

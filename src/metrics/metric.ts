@@ -4,16 +4,7 @@
  * Counting costs a look-up and an addition: prom-client sees the numbers only at a scrape. The
  * registry is passed in by its owner, which starts the process.
  */
-import {
-  Counter,
-  Gauge,
-  type MetricObjectWithValues,
-  type MetricValueWithName,
-  type Registry,
-  Summary,
-} from 'prom-client';
-import type { Clock } from '../base/clock.ts';
-import { LatencyRecorder } from './latency-recorder.ts';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import { type MetricName, metricTable } from './metric-table.ts';
 import { type Series, SeriesSet } from './series.ts';
 
@@ -90,35 +81,5 @@ export class LabelledCounter {
 
   with(...labelValues: string[]): Count {
     return this.#series.at(labelValues);
-  }
-}
-
-/** A summary of durations, with HdrHistogram's quantiles, and count and sum since the start. */
-export class DurationSummary extends Summary {
-  readonly #series: SeriesSet<LatencyRecorder>;
-
-  constructor(registry: Registry, name: MetricName, clock: Clock) {
-    const { help, labels } = metricTable[name];
-    super({ name, help, labelNames: [...labels], registers: [registry] });
-    this.#series = new SeriesSet(labels, () => new LatencyRecorder(() => clock.monotonicMs()));
-  }
-
-  /** Returns the recorder of the given label values. */
-  with(...labelValues: string[]): LatencyRecorder {
-    return this.#series.at(labelValues);
-  }
-
-  override async get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
-    const described = await super.get();
-    const values: MetricValueWithName<string>[] = [];
-    for (const { labels, value } of this.#series.all()) {
-      const { quantiles, sum, count } = value.summary();
-      for (const [quantile, seconds] of quantiles) {
-        values.push({ labels: { ...labels, quantile }, value: seconds, metricName: described.name });
-      }
-      values.push({ labels, value: sum, metricName: `${described.name}_sum` });
-      values.push({ labels, value: count, metricName: `${described.name}_count` });
-    }
-    return { ...described, values };
   }
 }

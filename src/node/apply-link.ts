@@ -7,6 +7,7 @@
 import { Worker } from 'node:worker_threads';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
+import type { Interval } from '../metrics/recording.ts';
 import type { SlotProgress } from '../search/index-writer.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotCompaction } from '../wire/slot-compaction.ts';
@@ -31,6 +32,7 @@ export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onBehind: (slots: ReadonlySet<number>, behindMsBySlot: ReadonlyMap<number, number>) => void;
   /** Called when another process has opened a slot that is this node's by its map. */
   readonly onReplaced: (slot: number) => void;
+  readonly onInterval: (interval: Interval) => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
 };
 
@@ -55,6 +57,7 @@ export class ApplyLink implements AsyncDisposable {
       onBehind,
       onGone,
       onReplaced,
+      onInterval,
       note,
       ...threadOptions
     } = options;
@@ -80,6 +83,7 @@ export class ApplyLink implements AsyncDisposable {
       if (message.type === 'ready') return ready.resolve();
       if (message.type === 'changed') return onChange(message.slot, message.changes);
       if (message.type === 'quarantined') return onQuarantine(message.slot, message.failure);
+      if (message.type === 'interval') return onInterval(message.interval);
       if (message.type === 'note') return note(message.message, message.fields);
       if (message.type === 'epoch') return onNewerEpoch(message.epoch);
       if (message.type === 'acting') return onActing(message.slot, message.acts);

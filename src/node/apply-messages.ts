@@ -2,6 +2,7 @@
 import type { CrashPoint } from '../base/crash-point.ts';
 import type { SlotCondition } from '../entry/entry.ts';
 import type { LogServer } from '../log/log-server.ts';
+import type { Interval } from '../metrics/recording.ts';
 import type { SlotProgress } from '../search/index-writer.ts';
 import type { QuarantinedEntry } from '../slot/table/quarantine-row.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
@@ -69,6 +70,8 @@ export type FromApplyThread =
   | { readonly type: 'changed'; readonly slot: number; readonly changes: SlotChanges }
   /** A slot has set an entry aside that it could not apply. */
   | { readonly type: 'quarantined'; readonly slot: number; readonly failure: QuarantineNotice }
+  /** What the thread recorded, once a second. */
+  | { readonly type: 'interval'; readonly interval: Interval }
   /** A line for the node's log. */
   | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }
   /** The thread begins or stops to act for a slot, as its primary. */

@@ -203,7 +203,7 @@ export class ApplyQueue {
       isContinuing: slot.hasUnapplied || slot.log.problem !== null,
       sentEffects: slot.sentCount,
       receivedEffects: slot.receivedCount,
-      lagMs: slot.lastEventMs === 0 ? null : Math.max(0, nowMs - slot.lastEventMs),
+      lagMs: slot.eventTimes.lastMs === 0 ? null : Math.max(0, nowMs - slot.eventTimes.lastMs),
       bytes: slot.environment.usedBytes,
       owners: slot.state.nextOwner - 1,
       quarantined: slot.quarantine.keptCount,

@@ -22,6 +22,7 @@ import type { Table } from '../storage/environment.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { ApplyQueue } from './apply-queue.ts';
+import { ApplyRecording } from './apply-recording.ts';
 import { changePoster } from './change-feed.ts';
 import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
@@ -55,12 +56,19 @@ function postAppended(id: number, outcomes: readonly ChunkOutcome[]): void {
   parentPort!.postMessage({ type: 'appended', id, answer } satisfies FromApplyThread, [answer.buffer]);
 }
 
+type AppendParts = { readonly queue: ApplyQueue; readonly recording: ApplyRecording; readonly clock: Clock };
+
 /** Queues the chunks of an append call, and posts their outcomes once all are known. */
-async function append(queue: ApplyQueue, message: AppendMessage, clock: Clock, signal: AbortSignal): Promise<void> {
+async function append(
+  { queue, recording, clock }: AppendParts,
+  message: AppendMessage,
+  signal: AbortSignal,
+): Promise<void> {
   const { id, payload, isUrgent } = message;
+  const startMs = clock.monotonicMs();
   const chunks = decodeAppend(payload).map((bytes) => ({ bytes, head: readChunkHead(bytes) }));
   const isOutside = chunks.some(({ head }) => !head.isFromSlot);
-  const giveUpMs = clock.monotonicMs() + backpressureMsMax;
+  const giveUpMs = startMs + backpressureMsMax;
   while (isOutside && !isUrgent && queue.isBackpressured && !signal.aborted) {
     if (clock.monotonicMs() > giveUpMs) return postAppended(id, chunks.map(backpressureOutcome));
     await clock.sleep(backpressureCheckMs, signal);
@@ -72,7 +80,9 @@ async function append(queue: ApplyQueue, message: AppendMessage, clock: Clock, s
     const onOutcome = (outcome: ChunkOutcome): void => {
       outcomes[index] = outcome;
       left--;
-      if (left === 0) postAppended(id, outcomes);
+      if (left > 0) return;
+      postAppended(id, outcomes);
+      recording.appended(startMs);
     };
     const withinMs = isUrgent ? 0 : head.isFromSlot ? queue.effectsLingerMs(head.slot) : undefined;
     queue.add(head.slot, { bytes, entryCount: head.itemCount, onOutcome }, withinMs);
@@ -149,6 +159,8 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   const logs = followedLogs(options, () => map, clock, client);
   const openingOf = openings(options, map, clock);
   const slots = openSlots(options, map, clock, { logs, openingOf });
+  const recording = new ApplyRecording(clock, (interval) => post({ type: 'interval', interval }));
+  for (const slot of slots) recording.follow(slot);
   const queue: ApplyQueue = new ApplyQueue(slots, {
     clock,
     lingerMs: options.lingerMs,
@@ -157,7 +169,10 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
       roles.look(slot);
       if (wasActing) sender.send(slot, batches, restarted);
     },
-    onCommit: (slot) => postChanges(slot, postToOthers),
+    onCommit: (slot) => {
+      postChanges(slot, postToOthers);
+      recording.applied(slot);
+    },
   });
   const sender = new EffectSender({
     caller: client,
@@ -188,6 +203,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
 
   async function close(): Promise<void> {
     clearInterval(behindTimer);
+    recording[Symbol.dispose]();
     stop.abort();
     await compactor.close();
     await logs?.[Symbol.asyncDispose]();
@@ -199,7 +215,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   parentPort!.on('message', (message: ToApplyThread) => {
     switch (message.type) {
       case 'append':
-        return void append(queue, message, clock, stop.signal);
+        return void append({ queue, recording, clock }, message, stop.signal);
       case 'status':
         return void postStatus(message.id, slots, queue, logs);
       case 'digest':

@@ -1,9 +1,11 @@
 /** Starts the apply threads of a node, and acts on what they say. */
 import { readFileSync } from 'node:fs';
+import type { Interval } from '../metrics/recording.ts';
 import { hasReplicas, heldSlotsOf, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { ActingSlots } from './acting-slots.ts';
 import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import type { ChangeOutlets } from './change-feed.ts';
+import type { NodeHistograms } from './node-histograms.ts';
 import type { NodeOptions } from './node-options.ts';
 import type { NodePeers } from './node-peers.ts';
 import type { PositionComparison } from './position-comparison.ts';
@@ -17,7 +19,10 @@ import { reopenReplaced, type SlotReader } from './slot-reader.ts';
 export type ThreadListeners = Pick<
   ApplyLinkOptions,
   'onChange' | 'onDeath' | 'onNewerEpoch' | 'onQuarantine' | 'onActing' | 'onBehind' | 'onGone' | 'onReplaced'
->;
+> & {
+  /** Called with what a thread recorded. */
+  readonly onRecorded: (interval: Interval, thread: string) => void;
+};
 
 /** Starts the apply threads, and waits until each has opened its slots; ends all if one fails. */
 export async function startApplyThreads(
@@ -60,6 +65,7 @@ export async function startApplyThreads(
         crashPoint: options.crashPoint ?? null,
         feeds: outlets[thread]!,
         ...listeners,
+        onInterval: (interval) => listeners.onRecorded(interval, `apply-${thread}`),
         note: options.note ?? (() => {}),
       }),
   );
@@ -87,13 +93,15 @@ type ListenerParts = {
   readonly acting: ActingSlots;
   readonly replicas: ReplicaReads;
   readonly rebuilds: ReplicaRebuilds;
+  readonly histograms: NodeHistograms;
   readonly fail: (error: Error) => void;
 };
 
 /** Returns what a node does about what its apply threads say. */
 export function listenersOf({ registry, note = () => {} }: NodeOptions, parts: ListenerParts): ThreadListeners {
-  const { node, peers, saw, threads, acting, replicas, rebuilds, fail } = parts;
+  const { node, peers, saw, threads, acting, replicas, rebuilds, histograms, fail } = parts;
   return {
+    onRecorded: (interval, thread) => histograms.add(interval, thread),
     onChange: (slot, changes) => {
       reopenReplaced(node.readers, slot, changes);
       // Commits can arrive before the caches exist.

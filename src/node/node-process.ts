@@ -22,6 +22,7 @@ import type { ApplyLink } from './apply-link.ts';
 import { distribute, listenersOf, type NodeParts, startApplyThreads } from './apply-threads.ts';
 import { lockDataFolder } from './data-folder.ts';
 import { handlersOf } from './node-handlers.ts';
+import { NodeHistograms } from './node-histograms.ts';
 import { followNodeMap, requireServable } from './node-map.ts';
 import type { NodeOptions } from './node-options.ts';
 import { NodePeers } from './node-peers.ts';
@@ -30,7 +31,7 @@ import { PositionComparison, type PositionComparisonOptions } from './position-c
 import type { ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
 import { ReplicaReads } from './replica-reads.ts';
 import { installFetched, ReplicaRebuilds } from './replica-rebuilds.ts';
-import { feedsBetween, ServePool } from './serve-pool.ts';
+import { feedsBetween, ServePool, type ServePoolOptions } from './serve-pool.ts';
 import { requireNoRestore } from './slot-folders.ts';
 import { openReaders, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
@@ -133,6 +134,34 @@ function replicaParts(
   return { replicas, rebuilds };
 }
 
+/** Makes what the threads of the node record into. */
+function histogramsOf(options: NodeOptions, { slots }: ShardMap, threads: ServePool): NodeHistograms {
+  const { name, registry, edge, clock = systemClock } = options;
+  const flushWorkers = (): Promise<void> => threads.flushRecordings();
+  return new NodeHistograms({ name, slots, hasEdge: edge !== undefined, registry, flushWorkers, clock });
+}
+
+type OwnParts = Pick<ServePoolOptions, 'readers' | 'control' | 'writes'>;
+
+/** Returns what serving threads get of the main one. */
+function servePartsOf(
+  { registry, note = () => {}, clock = systemClock }: NodeOptions,
+  parts: OwnParts,
+  histograms: NodeHistograms,
+  onFault: (error: Error) => void,
+): Omit<ServePoolOptions, 'settings' | 'mapJson' | 'inlets' | 'onDeath'> {
+  const { recording } = histograms;
+  return {
+    ...parts,
+    registry,
+    recording,
+    onRecorded: (interval, thread) => histograms.add(interval, thread),
+    onFault,
+    note,
+    clock,
+  };
+}
+
 /** Returns what closes a node of which a serving thread has failed, and then fails it. */
 function stopperOf(
   { note = () => {}, clock = systemClock }: NodeOptions,
@@ -157,7 +186,7 @@ function stopperOf(
  * `DataInUse` for a folder that another process serves.
  */
 export async function startNode(given: NodeOptions): Promise<RunningNode> {
-  const { name, dataDir, registry, serveThreads = 1, note = () => {}, clock = systemClock } = given;
+  const { name, dataDir, serveThreads = 1, note = () => {} } = given;
   const startMap = checkedMap(given);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   requireNoRestore(dataDir);
@@ -180,11 +209,13 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const slotsOfThreads = distribute(heldSlotsOf(map, name), options.applyThreads);
   const acting = new ActingSlots();
   const { replicas, rebuilds } = replicaParts(options, { threads, peers, fail: failure.reject });
+  const histograms = histogramsOf(options, map, threads);
   const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
-  const shared = { peers, saw, threads, acting, replicas, rebuilds, fail: failure.reject };
+  const shared = { peers, saw, threads, acting, replicas, rebuilds, histograms, fail: failure.reject };
   const listeners = listenersOf(options, { ...shared, node });
   node.links = await startApplyThreads(options, map, slotsOfThreads, feeds.outlets, listeners).catch(
     async (thrown: unknown) => {
+      histograms[Symbol.dispose]();
       replicas[Symbol.dispose]();
       await peers[Symbol.asyncDispose]();
       await lock?.[Symbol.asyncDispose]();
@@ -209,6 +240,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
     await node.search?.[Symbol.asyncDispose]();
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
+    histograms[Symbol.dispose]();
     await lock?.[Symbol.asyncDispose]();
   };
   let closing: Promise<void> | null = null;
@@ -218,7 +250,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   };
   const stopAfter = stopperOf(options, close, failure.reject);
   const settings = serveSettings(options, map);
-  const parts = { readers, control, writes: feeds.writes, registry, onFault: stopAfter, note, clock };
+  const parts = servePartsOf(options, { readers, control, writes: feeds.writes }, histograms, stopAfter);
   const { port, routerPort, http2Port } = await threads
     .start({ ...parts, settings, mapJson: options.mapJson, inlets: feeds.inlets, onDeath: stopAfter })
     .catch(async (thrown: unknown) => {
@@ -244,6 +276,7 @@ type ControlParts = {
   readonly peers: NodePeers;
   readonly saw: (epoch: number) => Promise<void> | null;
   readonly threads: ServePool;
+  readonly histograms: NodeHistograms;
   readonly fail: (error: Error) => void;
 };
 
@@ -258,12 +291,13 @@ type ControlledParts = {
 /** Makes what the main thread does for all serving threads. */
 function controlOf(
   options: NodeOptions,
-  { search, links, readers, acting, replicas, rebuilds, peers, saw, threads, fail }: ControlParts,
+  { search, links, readers, acting, replicas, rebuilds, peers, saw, threads, histograms, fail }: ControlParts,
 ): ControlledParts {
   const { name, dataDir, slotMapBytes, registry, clock = systemClock } = options;
   const { maps } = peers.process;
   const map = (): ShardMap => maps.map;
-  const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links, rebuilds.progress);
+  const status = (): Promise<NodeStatus> =>
+    nodeStatus(name, maps.map, links, { fetches: rebuilds.progress, histograms: histograms.memory });
   registerSlotMetrics(registry, links);
   const writes = new SlotWrites(links, readers, map, name);
   const comparison = comparisonOf(options, peers.caller, {
@@ -283,6 +317,7 @@ function controlOf(
       ...mapHandlers(maps, clock),
       ...snapshots.handlers(),
       [nodeCalls.verify, verifier.handler],
+      [nodeCalls.histograms, histograms.handler],
       [nodeCalls.readable, () => readableAnswer.encode({ slots: [...replicas.slots] })],
     ]),
     map,
@@ -293,6 +328,7 @@ function controlOf(
     mapAdmin: peers.process,
     status,
     metricsText: () => threads.metricsText(registry),
+    histograms: histograms.source,
     askingIngest: options.askingIngest ?? {},
     identity: lookUps?.source ?? null,
   };

@@ -8,14 +8,19 @@ import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { isLoopback, requireTokenBeyondLoopback } from '../config/access-token.ts';
+import { histogramQuestion } from '../http/histogram-question.ts';
 import { getRoute } from '../http/json-route.ts';
 import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import type { PageRules } from '../http/page-guard.ts';
-import { DurationSummary, registerReadout } from '../metrics/metric.ts';
+import type { HistogramSource } from '../metrics/histogram-report.ts';
+import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
+import { ProcessHistograms } from '../metrics/process-histograms.ts';
+import type { Recording } from '../metrics/recording.ts';
+import { severalGroups } from '../metrics/slot-group.ts';
 import { LocalCaller } from '../wire/local-caller.ts';
 import type { MapGate } from '../wire/map-gate.ts';
-import type { CallHandler, NodeCaller } from '../wire/node-caller.ts';
+import type { CallHandler, CallObserver, NodeCaller } from '../wire/node-caller.ts';
 import { unixOfferOf } from '../wire/unix-offer.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
 
@@ -41,6 +46,11 @@ export type NodeServerOptions = PageRules & {
   /** Absent: the text of `registry`. */
   readonly metricsText?: () => Promise<string>;
   readonly registry: Registry;
+  /** Where calls are recorded; absent: in histograms of the server's own, in `registry`. */
+  readonly recording?: Recording;
+  readonly histograms?: HistogramSource;
+  /** Returns the group of slots of the call that was answered last; absent: of none. */
+  readonly slotGroup?: () => string;
   /** Called when a handler breaks an invariant, which its caller sees as `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
@@ -68,9 +78,10 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
   const neededToken = 'a cluster token (clusterTokenFile in the shard map)';
   requireTokenBeyondLoopback(options.host, options.clusterToken, neededToken);
   const clock = options.clock ?? systemClock;
-  // The label is the name of a handler, so its cardinality is bounded.
-  const durations = new DurationSummary(options.registry, 'skyshard_call_duration_seconds', clock);
-  const observe = (method: string, durationMs: number): void => durations.with(method).record(durationMs);
+  const own = options.recording === undefined ? new ProcessHistograms(clock) : null;
+  own?.register(options.registry, 'node');
+  const histograms: HistogramSource = options.histograms ?? ((question) => own!.report('node', question));
+  const observe = callObserver(options.recording ?? own!.recording, options.slotGroup);
   const wire = new WireServer({
     handlers: options.handlers,
     epoch: options.epoch,
@@ -95,7 +106,10 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
     tokens: adminToken === null && isLoopback(host) ? [] : [clusterToken, adminToken],
     isReady,
     metricsText: options.metricsText ?? (() => registry.metrics()),
-    routes: [getRoute('/v1/status', options.status)],
+    routes: [
+      getRoute('/v1/status', options.status),
+      getRoute('/v1/histograms', async (query) => ({ processes: [await histograms(histogramQuestion(query))] })),
+    ],
     attach: ({ app, pages, connections }) =>
       wire.attachTo(app, {
         pageRefusal: (header) => pages.callRefusal(header),
@@ -109,6 +123,7 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
       server.stopListening();
       await wire.stop(graceMs);
       await server.close();
+      own?.[Symbol.dispose]();
     })();
     return closing;
   };
@@ -121,6 +136,13 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
     close,
     [Symbol.asyncDispose]: () => close(),
   };
+}
+
+/** Names of handlers and of groups are bounded. Of a call that ran on, its group is not known. */
+function callObserver(recording: Recording, slotGroup: () => string = () => ''): CallObserver {
+  const durations = recording.histogram('skyshard_call_duration_seconds');
+  return (method, durationMs, _code, isLater) =>
+    durations.with(method, isLater ? severalGroups : slotGroup()).recordMs(durationMs);
 }
 
 function registerWireMetrics(registry: Registry, wire: WireServer): void {

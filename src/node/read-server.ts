@@ -9,8 +9,11 @@ import type { Registry } from 'prom-client';
 import type { Clock } from '../base/clock.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { seededRandom } from '../base/seeded-random.ts';
+import type { HistogramSource } from '../metrics/histogram-report.ts';
+import type { Recording } from '../metrics/recording.ts';
 import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts';
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
+import { SlotTouches } from '../read/lookup/slot-touches.ts';
 import { type CallSharing, replyTo } from '../router/edge/rpc-endpoint.ts';
 import type { LookUpSettings } from '../router/looking-up-router.ts';
 import type { MapAdmin } from '../router/map-routes.ts';
@@ -85,6 +88,8 @@ export type NodeControl = {
   readonly status: () => Promise<NodeStatus>;
   /** The metrics of all threads. */
   readonly metricsText: () => Promise<string>;
+  /** The histograms of all threads. */
+  readonly histograms: HistogramSource;
   readonly askingIngest: AskingIngest;
   /** The look-ups of all edges: a request may repeat one that another thread answered. */
   readonly identity: IdentitySource | null;
@@ -100,6 +105,8 @@ export type ReadServerParts = {
   /** Null for a single thread. */
   readonly exchange: ExchangeEnds | null;
   readonly registry: Registry;
+  /** Of this thread. */
+  readonly recording: Recording;
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
   readonly clock: Clock;
@@ -144,7 +151,7 @@ async function startEdge(
   server: RunningNodeServer,
   isOwnReady: () => Promise<boolean>,
 ): Promise<Edge> {
-  const { control, writes, exchange, registry, clock, note, onFault } = parts;
+  const { control, writes, exchange, registry, recording, clock, note, onFault } = parts;
   const { name, clusterToken, adminToken, allowedHosts, reusePort, shareOfLimits } = settings;
   const map = control.map();
   const others = new NodeClient({
@@ -161,6 +168,8 @@ async function startEdge(
     links: () => others.snapshot(),
     writes,
     registry,
+    recording,
+    histograms: control.histograms,
     metricsText: control.metricsText,
     host: edge.host,
     ...(allowedHosts === undefined ? {} : { allowedHosts }),
@@ -203,6 +212,7 @@ export class ReadServer implements ListeningPorts {
   readonly #settings: ReadServerSettings;
   readonly #parts: ReadServerParts;
   readonly #gate: MapGate;
+  readonly #touches: SlotTouches;
   /** By slot; undefined for those that are not served here. */
   #served: readonly (SlotReader | undefined)[] = [];
   #primaryBySlot: readonly string[] = [];
@@ -214,6 +224,8 @@ export class ReadServer implements ListeningPorts {
     const { readers, control, registry, clock } = parts;
     this.#settings = settings;
     this.#parts = parts;
+    this.#touches = new SlotTouches(control.map().slots);
+    parts.recording.slotReads = this.#touches.counts;
     this.reads = createReadHandlers({
       slots: control.map().slots,
       stateOf: (slot) => this.#served[slot]?.state,
@@ -222,6 +234,7 @@ export class ReadServer implements ListeningPorts {
       prefetchReads,
       recordCacheBytes: Math.floor(recordCacheBytes * shareOfLimits),
       shareOfCaches: shareOfLimits,
+      touches: this.#touches,
       clock,
     });
     this.#serve(control.map());
@@ -237,11 +250,16 @@ export class ReadServer implements ListeningPorts {
 
   /** Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startNodeServer`. */
   async listen(): Promise<void> {
-    const { control, beforeRead, registry, note, onFault, clock } = this.#parts;
+    const { control, beforeRead, registry, recording, note, onFault, clock } = this.#parts;
     const { host, allowedHosts, port, reusePort, unixPath, adminToken, clusterToken, edge } = this.#settings;
     const hasUnixPath = Buffer.byteLength(unixPath) <= unixPathBytesMax;
     const records: [string, CallHandler] = [nodeCalls.records, createRecordBatchHandler(this.reads)];
-    const own = [...this.reads.handlers, records];
+    const touches = this.#touches;
+    const begin = (): void => {
+      touches.begin();
+      beforeRead?.();
+    };
+    const own = withHook(begin, [...this.reads.handlers, records]);
     const ping: [string, CallHandler] = [nodeCalls.ping, () => noBytes];
     const isReady = readinessOf(control, clock);
     const server = await startNodeServer({
@@ -253,13 +271,16 @@ export class ReadServer implements ListeningPorts {
       tls: control.map().tls,
       clusterToken,
       adminToken,
-      handlers: new Map([...control.handlers, ping, ...(beforeRead === undefined ? own : withHook(beforeRead, own))]),
+      handlers: new Map([...control.handlers, ping, ...own]),
       epoch: () => control.map().epoch,
       gate: this.#gate,
       isReady,
       status: control.status,
       metricsText: control.metricsText,
       registry,
+      recording,
+      histograms: control.histograms,
+      slotGroup: () => touches.takeGroup(),
       onFault,
       clock,
     });

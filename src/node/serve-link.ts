@@ -10,6 +10,8 @@ import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError, invariant } from '../base/invariant.ts';
 import type { SettleBody } from '../http/settle-body.ts';
 import type { PushBody } from '../mapchange/map-push.ts';
+import type { HistogramQuestion } from '../metrics/histogram-report.ts';
+import type { Interval } from '../metrics/recording.ts';
 import type { ResolvedIdentity } from '../router/plan/identity-source.ts';
 import type { EraseAtIngest } from '../router/private-routes.ts';
 import type { NodeControl } from './read-server.ts';
@@ -29,6 +31,8 @@ export type ServeLinkOptions = {
   /** The JSON of the map in force. */
   readonly mapJson: () => unknown;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
+  /** Called with what the thread recorded. */
+  readonly onInterval: (interval: Interval) => void;
   /** Called once. Not for an end that was requested, nor for a thread that never listened. */
   readonly onDeath: (error: Error) => void;
 };
@@ -42,16 +46,18 @@ export class ServeLink implements AsyncDisposable {
   readonly #control: NodeControl;
   readonly #mapJson: () => unknown;
   readonly #onDeath: (error: Error) => void;
+  readonly #onInterval: (interval: Interval) => void;
   readonly #ready = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #metricsById = new Map<number, (metrics: ThreadMetrics) => void>();
   #nextId = 1;
   #state: 'starting' | 'listening' | 'closing' | 'dead' = 'starting';
 
-  constructor({ thread, control, mapJson, note, onDeath }: ServeLinkOptions) {
+  constructor({ thread, control, mapJson, note, onInterval, onDeath }: ServeLinkOptions) {
     this.#control = control;
     this.#mapJson = mapJson;
     this.#onDeath = onDeath;
+    this.#onInterval = onInterval;
     const workerData: ServeThreadOptions = {
       ...thread,
       mapJson: mapJson(),
@@ -101,6 +107,8 @@ export class ServeLink implements AsyncDisposable {
         void this.#control.saw(message.epoch);
         // The thread may have begun with an older map than is in force here.
         return this.useMap(this.#mapJson());
+      case 'interval':
+        return this.#onInterval(message.interval);
       case 'metrics':
         this.#metricsById.get(message.id)?.(message.metrics);
         this.#metricsById.delete(message.id);
@@ -129,9 +137,10 @@ export class ServeLink implements AsyncDisposable {
   }
 
   async #replyTo(request: ControlRequest, body: unknown): Promise<unknown> {
-    const { status, metricsText, reload, askingIngest, mapAdmin } = this.#control;
+    const { status, metricsText, histograms, reload, askingIngest, mapAdmin } = this.#control;
     if (request === 'status') return await status();
     if (request === 'metrics') return await metricsText();
+    if (request === 'histograms') return await histograms(body as HistogramQuestion);
     if (request === 'settle-ingest') return await askingIngest.settleIngest?.(body as SettleBody);
     if (request === 'erase-at-ingest') return await askingIngest.eraseAtIngest?.(body as Parameters<EraseAtIngest>[0]);
     if (request === 'show-map') return await mapAdmin.show();

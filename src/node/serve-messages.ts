@@ -1,6 +1,7 @@
 /** Messages between a node's main thread and the serving threads that are workers. */
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { ErrorCode } from '../base/data-plane-error.ts';
+import type { Interval } from '../metrics/recording.ts';
 import type { ExchangeEnds } from './call-exchange.ts';
 import type { ChangeOutlets } from './change-feed.ts';
 import type { ReadServerSettings } from './read-server.ts';
@@ -25,6 +26,7 @@ export type ThreadMetrics = readonly MetricObjectWithValues<MetricValue<string>>
 export type ControlRequest =
   | 'status'
   | 'metrics'
+  | 'histograms'
   | 'reload'
   | 'settle-ingest'
   | 'erase-at-ingest'
@@ -70,6 +72,8 @@ export type FromServeThread =
   | { readonly type: 'request'; readonly id: number; readonly request: ControlRequest; readonly body: unknown }
   | { readonly type: 'epoch'; readonly epoch: number }
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: ThreadMetrics }
+  /** What the thread recorded, once a second and before its metrics. */
+  | { readonly type: 'interval'; readonly interval: Interval }
   | { readonly type: 'note'; readonly message: string }
   /** An invariant broke: the node ends. */
   | { readonly type: 'fault'; readonly message: string };

@@ -7,6 +7,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { AggregatorRegistry, type Registry } from 'prom-client';
 import { lockPort } from '../http/port-lock.ts';
+import type { Interval } from '../metrics/recording.ts';
 import type { WriteCount } from '../router/plan/shared-answers.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { exchangeEnds } from './call-exchange.ts';
@@ -51,6 +52,8 @@ export type ServePoolOptions = Omit<ReadServerParts, 'beforeRead' | 'exchange'> 
   readonly mapJson: unknown;
   /** One for each worker; none if the main thread serves. */
   readonly inlets: readonly ChangeOutlets[];
+  /** Called with what a worker recorded. */
+  readonly onRecorded: (interval: Interval, thread: string) => void;
   readonly onDeath: (error: Error) => void;
 };
 
@@ -81,7 +84,7 @@ export class ServePool implements AsyncDisposable {
   #newestMapJson: unknown;
 
   /** Starts all threads, and waits until they listen. Errors: see `ReadServer.listen`. */
-  async start({ settings, mapJson, inlets, onDeath, ...parts }: ServePoolOptions): Promise<ListeningPorts> {
+  async start({ settings, mapJson, inlets, onRecorded, onDeath, ...parts }: ServePoolOptions): Promise<ListeningPorts> {
     const unixPathOf = (thread: number): string => wireSocketPath(settings.dataDir, thread);
     if (inlets.length === 0) {
       const alone = { ...settings, reusePort: false, shareOfLimits: 1, unixPath: unixPathOf(0) };
@@ -98,7 +101,8 @@ export class ServePool implements AsyncDisposable {
       const thread = index + 1;
       const settings = { ...withPorts, unixPath: unixPathOf(thread) };
       const worker = { settings, feeds, exchange: ends[index]!, thread };
-      this.#workers.push(new ServeLink({ thread: worker, control, mapJson: mapInForce, note, onDeath }));
+      const onInterval = (interval: Interval): void => onRecorded(interval, `serve-${thread}`);
+      this.#workers.push(new ServeLink({ thread: worker, control, mapJson: mapInForce, note, onInterval, onDeath }));
     }
     await Promise.all(this.#workers.map((link) => link.ready()));
     const { port, edge } = withPorts;
@@ -125,8 +129,15 @@ export class ServePool implements AsyncDisposable {
   /** Returns the metrics of all threads, those of workers labelled. `registry` is the main's. */
   async metricsText(registry: Registry): Promise<string> {
     if (this.#workers.length === 0) return await registry.metrics();
-    const all = await Promise.all([registry.getMetricsAsJSON(), ...this.#workers.map((link) => link.metrics())]);
+    // Each says first what it recorded, which the histograms of the main thread hold.
+    const workers = await Promise.all(this.#workers.map((link) => link.metrics()));
+    const all = [await registry.getMetricsAsJSON(), ...workers];
     return await AggregatorRegistry.aggregate(all as object[]).metrics();
+  }
+
+  /** Has all workers say what they have recorded. */
+  async flushRecordings(): Promise<void> {
+    await Promise.all(this.#workers.map((link) => link.metrics()));
   }
 
   /** Lets running calls end, closes all sockets, and only then ends the threads. */

@@ -9,6 +9,8 @@ import { Registry } from 'prom-client';
 import { systemClock } from '../base/clock.ts';
 import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
 import { orAborted } from '../base/or-aborted.ts';
+import type { HistogramReport } from '../metrics/histogram-report.ts';
+import { everyInterval, Recording } from '../metrics/recording.ts';
 import type { IdentitySource, ResolvedIdentity } from '../router/plan/identity-source.ts';
 import { epochRefusal } from '../shardmap/map-follower.ts';
 import { parseShardMap } from '../shardmap/shard-map.ts';
@@ -130,6 +132,7 @@ function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOp
       return main.map;
     },
     status: async () => (await main.request('status')) as NodeStatus,
+    histograms: async (question) => (await main.request('histograms', question)) as HistogramReport,
     metricsText: async () => (await main.request('metrics')) as string,
     askingIngest: asksIngest
       ? {
@@ -149,6 +152,8 @@ async function run(options: ServeThreadOptions): Promise<void> {
   const { settings, mapJson, feeds, exchange, thread } = options;
   const registry = new Registry();
   registry.setDefaultLabels({ thread: String(thread) });
+  const recording = new Recording();
+  const recordingTimer = everyInterval(recording, (interval) => post({ type: 'interval', interval }));
   const main = new MainThread(mapJson);
   const readers = openReaders(settings.heldSlots, settings.dataDir, settings.slotMapBytes);
   const serving = new ReadServer(settings, {
@@ -158,6 +163,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
     writes: sharedWriteCount(feeds.counts),
     exchange,
     registry,
+    recording,
     onFault: (error, method) => post({ type: 'fault', message: `${method}: ${error.message}` }),
     note: (message) => post({ type: 'note', message }),
     clock: systemClock,
@@ -170,6 +176,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
   const close = async (): Promise<void> => {
     await listening.catch(() => {});
     await serving.close();
+    recordingTimer[Symbol.dispose]();
     inlet.close();
     for (const { environment } of readers.values()) await environment.close();
     parentPort!.close();
@@ -188,6 +195,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
       case 'epoch':
         return void main.saw(message.epoch, false);
       case 'metrics':
+        post({ type: 'interval', interval: recording.take() });
         return void registry
           .getMetricsAsJSON()
           .then((metrics) => post({ type: 'metrics', id: message.id, metrics: metrics as ThreadMetrics }));

@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { NodeStatus, SlotFetch, SlotStatus } from '../wire/node-status.ts';
+import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { ApplyStatus } from './apply-messages.ts';
 
@@ -24,10 +24,11 @@ export async function nodeStatus(
   name: string,
   map: ShardMap,
   links: readonly ApplyLink[],
-  fetches: SlotFetch[],
+  { fetches, histograms }: Pick<NodeStatus, 'fetches' | 'histograms'>,
 ): Promise<NodeStatus> {
   const { slots, log } = await statusOf(links);
-  return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: [...slots], fetches, log };
+  const { epoch } = map;
+  return { role: 'node', name, epoch, pid: process.pid, slots: [...slots], fetches, log, histograms };
 }
 
 /** Registers sums over the node's slots. Each apply thread is asked once for each scrape. */

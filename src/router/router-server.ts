@@ -15,7 +15,10 @@ import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
 import type { ListeningServer } from '../http/json-server.ts';
 import { type ArrivingBound, bodyMsMaxDefault } from '../http/request-body.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
-import { DurationSummary, LabelledCounter } from '../metrics/metric.ts';
+import type { HistogramSource } from '../metrics/histogram-report.ts';
+import type { HistogramMemory } from '../metrics/histogram-store.ts';
+import { ProcessHistograms } from '../metrics/process-histograms.ts';
+import type { Recording } from '../metrics/recording.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { LinkSnapshot } from '../wire/link-environment.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
@@ -28,6 +31,7 @@ import type { Http2Limits } from './edge/http2-connection.ts';
 import { type ListeningHttp2, startHttp2Edge } from './edge/http2-edge.ts';
 import type { CallSharing } from './edge/rpc-endpoint.ts';
 import { FailureLog, type Note } from './failure-log.ts';
+import { histogramRoutes } from './histogram-routes.ts';
 import { labelRoutes } from './label-routes.ts';
 import { type MapAdmin, mapRoutes } from './map-routes.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
@@ -41,6 +45,7 @@ import { quarantineRoutes } from './quarantine-routes.ts';
 import { Readiness, reachedNodes } from './readiness.ts';
 import { repairRoutes } from './repair-routes.ts';
 import { replicaRoutes } from './replica-routes.ts';
+import { RequestMetrics } from './request-metrics.ts';
 import { registerRouterMetrics } from './router-metrics.ts';
 import { catchUpSearch, searchRoutes } from './search-routes.ts';
 import { type NodeCounts, type SlotCounts, settle } from './settle.ts';
@@ -83,6 +88,9 @@ export type RouterOptions = {
   readonly writes?: WriteCount;
   readonly identity: IdentitySource;
   readonly registry: Registry;
+  /** Where requests are recorded, and who reads that; absent: histograms of the router's own. */
+  readonly recording?: Recording;
+  readonly histograms?: HistogramSource;
   /** The text of `/metrics`, if it is not the registry's alone. */
   readonly metricsText?: () => Promise<string>;
   readonly host: string;
@@ -139,18 +147,6 @@ const closeGraceMsDefault = 5_000;
 const drainCheckMs = 5;
 const statusTimeoutMs = 2_000;
 
-function observer(
-  registry: Registry,
-  clock: Clock,
-): (method: string, durationMs: number, code: ErrorCode | null) => void {
-  const durations = new DurationSummary(registry, 'skyshard_request_duration_seconds', clock);
-  const errors = new LabelledCounter(registry, 'skyshard_request_errors_total');
-  return (method, durationMs, code) => {
-    durations.with(method).record(durationMs);
-    if (code !== null) errors.with(method, code).add();
-  };
-}
-
 /** The status of a node, or the error that it answered. */
 type NodeStatus = NodeCounts & { readonly state: 'up' | 'down'; readonly code?: ErrorCode; readonly hint?: string };
 
@@ -171,9 +167,9 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
   );
 }
 
-type StatusParts = Pick<RouterOptions, 'links' | 'logUrls'>;
+type StatusParts = Pick<RouterOptions, 'links' | 'logUrls'> & { readonly memory: () => HistogramMemory | null };
 
-function statusRoute(router: ServiceRouter, clock: Clock, { links, logUrls = [] }: StatusParts): JsonRoute {
+function statusRoute(router: ServiceRouter, clock: Clock, { links, logUrls = [], memory }: StatusParts): JsonRoute {
   return getRoute('/v1/status', async () => {
     const nodes = await nodeStatuses(router, clock);
     const linkByNode = links?.() ?? {};
@@ -183,6 +179,7 @@ function statusRoute(router: ServiceRouter, clock: Clock, { links, logUrls = [] 
       slots: router.map.slots,
       itemsInFlight: router.itemsInFlight,
       logUrls,
+      histograms: memory(),
       nodes: nodes.map((node) => ({ ...node, transport: linkByNode[node.name]?.transport ?? null })),
     };
   });
@@ -207,7 +204,12 @@ function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOp
   });
 }
 
-function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clock: Clock): ServiceRouter {
+function serviceRouterOf(
+  options: RouterOptions,
+  admission: AdmissionLimits,
+  recording: Recording,
+  clock: Clock,
+): ServiceRouter {
   const { map, caller, identity, writes, registry, onFault, reloadMap, ownNode, note } = options;
   const failures = note === undefined ? null : new FailureLog(note, clock);
   const router = new ServiceRouter({
@@ -217,7 +219,7 @@ function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clo
     plans: planByMethod,
     admission,
     clock,
-    observe: observer(registry, clock),
+    observer: new RequestMetrics(recording, registry),
     onFault,
     ...(failures === null ? {} : { onFailure: (failure) => failures.add(failure) }),
     ...(reloadMap === undefined ? {} : { reloadMap }),
@@ -226,6 +228,31 @@ function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clo
   });
   router.watchReplicas();
   return router;
+}
+
+/** Returns the endpoints of operators. */
+function operatorRoutes(
+  options: RouterOptions,
+  router: ServiceRouter,
+  { source, memory }: { readonly source: HistogramSource; readonly memory: () => HistogramMemory | null },
+  clock: Clock,
+): JsonRoute[] {
+  return [
+    statusRoute(router, clock, { ...options, memory }),
+    settleRoute(router, clock, options.settleIngest),
+    ...histogramRoutes(router, source, options.ownNode ?? null, clock),
+    ...repairRoutes(router, clock),
+    ...privateRoutes(router, clock, options.eraseAtIngest),
+    ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
+    ...compactionRoutes(router, clock),
+    ...replicaRoutes(router, clock),
+    ...searchRoutes(router, clock),
+    ...suggestionRoutes(router, clock),
+    ...labelRoutes(router, clock),
+    ...actorRoutes(router, clock),
+    ...(options.mapAdmin === undefined ? [] : mapRoutes(options.mapAdmin)),
+    ...(options.routes ?? []),
+  ];
 }
 
 /**
@@ -240,7 +267,15 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const clock = options.clock ?? systemClock;
   const limits = { ...routerLimitDefaults, ...options.limits };
   const { shareOfLimits = 1 } = options;
-  const router = serviceRouterOf(options, { ...limits, ...answerMemoryOf(limits, shareOfLimits) }, clock);
+  const own = options.recording === undefined ? new ProcessHistograms(clock) : null;
+  own?.register(registry, 'router');
+  const recording = options.recording ?? own!.recording;
+  const histograms = {
+    source: options.histograms ?? ((question) => own!.report('router', question)),
+    memory: () => own?.store.memory ?? null,
+  } satisfies { source: HistogramSource; memory: () => HistogramMemory | null };
+  const admission = { ...limits, ...answerMemoryOf(limits, shareOfLimits) };
+  const router = serviceRouterOf(options, admission, recording, clock);
   registerRouterMetrics(registry, router, options.links);
   const sharing = options.shareCalls?.(router);
   const { allowedHosts, reusePort = false, drainMs = 0 } = options;
@@ -261,6 +296,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     while (inFlight() > 0 && clock.monotonicMs() < endMs);
     await Promise.all([...edges.map((edge) => edge.close()), router[Symbol.asyncDispose]()]);
     sharing?.[Symbol.dispose]();
+    own?.[Symbol.dispose]();
   };
   let closing: Promise<void> | null = null;
   const close = (graceMs = closeGraceMsDefault): Promise<void> => {
@@ -280,21 +316,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       isReady: () => readiness.isReady(),
       isDraining: () => readiness.isDraining,
       metricsText: options.metricsText ?? (() => registry.metrics()),
-      routes: [
-        statusRoute(router, clock, options),
-        settleRoute(router, clock, options.settleIngest),
-        ...repairRoutes(router, clock),
-        ...privateRoutes(router, clock, options.eraseAtIngest),
-        ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
-        ...compactionRoutes(router, clock),
-        ...replicaRoutes(router, clock),
-        ...searchRoutes(router, clock),
-        ...suggestionRoutes(router, clock),
-        ...labelRoutes(router, clock),
-        ...actorRoutes(router, clock),
-        ...(options.mapAdmin === undefined ? [] : mapRoutes(options.mapAdmin)),
-        ...(options.routes ?? []),
-      ],
+      routes: operatorRoutes(options, router, histograms, clock),
     });
     edges.push(http);
     if (options.http2Port !== null) {

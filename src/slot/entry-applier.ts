@@ -26,6 +26,7 @@ import { beginLongWork, continueLongWork, merged } from './apply/long-work-apply
 import type { AttemptFile } from './attempt-file.ts';
 import type { EffectSources } from './effect-sources.ts';
 import { EntryFailure, ProcessDied } from './entry-failure.ts';
+import { EventTimes } from './event-times.ts';
 import { isLifecycleEntry, LifecycleApplier } from './lifecycle-applier.ts';
 import type { Quarantine } from './quarantine.ts';
 import { takeFromQuarantine } from './quarantine-retry.ts';
@@ -84,8 +85,7 @@ export class EntryApplier {
   #seq = 0;
   #sentOfEntry = 0;
   readonly #localEffects: Effect[] = [];
-  /** Event time of the last entry from outside since opening; 0 before the first. Units: ms. */
-  lastEventMs = 0;
+  readonly eventTimes = new EventTimes();
 
   constructor(options: EntryApplierOptions) {
     this.#slots = options.slots;
@@ -138,6 +138,7 @@ export class EntryApplier {
     this.#context.source = this.#index;
     this.#context.isResent = false;
     this.#brackets.reload();
+    this.eventTimes.reset();
   }
 
   /**
@@ -205,7 +206,7 @@ export class EntryApplier {
       reachCrashPoint('outbox-after-trim');
       return;
     }
-    if ('eventMs' in entry) this.lastEventMs = entry.eventMs;
+    if ('eventMs' in entry) this.eventTimes.add(entry.eventMs);
     if (this.#quarantine.isActive && this.#quarantine.passes(entry)) return;
     this.#begin(seq, appendMs);
     if (entry.kind === 'continue') return this.#continue(idleStepUs);

@@ -29,6 +29,7 @@ import { type EffectVerdict, judgePosition } from './effect-position.ts';
 import { EffectSources, positionAfter, relationOf } from './effect-sources.ts';
 import { type ApplyRules, EntryApplier } from './entry-applier.ts';
 import { EntryFailure } from './entry-failure.ts';
+import type { EventTimes } from './event-times.ts';
 import { type Opening, OwnEntries } from './own-entries.ts';
 import { type Failure, Quarantine } from './quarantine.ts';
 import { type RunResult, runPast, type Transactions } from './run-past.ts';
@@ -191,9 +192,9 @@ export class Slot implements AsyncDisposable {
     return this.#meta.receivedCount;
   }
 
-  /** Event time of the last entry from outside since opening; 0 before the first. Units: ms. */
-  get lastEventMs(): number {
-    return this.#applier.lastEventMs;
+  /** Those of the last transaction may be taken. */
+  get eventTimes(): EventTimes {
+    return this.#applier.eventTimes;
   }
 
   /** Reads cursor, owners, marks and the log's tail, at open and after an aborted transaction. */

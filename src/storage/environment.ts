@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
+import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { asStorageError, freeBytesMin, requireDiskRoomIn } from './disk-room.ts';
@@ -210,6 +211,12 @@ function requireReader(root: RootDatabase<Buffer, Buffer>, path: string): void {
   }
 }
 
+/** `commitMs` is from the end of a transaction's work until it was on disk. */
+export type TransactionMeter = {
+  readonly clock: Clock;
+  readonly committed: (workMs: number, commitMs: number) => void;
+};
+
 export class Environment {
   readonly path: string;
   readonly mapBytes: number;
@@ -217,6 +224,8 @@ export class Environment {
   #root: RootDatabase<Buffer, Buffer>;
   readonly #tableByName = new Map<string, Table>();
   #inode: number | undefined;
+  /** Told of each transaction that is on disk; null measures none. */
+  meter: TransactionMeter | null = null;
   /** Of files that were replaced. */
   readonly #replaced = new Map<RootDatabase<Buffer, Buffer>, NodeJS.Timeout>();
 
@@ -314,10 +323,26 @@ export class Environment {
    */
   transact<T>(work: () => T): T {
     try {
-      return this.#root.transactionSync(work, synchronousAbortable as TransactionFlags);
+      return this.meter === null ? this.#transact(work) : this.#measured(work, this.meter);
     } catch (thrown) {
       throw asStorageError(thrown, this.path);
     }
+  }
+
+  #transact<T>(work: () => T): T {
+    return this.#root.transactionSync(work, synchronousAbortable as TransactionFlags);
+  }
+
+  #measured<T>(work: () => T, { clock, committed }: TransactionMeter): T {
+    const startMs = clock.monotonicMs();
+    let doneMs = startMs;
+    const result = this.#transact(() => {
+      const done = work();
+      doneMs = clock.monotonicMs();
+      return done;
+    });
+    committed(doneMs - startMs, clock.monotonicMs() - doneMs);
+    return result;
   }
 
   /** Errors: DataPlaneError `StorageFull` when map or disk has less than `freeBytesMin` left. */

@@ -6,10 +6,10 @@
  * those of a WireServer.
  */
 import type { Clock } from '../base/clock.ts';
-import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
 import { payloadBytesMax } from './frame.ts';
 import type { MapGate } from './map-gate.ts';
-import type { CallHandler, NodeCall, NodeCaller } from './node-caller.ts';
+import type { CallHandler, CallObserver, NodeCall, NodeCaller } from './node-caller.ts';
 
 export type LocalCallerOptions = {
   /** The name of the node in this process. */
@@ -20,8 +20,8 @@ export type LocalCallerOptions = {
   readonly epoch: () => number;
   /** Null: all calls run. */
   readonly gate: MapGate | null;
-  /** Called after each call to this node, so it must be cheap. */
-  readonly observe: (method: string, durationMs: number, code: ErrorCode | null) => void;
+  /** Called after each call to this node. */
+  readonly observe: CallObserver;
   readonly clock: Clock;
 };
 
@@ -44,9 +44,9 @@ export class LocalCaller implements NodeCaller {
       const answer = this.#run(request, startMs);
       if (!(answer instanceof Uint8Array)) return this.#whenDone(request, startMs, answer);
       // The next read reuses the memory.
-      return this.#checked(request.method, startMs, Buffer.from(answer));
+      return this.#checked(request.method, startMs, Buffer.from(answer), false);
     } catch (thrown) {
-      return Promise.reject(this.#failed(request.method, startMs, thrown));
+      return Promise.reject(this.#failed(request.method, startMs, thrown, false));
     }
   }
 
@@ -66,26 +66,27 @@ export class LocalCaller implements NodeCaller {
       throw new DataPlaneError('DeadlineExceeded', `${method}: no answer within ${Math.round(timeoutMs)} ms`);
     });
     try {
-      return this.#checked(method, startMs, await Promise.race([answer, late]));
+      return this.#checked(method, startMs, await Promise.race([answer, late]), true);
     } catch (thrown) {
-      throw this.#failed(method, startMs, thrown);
+      throw this.#failed(method, startMs, thrown, true);
     } finally {
       answered.abort();
     }
   }
 
-  #checked(method: string, startMs: number, answer: Uint8Array): Uint8Array {
+  #checked(method: string, startMs: number, answer: Uint8Array, isLater: boolean): Uint8Array {
     if (answer.length > payloadBytesMax) {
       const message = `${method}: an answer of ${answer.length} bytes; payloadBytesMax is ${payloadBytesMax}`;
       throw new DataPlaneError('ResourceExhausted', message);
     }
-    this.#options.observe(method, this.#options.clock.monotonicMs() - startMs, null);
+    this.#options.observe(method, this.#options.clock.monotonicMs() - startMs, null, isLater);
     return answer;
   }
 
   /** Returns what was thrown: a broken invariant is this process's own. */
-  #failed(method: string, startMs: number, thrown: unknown): unknown {
-    this.#options.observe(method, this.#options.clock.monotonicMs() - startMs, toDataPlaneError(thrown).code);
+  #failed(method: string, startMs: number, thrown: unknown, isLater: boolean): unknown {
+    const tookMs = this.#options.clock.monotonicMs() - startMs;
+    this.#options.observe(method, tookMs, toDataPlaneError(thrown).code, isLater);
     return thrown;
   }
 }

@@ -1,4 +1,5 @@
 /** The one verb between our processes: call a method of a node, bytes in, bytes out. */
+import type { ErrorCode } from '../base/data-plane-error.ts';
 
 export type NodeCall = {
   /** A name in the shard map. */
@@ -26,6 +27,11 @@ export interface NodeCaller {
  * synchronous answer is copied before any other handler runs, so it may alias a reused buffer.
  */
 export type CallHandler = (payload: Uint8Array, context: CallContext) => Promise<Uint8Array> | Uint8Array;
+/**
+ * Called after each call, so it must be cheap; `code` is null if it was answered. `isLater` says
+ * that it was not answered at once, so that others ran in between.
+ */
+export type CallObserver = (method: string, durationMs: number, code: ErrorCode | null, isLater: boolean) => void;
 export type CallContext = {
   readonly method: string;
   /** The epoch of the map that the caller used. */

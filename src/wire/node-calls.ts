@@ -23,6 +23,8 @@ export const nodeCalls = {
   quarantineDecide: 'slot.quarantineDecide',
   /** No bytes → the status of the node and of its slots, see node-status.ts. */
   status: 'node.status',
+  /** Which → what the node recorded, see histogram-messages.ts. */
+  histograms: 'node.histograms',
   /** No bytes → no bytes: the node answers. */
   ping: 'node.ping',
   /** No bytes → slots that the node answers reads of as their replica, see readable-slots.ts. */

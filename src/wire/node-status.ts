@@ -76,6 +76,9 @@ const slotFetch = v.object({
   problem: v.string(),
 });
 
+/** Memory of the histograms of the node; `refused` counts series that are `other` for want of it. */
+const histogramMemory = v.object({ series: count, bytes: count, bytesMax: count, refused: count });
+
 const nodeStatus = v.object({
   role: v.literal('node'),
   name: v.string(),
@@ -86,6 +89,7 @@ const nodeStatus = v.object({
   fetches: v.optional(v.array(slotFetch), []),
   /** Null where the logs of the slots are in their folders. */
   log: v.optional(v.nullable(logServerStatus)),
+  histograms: v.optional(histogramMemory),
 });
 
 export type SlotFetch = Readonly<v.InferOutput<typeof slotFetch>>;

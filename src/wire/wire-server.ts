@@ -20,7 +20,7 @@ import {
   wireSubprotocol,
 } from './frame.ts';
 import type { MapGate } from './map-gate.ts';
-import type { CallContext, CallHandler } from './node-caller.ts';
+import type { CallContext, CallHandler, CallObserver } from './node-caller.ts';
 import { ServerConnection, type ServerLimits, type SocketState, serverLimitDefaults } from './server-connection.ts';
 import { unixOfferHeader } from './unix-offer.ts';
 
@@ -34,8 +34,7 @@ export type WireServerOptions = {
   readonly clusterToken: string | null;
   readonly clock: Clock;
   readonly limits?: Partial<ServerLimits>;
-  /** Called after each call; `code` is null if it was answered. Must be cheap. */
-  readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
+  readonly observe?: CallObserver;
   /** Called when a handler breaks an invariant, which its caller sees as `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
 };
@@ -238,10 +237,12 @@ export class WireServer {
     }
     try {
       const answer = handler(frame.payload, context);
-      if (answer instanceof Uint8Array) this.#answer(connection, id, context, nowMs, answer);
-      else this.#runAsync(connection, id, context, nowMs, answer);
+      if (!(answer instanceof Uint8Array)) return this.#runAsync(connection, id, context, nowMs, answer);
+      this.#observe(method, nowMs, null, false);
+      this.#answer(connection, id, method, answer);
     } catch (thrown) {
-      this.#failThrown(connection, id, context, nowMs, thrown);
+      this.#observe(method, nowMs, toDataPlaneError(thrown).code, false);
+      this.#failThrown(connection, id, method, thrown);
     }
   }
 
@@ -279,10 +280,17 @@ export class WireServer {
     answer: Promise<Uint8Array>,
   ): void {
     this.#callsRunning++;
+    const { method } = context;
     answer
       .then(
-        (payload) => this.#answer(connection, id, context, startMs, payload),
-        (thrown: unknown) => this.#failThrown(connection, id, context, startMs, thrown),
+        (payload) => {
+          this.#observe(method, startMs, null, true);
+          this.#answer(connection, id, method, payload);
+        },
+        (thrown: unknown) => {
+          this.#observe(method, startMs, toDataPlaneError(thrown).code, true);
+          this.#failThrown(connection, id, method, thrown);
+        },
       )
       .finally(() => {
         this.#callsRunning--;
@@ -291,22 +299,24 @@ export class WireServer {
       });
   }
 
-  #answer(connection: ServerConnection, id: number, context: CallContext, startMs: number, payload: Uint8Array): void {
+  #observe(method: string, startMs: number, code: ErrorCode | null, isLater: boolean): void {
     const { observe, clock } = this.#options;
-    observe?.(context.method, clock.monotonicMs() - startMs, null);
+    observe?.(method, clock.monotonicMs() - startMs, code, isLater);
+  }
+
+  #answer(connection: ServerConnection, id: number, method: string, payload: Uint8Array): void {
     if (payload.length > payloadBytesMax) {
-      const message = `${context.method}: an answer of ${payload.length} bytes; payloadBytesMax is ${payloadBytesMax}`;
+      const message = `${method}: an answer of ${payload.length} bytes; payloadBytesMax is ${payloadBytesMax}`;
       this.#fail(connection, id, 'ResourceExhausted', message);
       return;
     }
     connection.addAnswer(id, this.#options.epoch(), payload);
   }
 
-  #failThrown(connection: ServerConnection, id: number, context: CallContext, startMs: number, thrown: unknown): void {
+  #failThrown(connection: ServerConnection, id: number, method: string, thrown: unknown): void {
     const error: DataPlaneError = toDataPlaneError(thrown);
-    this.#options.observe?.(context.method, this.#options.clock.monotonicMs() - startMs, error.code);
     this.#fail(connection, id, error.code, error.message, error.ownHint);
-    if (thrown instanceof InvariantError) this.#options.onFault(thrown, context.method);
+    if (thrown instanceof InvariantError) this.#options.onFault(thrown, method);
   }
 
   #fail(connection: ServerConnection, id: number, code: ErrorCode, message: string, hint = ''): void {

@@ -138,7 +138,7 @@ const recordOf = (uri: string): Buffer =>
 async function answeredByThread(method: string): Promise<Map<string, number>> {
   const metrics = await (await fetch(`http://127.0.0.1:${node.routerPort}/metrics`)).text();
   return new Map(
-    [...metrics.matchAll(/skyshard_request_duration_seconds_count\{(.*)\} (\d+)/g)]
+    [...metrics.matchAll(/skyshard_requests_total\{(.*)\} (\d+)/g)]
       .filter(([, labels]) => labels!.includes(`"${method}"`))
       .map(([, labels, count]) => [/thread="(\d)"/.exec(labels!)![1]!, Number(count)]),
   );

@@ -21,6 +21,7 @@ import { ListCache } from '../cache/list-cache.ts';
 import { RecordCache } from '../cache/record-cache.ts';
 import { RowFinder } from '../lookup/row-finder.ts';
 import { SlotLookup } from '../lookup/slot-lookup.ts';
+import type { SlotTouches } from '../lookup/slot-touches.ts';
 import { Turn } from '../lookup/turn.ts';
 import { actorReads } from './actor-handlers.ts';
 import { feedReads } from './feed-handlers.ts';
@@ -49,6 +50,8 @@ export type ReadOptions = {
   readonly didCacheBytes?: number;
   /** 0 for no cache of records. */
   readonly recordCacheBytes: number;
+  /** Told which slots are looked into. */
+  readonly touches?: SlotTouches;
   readonly clock?: Clock;
 };
 
@@ -66,7 +69,7 @@ export type Reads = {
 
 /** Makes the handlers of all reads. */
 export function createReadHandlers(options: ReadOptions): Reads {
-  const lookup = new SlotLookup(options.slots, options.stateOf, options.isPrimaryOf);
+  const lookup = new SlotLookup(options.slots, options.stateOf, options.isPrimaryOf, options.touches);
   const { shareOfCaches = 1, clock = systemClock } = options;
   const bytesOf = (cache: { readonly capacityBytes: number }): number =>
     options.didCacheBytes ?? Math.floor(cache.capacityBytes * shareOfCaches);

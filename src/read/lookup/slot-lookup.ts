@@ -5,11 +5,13 @@ import { xxh32 } from '../../base/xxh32.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
 import { conditionOf } from '../../slot/slot-meta.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
+import { SlotTouches } from './slot-touches.ts';
 
 export class SlotLookup {
   readonly #slots: number;
   readonly #stateOf: (slot: number) => SlotState | undefined;
   readonly #isPrimaryOf: (slot: number) => boolean;
+  readonly #touches: SlotTouches;
 
   /**
    * `slots` counts those of the cluster; `stateOf` returns undefined for slots of other nodes, and
@@ -19,10 +21,12 @@ export class SlotLookup {
     slots: number,
     stateOf: (slot: number) => SlotState | undefined,
     isPrimaryOf: (slot: number) => boolean = () => true,
+    touches: SlotTouches = new SlotTouches(slots),
   ) {
     this.#slots = slots;
     this.#stateOf = stateOf;
     this.#isPrimaryOf = isPrimaryOf;
+    this.#touches = touches;
   }
 
   /** Takes a DID or a handle in lower case. Errors: DataPlaneError `WrongEpoch`. */
@@ -69,6 +73,7 @@ export class SlotLookup {
   }
 
   stateOfSlot(slot: number): SlotState {
+    this.#touches.touch(slot);
     const state = this.#stateOf(slot);
     if (state === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
     return state;

@@ -40,6 +40,7 @@ type Line = { first: Waiting; last: Waiting; credit: number };
 export class FairQueue {
   readonly #limits: QueueLimits;
   readonly #clock: Clock;
+  readonly #onBegun: (waitedMs: number) => void;
   /** The first line is served next. */
   readonly #lineByCaller = new Map<string, Line>();
   #itemsRunning = 0;
@@ -49,9 +50,11 @@ export class FairQueue {
   #isTurnDue = false;
   #lateTimer: NodeJS.Timeout | null = null;
 
-  constructor(limits: QueueLimits, clock: Clock) {
+  /** `onBegun` is called with how long something waited, when its turn comes. */
+  constructor(limits: QueueLimits, clock: Clock, onBegun: (waitedMs: number) => void = () => {}) {
     this.#limits = limits;
     this.#clock = clock;
+    this.#onBegun = onBegun;
   }
 
   /** True while requests must wait. */
@@ -94,11 +97,16 @@ export class FairQueue {
    * `ResourceExhausted` past `waitMsMax`, unless it is a part of what has begun.
    */
   turnOf(caller: string, items: number, deadlineMs: number, isPart: boolean): Promise<void> {
-    const waitEndMs = this.#clock.monotonicMs() + this.#limits.waitMsMax;
+    const startMs = this.#clock.monotonicMs();
+    const waitEndMs = startMs + this.#limits.waitMsMax;
     const mayLast = isPart || deadlineMs < waitEndMs;
     const endMs = mayLast ? deadlineMs : waitEndMs;
     const late = mayLast ? 'DeadlineExceeded' : 'ResourceExhausted';
-    return new Promise((begin, refuse) => {
+    return new Promise((resolve, refuse) => {
+      const begin = (): void => {
+        this.#onBegun(this.#clock.monotonicMs() - startMs);
+        resolve();
+      };
       this.#add(caller, { items, endMs, late, begin, refuse, next: null });
       this.#itemsWaiting += items;
       this.#lateTimer ??= setTimeout(this.#refuseLate, lateCheckMs);

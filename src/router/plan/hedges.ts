@@ -40,6 +40,9 @@ class Delay {
   }
 }
 
+/** Who answered a request that was asked again: the second attempt, the first, or none. */
+export type HedgeOutcome = 'won' | 'lost' | 'failed';
+
 type Waiting = { readonly dueMs: number; readonly send: () => void };
 
 /** A read that may be asked again. */
@@ -54,15 +57,22 @@ export type Hedgeable = {
 export class Hedges {
   readonly #limits: HedgeLimits;
   readonly #clock: Clock;
+  readonly #onEnded: (outcome: HedgeOutcome, durationMs: number) => void;
   readonly #delayByMethod = new Map<string, Delay>();
   readonly #waiting = new Set<Waiting>();
   readonly #counts = { sent: 0, won: 0, withheld: 0 };
   #tokens: number;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(limits: HedgeLimits, clock: Clock) {
+  /** `onEnded` is called with how a second attempt ended, and how long after it was sent. */
+  constructor(
+    limits: HedgeLimits,
+    clock: Clock,
+    onEnded: (outcome: HedgeOutcome, durationMs: number) => void = () => {},
+  ) {
     this.#limits = limits;
     this.#clock = clock;
+    this.#onEnded = onEnded;
     this.#tokens = limits.hedgeBurstMax;
   }
 
@@ -85,12 +95,18 @@ export class Hedges {
     return new Promise((resolve, reject) => {
       let second: Promise<Uint8Array> | null = null;
       let isAnswered = false;
+      let sentMs = 0;
+      const ended = (outcome: HedgeOutcome): void => this.#onEnded(outcome, this.#clock.monotonicMs() - sentMs);
       const send = (): void => {
         if (!mayAskAgain() || !this.#takeToken()) return;
+        sentMs = this.#clock.monotonicMs();
         second = promised(askAgain);
         second.then(
           (answer) => {
-            if (!isAnswered) this.#counts.won++;
+            if (!isAnswered) {
+              this.#counts.won++;
+              ended('won');
+            }
             isAnswered = true;
             resolve(answer);
           },
@@ -108,13 +124,18 @@ export class Hedges {
       first.then(
         (answer) => {
           end();
+          if (second !== null && !isAnswered) ended('lost');
           isAnswered = true;
           resolve(answer);
         },
         (thrown: unknown) => {
           end();
           if (second === null) reject(thrown);
-          else second.then(resolve, () => reject(thrown));
+          else
+            second.then(resolve, () => {
+              ended('failed');
+              reject(thrown);
+            });
         },
       );
     });

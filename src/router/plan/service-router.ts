@@ -5,7 +5,7 @@
  * reloaded map after a node refuses our epoch.
  */
 import type { Clock } from '../../base/clock.ts';
-import { DataPlaneError, type ErrorCode, operatingFailure, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure, toDataPlaneError } from '../../base/data-plane-error.ts';
 import { InvariantError } from '../../base/invariant.ts';
 import { isMethodName } from '../../proto/codec.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
@@ -18,6 +18,7 @@ import { Hedges } from './hedges.ts';
 import type { IdentitySource } from './identity-source.ts';
 import type { Plan, PlanContext } from './plan.ts';
 import { ReplicaWatch } from './replica-watch.ts';
+import type { RequestObserver } from './request-observer.ts';
 import type { ReadableSlots } from './shard-copies.ts';
 import { SharedAnswers, type WriteCount } from './shared-answers.ts';
 import { weightOf } from './weight.ts';
@@ -44,8 +45,7 @@ export type ServiceRouterOptions = {
   readonly ownNode?: string;
   /** Shared by the routers of a process, if it has several. */
   readonly writes?: WriteCount;
-  /** Called after each request, so it must be cheap. */
-  readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
+  readonly observer?: RequestObserver;
   /** Called when an invariant breaks, which the request's caller sees as `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
   /** Called for each request that an edge answers by an error. */
@@ -65,6 +65,8 @@ export type RequestContext = {
   readonly caller: string;
   /** The caller's timeout, or null. */
   readonly timeoutMs: number | null;
+  /** True for a second attempt, which is no request of its own. */
+  readonly isHedge?: boolean;
 };
 
 /** Answers requests with the newest map that it has. */
@@ -86,9 +88,10 @@ export class ServiceRouter implements AsyncDisposable {
     this.#shared = new SharedAnswers(options.writes);
     const limits = { ...defaultAdmissionLimits, ...options.admission };
     this.#admission = new Admission(limits);
-    this.#queue = new FairQueue(limits, options.clock);
+    const { observer } = options;
+    this.#queue = new FairQueue(limits, options.clock, (waitedMs) => observer?.waited(waitedMs));
     this.#memory = new AnswerMemory(limits);
-    this.#hedges = new Hedges(limits, options.clock);
+    this.#hedges = new Hedges(limits, options.clock, (outcome, ms) => observer?.hedged(outcome, ms));
     this.#fanOut = this.#fanOutOf(options.map);
   }
 
@@ -180,20 +183,20 @@ export class ServiceRouter implements AsyncDisposable {
     const plan = this.#options.plans.get(method);
     const answer =
       plan === undefined ? Promise.reject(unknownMethod(method)) : this.#answer(plan, request, context, startMs);
-    if (answer instanceof Promise) return this.#later(method, answer, startMs);
-    this.#options.observe?.(method, this.#options.clock.monotonicMs() - startMs, null);
+    if (answer instanceof Promise) return this.#later(method, context.caller, answer, startMs);
+    this.#options.observer?.ended(method, context.caller, this.#options.clock.monotonicMs() - startMs, null);
     return answer;
   }
 
-  async #later(method: string, running: Promise<Uint8Array>, startMs: number): Promise<Uint8Array> {
+  async #later(method: string, caller: string, running: Promise<Uint8Array>, startMs: number): Promise<Uint8Array> {
     try {
       const answer = await running;
-      this.#options.observe?.(method, this.#options.clock.monotonicMs() - startMs, null);
+      this.#options.observer?.ended(method, caller, this.#options.clock.monotonicMs() - startMs, null);
       return answer;
     } catch (thrown) {
       const error = toDataPlaneError(thrown);
       if (thrown instanceof InvariantError) this.reportFault(thrown, method);
-      this.#options.observe?.(labelOf(method), this.#options.clock.monotonicMs() - startMs, error.code);
+      this.#options.observer?.ended(labelOf(method), caller, this.#options.clock.monotonicMs() - startMs, error.code);
       throw error;
     }
   }
@@ -239,7 +242,7 @@ export class ServiceRouter implements AsyncDisposable {
       method: plan.method,
       first,
       mayAskAgain: () => chosen.mayAskOthers && !this.#queue.isCrowded,
-      askAgain: () => this.#run(plan, request, context, startMs, chosen.others()),
+      askAgain: () => this.#run(plan, request, { ...context, isHedge: true }, startMs, chosen.others()),
     });
   }
 
@@ -247,7 +250,7 @@ export class ServiceRouter implements AsyncDisposable {
   #run(
     plan: Plan,
     request: Buffer,
-    { caller, timeoutMs }: RequestContext,
+    { caller, timeoutMs, isHedge = false }: RequestContext,
     startMs: number,
     fanOut: FanOut,
   ): Promise<Uint8Array> | Uint8Array {
@@ -281,7 +284,9 @@ export class ServiceRouter implements AsyncDisposable {
       inTurn: (part, ask) => queue.runPart(caller, part, deadlineMs, ask),
       wrote: () => this.wrote(),
     });
+    const weight = weightOf(plan.method);
     const release = (): void => {
+      if (!isHedge) this.#options.observer?.asked(plan.method, Math.max(1, items - weight));
       this.#admission.release(caller, items);
       queue.ended(itemsBegun);
       if (bytes > 0) this.#memory.release(caller, bytes);
@@ -289,7 +294,7 @@ export class ServiceRouter implements AsyncDisposable {
     const { epoch } = fanOut.map;
     let answer: Promise<Uint8Array> | Uint8Array;
     try {
-      admit(weightOf(plan.method));
+      admit(weight);
       answer = plan.run(request, planContext(fanOut));
     } catch (thrown) {
       answer = Promise.reject(thrown);

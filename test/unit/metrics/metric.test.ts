@@ -3,22 +3,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import type { Clock } from '../../../src/base/clock.ts';
-import { LatencyRecorder, windowMs } from '../../../src/metrics/latency-recorder.ts';
-import { DurationSummary, LabelledCounter, registerReadout } from '../../../src/metrics/metric.ts';
+import { LabelledCounter, registerReadout } from '../../../src/metrics/metric.ts';
 import { metricTable } from '../../../src/metrics/metric-table.ts';
 import { registerProcessMetrics } from '../../../src/metrics/process-metrics.ts';
 import { seriesCountMax } from '../../../src/metrics/series.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
 import { projectRoot } from '../../support/source-scan.ts';
 
 async function linesOf(registry: Registry): Promise<string[]> {
   return (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-}
-
-function summaryOf(clock: Clock): { registry: Registry; summary: DurationSummary } {
-  const registry = new Registry();
-  return { registry, summary: new DurationSummary(registry, 'skyshard_call_duration_seconds', clock) };
 }
 
 describe('a registry', () => {
@@ -59,37 +51,6 @@ describe('a registry', () => {
     expect(lines).toContain('skyshard_records_kept_total{collection="other"} 50');
   });
 
-  it('shows quantiles of the last two windows, count and sum of all time, in seconds', async () => {
-    const clock = new ManualClock();
-    const { registry, summary } = summaryOf(clock);
-    for (let durationMs = 1; durationMs <= 1000; durationMs++) summary.with('Ping').record(durationMs);
-    const read = async (suffix: string): Promise<number> => {
-      const name = `skyshard_call_duration_seconds${suffix}`;
-      const line = (await linesOf(registry)).find((text) => text.startsWith(name));
-      return Number(line!.split(' ')[1]);
-    };
-    expect(await read('_count{method="Ping"}')).toBe(1000);
-    expect(await read('_sum{method="Ping"}')).toBe(500.5);
-    expect(Math.abs((await read('{method="Ping",quantile="0.5"}')) - 0.5)).toBeLessThanOrEqual(0.005);
-    expect(Math.abs((await read('{method="Ping",quantile="0.99"}')) - 0.99)).toBeLessThanOrEqual(0.01);
-    expect(await read('{method="Ping",quantile="1"}')).toBeGreaterThanOrEqual(1);
-    for (let turn = 0; turn < 2; turn++) {
-      clock.advance(windowMs + 1);
-      await registry.metrics();
-    }
-    expect(await linesOf(registry)).toEqual([
-      ...['0.5', '0.9', '0.99', '0.999', '1'].map(
-        (quantile) => `skyshard_call_duration_seconds{method="Ping",quantile="${quantile}"} 0`,
-      ),
-      'skyshard_call_duration_seconds_sum{method="Ping"} 500.5',
-      'skyshard_call_duration_seconds_count{method="Ping"} 1000',
-    ]);
-  });
-
-  it('shows no series of a summary before the first duration', async () => {
-    expect(await linesOf(summaryOf(new ManualClock()).registry)).toEqual([]);
-  });
-
   it('reads the process at a scrape', async () => {
     const registry = new Registry();
     registerProcessMetrics(registry);
@@ -99,12 +60,6 @@ describe('a registry', () => {
     expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
     expect(text).toMatch(/^# TYPE nodejs_gc_duration_seconds histogram$/m);
   });
-});
-
-it('a recorder clamps a duration out of range', () => {
-  const recorder = new LatencyRecorder(() => 0);
-  for (const durationMs of [-5, 1e15, 0.0004]) recorder.record(durationMs);
-  expect(recorder.summary()).toMatchObject({ count: 3, sum: 3600 });
 });
 
 describe('ops/metrics.md', () => {

@@ -1,0 +1,142 @@
+/**
+ * What recording costs: page loads answered in one process, without HTTP, by two routers over the
+ * same slots, of which one records and the other does not, in alternating runs.
+ *
+ * What HTTP costs is left out, so that the share is an upper bound. Arguments: the count of records.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { systemClock } from '../src/base/clock.ts';
+import { ProcessHistograms } from '../src/metrics/process-histograms.ts';
+import { intervalMs } from '../src/metrics/recording.ts';
+import { openReaders, type SlotReader } from '../src/node/slot-reader.ts';
+import { createReadHandlers } from '../src/read/handler/read-handlers.ts';
+import { SlotTouches } from '../src/read/lookup/slot-touches.ts';
+import { defaultAdmissionLimits } from '../src/router/plan/admission.ts';
+import { ServiceRouter } from '../src/router/plan/service-router.ts';
+import { planByMethod } from '../src/router/plans/service.ts';
+import { RequestMetrics } from '../src/router/request-metrics.ts';
+import { parseShardMap } from '../src/shardmap/shard-map.ts';
+import { LocalCaller } from '../src/wire/local-caller.ts';
+import type { CallObserver } from '../src/wire/node-caller.ts';
+import { noIdentitySource } from '../test/support/no-identities.ts';
+import { preparedBox } from './box.ts';
+import { type Asking, askSteps, type HotRequest } from './hot-request.ts';
+import { pageLoads } from './page-load.ts';
+import { type BenchOptions, type BenchResult, median, percent } from './report.ts';
+import type { RequestPools } from './request-pools.ts';
+
+export const question = 'What share of the CPU of a page load does recording take?';
+
+const slots = 16;
+const slotMapBytes = 16 * 2 ** 30;
+const node = 'n0';
+/** Several names, as of the methods of an AppView that call. */
+const callers = 8;
+const sliceMs = 250;
+
+class NoTouches extends SlotTouches {
+  override touch(): void {}
+}
+
+type Side = { readonly asking: Asking; readonly flush: () => void };
+
+const nothing: CallObserver = () => {};
+
+/** Makes a router over slots, with caches of its own. */
+function sideOf(readers: ReadonlyMap<number, SlotReader>, isRecording: boolean): Side {
+  const map = parseShardMap({
+    epoch: 1,
+    slots,
+    nodes: { [node]: { host: '127.0.0.1', port: 0 } },
+    shards: [{ name: 's0', primary: node, slots: [`0-${slots - 1}`] }],
+  });
+  const histograms = new ProcessHistograms(systemClock);
+  const { recording } = histograms;
+  const touches = isRecording ? new SlotTouches(slots) : new NoTouches(slots);
+  recording.slotReads = touches.counts;
+  const { handlers } = createReadHandlers({
+    slots,
+    stateOf: (slot) => readers.get(slot)?.state,
+    refreshReads: () => {},
+    recordCacheBytes: 64 * 2 ** 20,
+    touches,
+  });
+  const calls = recording.histogram('skyshard_call_duration_seconds');
+  const observe: CallObserver = (method, durationMs) => calls.with(method, touches.takeGroup()).recordMs(durationMs);
+  const router = new ServiceRouter({
+    map,
+    caller: new LocalCaller({
+      node,
+      handlers,
+      elsewhere: { call: () => Promise.reject(new Error('one node')) },
+      epoch: () => 1,
+      gate: null,
+      observe: isRecording ? observe : nothing,
+      clock: systemClock,
+    }),
+    identity: noIdentitySource,
+    plans: planByMethod,
+    admission: defaultAdmissionLimits,
+    clock: systemClock,
+    ...(isRecording ? { observer: new RequestMetrics(recording, new Registry()) } : {}),
+    onFault: (error) => {
+      throw error;
+    },
+  });
+  let asked = 0;
+  const ask = async (bytes: Buffer): Promise<Buffer> => {
+    const bodyAt = bytes.indexOf('\r\n\r\n') + 4;
+    const method = bytes.latin1Slice(bytes.indexOf('Service/') + 8, bytes.indexOf(' HTTP'));
+    const caller = `caller-${asked++ % callers}`;
+    return Buffer.from(await router.handle(method, bytes.subarray(bodyAt + 5), { caller, timeoutMs: null }));
+  };
+  return { asking: { ask }, flush: () => histograms.flush() };
+}
+
+/** Answers pages for a time. Returns the CPU of a page. Units: µs. */
+async function cpuOf({ asking, flush }: Side, pages: readonly HotRequest[], durationMs: number): Promise<number> {
+  const before = process.cpuUsage();
+  const endMs = systemClock.monotonicMs() + durationMs;
+  let flushMs = systemClock.monotonicMs() + intervalMs;
+  let count = 0;
+  while (systemClock.monotonicMs() < endMs) {
+    await askSteps(asking, pages[count++ % pages.length]!);
+    if (systemClock.monotonicMs() < flushMs) continue;
+    flush();
+    flushMs += intervalMs;
+  }
+  flush();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / count;
+}
+
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  const records = Number(options.args[0] ?? (options.quick ? 20_000 : 100_000));
+  const network = { kind: 'graph', seed: options.seed, records } as const;
+  const dataDir = await preparedBox({ network, slots, nodes: 1, print: options.print });
+  const numbers = Array.from({ length: slots }, (_unused, slot) => slot);
+  const readers = openReaders(numbers, join(dataDir, `node-${node}`), slotMapBytes);
+  try {
+    const [on, off] = [sideOf(readers, true), sideOf(readers, false)];
+    const pools = JSON.parse(readFileSync(join(dataDir, 'pools.json'), 'utf8')) as RequestPools;
+    const { requests } = await pageLoads(pools, off.asking);
+    const pairs = options.quick ? 8 : 120;
+    for (const side of [on, off, on, off]) await cpuOf(side, requests, 4 * sliceMs);
+    const onUs: number[] = [];
+    const offUs: number[] = [];
+    for (let pair = 0; pair < pairs; pair++) {
+      const order = pair % 2 === 0 ? ([on, off] as const) : ([off, on] as const);
+      for (const side of order) (side === on ? onUs : offUs).push(await cpuOf(side, requests, sliceMs));
+    }
+    const share = median(onUs.map((us, pair) => us / offUs[pair]!)) - 1;
+    options.print(
+      `page: ${median(onUs).toFixed(1)} µs with recording, ${median(offUs).toFixed(1)} without: ${percent(share)}`,
+    );
+    const figures = { pairs, on_cpu_us: median(onUs), off_cpu_us: median(offUs), share };
+    return { dataSize: `${records} records in ${slots} slots, ${requests.length} pages`, figures };
+  } finally {
+    for (const { environment } of readers.values()) await environment.close();
+  }
+}

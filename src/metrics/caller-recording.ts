@@ -1,0 +1,69 @@
+/**
+ * Durations by caller and method, of the busiest callers; those of the rest are `other`.
+ *
+ * Owns: who is among them. Names of callers come from outside, so they are bounded: a caller takes
+ * the place of the least busy one once it asked for more than twice as much lately.
+ */
+import type { RecordedHistogram, Recording } from './recording.ts';
+
+export const busiestCallersMax = 20;
+/** Others of which requests are counted, to see who becomes one of the busiest. */
+const candidatesMax = 256;
+/** By which counts decay each interval: half of them in half a minute. */
+const decay = 0.98;
+const otherLabel = 'other';
+const unnamedLabel = 'unnamed';
+
+export class CallerRecording {
+  readonly #histogram: RecordedHistogram;
+  /** Requests of late, by caller. */
+  readonly #busiest = new Map<string, { count: number }>();
+  readonly #candidates = new Map<string, number>();
+
+  constructor(recording: Recording) {
+    this.#histogram = recording.histogram('skyshard_caller_request_duration_seconds');
+    recording.onTake.push(() => this.#choose());
+  }
+
+  /** Records a request of a caller, '' for one without a name. */
+  record(caller: string, method: string, durationMs: number): void {
+    const name = caller === '' ? unnamedLabel : caller;
+    const known = this.#busiest.get(name);
+    if (known !== undefined) {
+      known.count++;
+      return this.#histogram.with(name, method).recordMs(durationMs);
+    }
+    this.#recordUnknown(name, method, durationMs);
+  }
+
+  #recordUnknown(name: string, method: string, durationMs: number): void {
+    if (name !== otherLabel && this.#busiest.size < busiestCallersMax) {
+      this.#busiest.set(name, { count: 1 });
+      return this.#histogram.with(name, method).recordMs(durationMs);
+    }
+    const count = this.#candidates.get(name);
+    if (count !== undefined || this.#candidates.size < candidatesMax) this.#candidates.set(name, (count ?? 0) + 1);
+    this.#histogram.with(otherLabel, method).recordMs(durationMs);
+  }
+
+  /** Gives the place of the least busy caller to one that is much busier. */
+  #choose(): void {
+    for (const caller of this.#busiest.values()) caller.count *= decay;
+    for (const [name, count] of this.#candidates) {
+      if (name !== otherLabel) this.#offer(name, count);
+    }
+    for (const [name, count] of this.#candidates) {
+      if (count * decay < 1) this.#candidates.delete(name);
+      else this.#candidates.set(name, count * decay);
+    }
+  }
+
+  #offer(name: string, count: number): void {
+    const least = [...this.#busiest].reduce((a, b) => (b[1].count < a[1].count ? b : a));
+    if (count <= 2 * least[1].count) return;
+    this.#busiest.delete(least[0]);
+    this.#histogram.drop(least[0]);
+    this.#candidates.delete(name);
+    this.#busiest.set(name, { count });
+  }
+}

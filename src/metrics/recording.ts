@@ -1,0 +1,218 @@
+/**
+ * What one thread records: a histogram for each series, of the values since it was last taken.
+ *
+ * Owns: that no value is lost or counted twice. A thread alone writes and takes its histograms, in
+ * one turn of its event loop, so neither needs a lock; `take` gives whole counts, which add up to
+ * the same histogram whatever the number of threads and intervals. Past `recordedBytesMax` a new
+ * series is recorded as `other`.
+ */
+import type { Int32Histogram } from 'hdr-histogram-js';
+import { type HistogramName, histogramTable, intervalHistogram, valueMaxByUnit } from './histogram-table.ts';
+
+/** Of the histograms of one thread. */
+export const recordedBytesMax = 16 * 1024 * 1024;
+/** How often what threads recorded is taken. */
+export const intervalMs = 1_000;
+
+const otherLabel = 'other';
+
+/** The values of one series in one interval; can be posted between threads. */
+export type IntervalSeries = {
+  readonly name: HistogramName;
+  /** In the order of the table's labels. */
+  readonly labels: readonly string[];
+  /** Values, each followed by its count. */
+  readonly counts: Uint32Array;
+  /** Of all values, before they were rounded. */
+  readonly sum: number;
+};
+
+/** What one thread recorded in one interval. */
+export type Interval = {
+  readonly series: readonly IntervalSeries[];
+  /** Slots, each followed by how often it was looked into. */
+  readonly slotReads: Uint32Array;
+  /** Series that became `other` since the thread began. */
+  readonly refused: number;
+  /** Of the thread's histograms. */
+  readonly bytes: number;
+};
+
+/** Returns values and counts of a histogram, in turn. */
+function countsOf(histogram: Int32Histogram): Uint32Array {
+  const { minNonZeroValue, maxValue } = histogram;
+  const counts: number[] = [];
+  const add = (index: number): void => {
+    const count = histogram.getCountAtIndex(index);
+    if (count > 0) counts.push(histogram.valueFromIndex(index), count);
+  };
+  add(0);
+  if (maxValue > 0) {
+    const last = histogram.countsArrayIndex(maxValue);
+    for (let index = Math.max(1, histogram.countsArrayIndex(minNonZeroValue)); index <= last; index++) add(index);
+  }
+  return Uint32Array.from(counts);
+}
+
+/** One series. Hot: called for each request. */
+export class SeriesRecorder {
+  readonly #name: HistogramName;
+  readonly #labels: readonly string[];
+  readonly #histogram: Int32Histogram;
+  readonly #valueMax: number;
+  #sum = 0;
+  /** Since the start, up to the last interval that was taken. */
+  #takenCount = 0;
+
+  constructor(name: HistogramName, labels: readonly string[]) {
+    this.#name = name;
+    this.#labels = labels;
+    this.#histogram = intervalHistogram(name);
+    this.#valueMax = valueMaxByUnit[histogramTable[name].unit];
+  }
+
+  get labels(): readonly string[] {
+    return this.#labels;
+  }
+
+  get bytes(): number {
+    return this.#histogram.estimatedFootprintInBytes;
+  }
+
+  /** Values since the start. */
+  get count(): number {
+    return this.#takenCount + this.#histogram.totalCount;
+  }
+
+  /** Records items, or µs; rounded down, at least 0. */
+  record(value: number): void {
+    const counted = value > 0 ? value : 0;
+    this.#histogram.recordValue(counted < this.#valueMax ? Math.floor(counted) : this.#valueMax);
+    this.#sum += counted;
+  }
+
+  recordMs(durationMs: number): void {
+    this.record(durationMs * 1000);
+  }
+
+  /** Returns the values since the last call, or null for none. */
+  take(): IntervalSeries | null {
+    if (this.#histogram.totalCount === 0) return null;
+    const taken = { name: this.#name, labels: this.#labels, counts: countsOf(this.#histogram), sum: this.#sum };
+    this.#takenCount += this.#histogram.totalCount;
+    this.#histogram.reset();
+    this.#sum = 0;
+    return taken;
+  }
+}
+
+/** The series of one histogram of the table, made on first use. */
+export class RecordedHistogram {
+  readonly #name: HistogramName;
+  readonly #recording: Recording;
+  /** By label values; a second label's are one level deeper. */
+  readonly #byLabel = new Map<string, Map<string, SeriesRecorder>>();
+
+  constructor(name: HistogramName, recording: Recording) {
+    this.#name = name;
+    this.#recording = recording;
+  }
+
+  /** Returns the series of these label values; '' for a label that the table does not have. */
+  with(first = '', second = ''): SeriesRecorder {
+    return this.#byLabel.get(first)?.get(second) ?? this.#add(first, second);
+  }
+
+  #add(first: string, second: string): SeriesRecorder {
+    const labels = [first, second].slice(0, histogramTable[this.#name].labels.length);
+    const isNeeded = labels.every((label) => label === otherLabel);
+    const own = new SeriesRecorder(this.#name, labels);
+    const series = this.#recording.add(own, isNeeded) ? own : this.with(...labels.map(() => otherLabel));
+    const bySecond = this.#byLabel.get(first) ?? new Map<string, SeriesRecorder>();
+    // A series that is recorded as `other` costs a place in this map: of methods there are few.
+    this.#byLabel.set(first, bySecond.set(second, series));
+    return series;
+  }
+
+  /** Forgets the series of a first label's value, of which nothing is recorded any more. */
+  drop(first: string): void {
+    for (const series of this.#byLabel.get(first)?.values() ?? []) {
+      if (series.labels[0] === first) this.#recording.drop(series);
+    }
+    this.#byLabel.delete(first);
+  }
+
+  all(): SeriesRecorder[] {
+    return [...new Set([...this.#byLabel.values()].flatMap((bySecond) => [...bySecond.values()]))];
+  }
+}
+
+export class Recording {
+  readonly #series = new Set<SeriesRecorder>();
+  /** Of series that were dropped since the last interval. */
+  readonly #last: IntervalSeries[] = [];
+  readonly #histogramByName = new Map<HistogramName, RecordedHistogram>();
+  readonly #bytesMax: number;
+  #bytes = 0;
+  #refused = 0;
+  /** Set by the owner of reads; by slot, since the last interval. */
+  slotReads: Uint32Array = new Uint32Array(0);
+  /** Called before an interval is taken. */
+  readonly onTake: (() => void)[] = [];
+
+  constructor(bytesMax = recordedBytesMax) {
+    this.#bytesMax = bytesMax;
+  }
+
+  histogram(name: HistogramName): RecordedHistogram {
+    let histogram = this.#histogramByName.get(name);
+    if (histogram === undefined) {
+      histogram = new RecordedHistogram(name, this);
+      this.#histogramByName.set(name, histogram);
+    }
+    return histogram;
+  }
+
+  /** Returns whether a new series has room, as one that is needed always has. */
+  add(series: SeriesRecorder, isNeeded: boolean): boolean {
+    if (!isNeeded && this.#bytes + series.bytes > this.#bytesMax) {
+      this.#refused++;
+      return false;
+    }
+    this.#series.add(series);
+    this.#bytes += series.bytes;
+    return true;
+  }
+
+  drop(series: SeriesRecorder): void {
+    if (!this.#series.delete(series)) return;
+    const last = series.take();
+    if (last !== null) this.#last.push(last);
+    this.#bytes -= series.bytes;
+  }
+
+  /** Returns what was recorded since the last call; from here on the next interval is recorded. */
+  take(): Interval {
+    for (const call of this.onTake) call();
+    const series = this.#last.splice(0);
+    for (const one of this.#series) {
+      const taken = one.take();
+      if (taken !== null) series.push(taken);
+    }
+    const reads: number[] = [];
+    this.slotReads.forEach((count, slot) => {
+      if (count > 0) reads.push(slot, count);
+    });
+    this.slotReads.fill(0);
+    return { series, slotReads: Uint32Array.from(reads), refused: this.#refused, bytes: this.#bytes };
+  }
+}
+
+/** Takes the intervals of a recording, one a second, until it is disposed. */
+export function everyInterval(recording: Recording, take: (interval: Interval) => void): Disposable {
+  const timer = setInterval(() => {
+    const interval = recording.take();
+    if (interval.series.length > 0 || interval.slotReads.length > 0) take(interval);
+  }, intervalMs).unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}

@@ -1,0 +1,46 @@
+/** What an apply thread records: how long its appends, transactions and commits take, and events. */
+import type { Clock } from '../base/clock.ts';
+import { everyInterval, type Interval, Recording } from '../metrics/recording.ts';
+import type { Slot } from '../slot/slot.ts';
+
+export class ApplyRecording implements Disposable {
+  readonly #recording = new Recording();
+  readonly #clock: Clock;
+  readonly #timer: Disposable;
+  readonly #appends = this.#recording.histogram('skyshard_log_append_seconds').with();
+  readonly #delays = this.#recording.histogram('skyshard_apply_delay_seconds').with();
+  readonly #transactions = this.#recording.histogram('skyshard_transaction_seconds').with();
+  readonly #commits = this.#recording.histogram('skyshard_commit_seconds').with();
+
+  /** `post` gets what was recorded, once a second. */
+  constructor(clock: Clock, post: (interval: Interval) => void) {
+    this.#clock = clock;
+    this.#timer = everyInterval(this.#recording, post);
+  }
+
+  /** Measures the transactions of a slot from here on. */
+  follow({ environment }: Slot): void {
+    environment.meter = {
+      clock: this.#clock,
+      committed: (workMs, commitMs) => {
+        this.#transactions.recordMs(workMs);
+        this.#commits.recordMs(commitMs);
+      },
+    };
+  }
+
+  /** Records an append that began then. Units: monotonic ms. */
+  appended(startMs: number): void {
+    this.#appends.recordMs(this.#clock.monotonicMs() - startMs);
+  }
+
+  /** Records the events of a commit, now that their changes can be read. */
+  applied({ eventTimes }: Slot): void {
+    const nowMs = this.#clock.nowMs();
+    for (const eventMs of eventTimes.take()) this.#delays.recordMs(nowMs - eventMs);
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,40 @@
+/** Which slots reads look into: how often each, and in which group a call's are. */
+import { severalGroups, slotGroupName, slotGroupsMax, slotsOfGroup } from '../../metrics/slot-group.ts';
+
+const none = -1;
+const several = -2;
+
+export class SlotTouches {
+  /** By slot; whoever takes the counts sets them to 0. */
+  readonly counts: Uint32Array;
+  readonly #slotsOfGroup: number;
+  readonly #nameByGroup: readonly string[];
+  #group = none;
+
+  constructor(slots: number) {
+    this.counts = new Uint32Array(slots);
+    this.#slotsOfGroup = slotsOfGroup(slots);
+    this.#nameByGroup = Array.from({ length: Math.min(slots, slotGroupsMax) }, (_unused, group) =>
+      slotGroupName(group * this.#slotsOfGroup, slots),
+    );
+  }
+
+  /** Begins a call: a longer one may have been under way. */
+  begin(): void {
+    this.#group = none;
+  }
+
+  /** Hot: called for each key that is looked up. */
+  touch(slot: number): void {
+    this.counts[slot]!++;
+    const group = Math.floor(slot / this.#slotsOfGroup);
+    if (group !== this.#group) this.#group = this.#group === none ? group : several;
+  }
+
+  /** Ends a call. Returns the group of its slots; `several` for none or more than one. */
+  takeGroup(): string {
+    const name = this.#nameByGroup[this.#group] ?? severalGroups;
+    this.#group = none;
+    return name;
+  }
+}

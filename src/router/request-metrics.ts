@@ -1,0 +1,72 @@
+/** What is recorded of each request: how long, by whom, how it ended, how much it asked for. */
+import type { Registry } from 'prom-client';
+import type { ErrorCode } from '../base/data-plane-error.ts';
+import { CallerRecording } from '../metrics/caller-recording.ts';
+import { LabelledCounter, registerReadout } from '../metrics/metric.ts';
+import type { RecordedHistogram, Recording } from '../metrics/recording.ts';
+import type { HedgeOutcome } from './plan/hedges.ts';
+import type { RequestObserver } from './plan/request-observer.ts';
+
+/** How a request ended, as one of few. */
+export type RequestOutcome = 'ok' | 'caller' | 'refused' | 'late' | 'unavailable' | 'failed';
+
+/** Other codes are `failed`. */
+const outcomeByCode: Readonly<Partial<Record<ErrorCode, RequestOutcome>>> = {
+  InvalidArgument: 'caller',
+  NotFound: 'caller',
+  Unimplemented: 'caller',
+  Unauthenticated: 'caller',
+  PermissionDenied: 'caller',
+  Canceled: 'caller',
+  ResourceExhausted: 'refused',
+  StorageFull: 'refused',
+  DeadlineExceeded: 'late',
+  Unavailable: 'unavailable',
+  WrongEpoch: 'unavailable',
+  ApplyStopped: 'unavailable',
+  Aborted: 'unavailable',
+};
+
+export class RequestMetrics implements RequestObserver {
+  readonly #durations: RecordedHistogram;
+  readonly #items: RecordedHistogram;
+  readonly #queue: RecordedHistogram;
+  readonly #hedges: RecordedHistogram;
+  readonly #callers: CallerRecording;
+  readonly #errors: LabelledCounter;
+
+  constructor(recording: Recording, registry: Registry) {
+    this.#durations = recording.histogram('skyshard_request_duration_seconds');
+    this.#items = recording.histogram('skyshard_request_items');
+    this.#queue = recording.histogram('skyshard_request_queue_seconds');
+    this.#hedges = recording.histogram('skyshard_request_hedge_seconds');
+    this.#callers = new CallerRecording(recording);
+    this.#errors = new LabelledCounter(registry, 'skyshard_request_errors_total');
+    registerReadout(registry, 'skyshard_requests_total', () => {
+      const countByMethod = new Map<string, number>();
+      for (const { labels, count } of this.#durations.all()) {
+        countByMethod.set(labels[0]!, (countByMethod.get(labels[0]!) ?? 0) + count);
+      }
+      return Array.from(countByMethod, ([method, value]) => ({ labels: { method }, value }));
+    });
+  }
+
+  ended(method: string, caller: string, durationMs: number, code: ErrorCode | null): void {
+    const outcome = code === null ? 'ok' : (outcomeByCode[code] ?? 'failed');
+    this.#durations.with(method, outcome).recordMs(durationMs);
+    this.#callers.record(caller, method, durationMs);
+    if (code !== null) this.#errors.with(method, code).add();
+  }
+
+  asked(method: string, items: number): void {
+    this.#items.with(method).record(items);
+  }
+
+  waited(durationMs: number): void {
+    this.#queue.with().recordMs(durationMs);
+  }
+
+  hedged(outcome: HedgeOutcome, durationMs: number): void {
+    this.#hedges.with(outcome).recordMs(durationMs);
+  }
+}
