@@ -27,6 +27,11 @@ const commandTable: Record<CommandName, CommandRow> = {
   ingest: { summary: 'start ingest' },
   demo: { summary: 'start the simulated network alone' },
   status: { summary: 'show every node and slot: cursor, lag, entries waiting, bytes' },
+  top: { summary: 'show rates, percentiles, errors and lag, again every two seconds' },
+  'hist record': { summary: 'write what a running cluster records into a log of HdrHistograms' },
+  'hist show': { operands: ['[files...]'], summary: 'show percentiles of logs, or of a running cluster' },
+  'hist merge': { operands: ['<files...>'], summary: 'add the histograms of files and processes' },
+  'hist diff': { operands: ['<before>', '<after>'], summary: 'compare the percentiles of two logs' },
   get: { operands: ['<at-uri|did>'], summary: 'show what is stored about a record or an account' },
   settle: { summary: 'wait until all that has come in is applied everywhere' },
   backfill: {
@@ -113,6 +118,7 @@ const commandTable: Record<CommandName, CommandRow> = {
 
 /** By the first word of commands that have two. */
 const groupSummaries: Readonly<Record<string, string>> = {
+  hist: 'record, show, merge and compare latency histograms',
   identity: 'bring identities in bulk, or one again',
   map: 'work on the shard map',
   replica: 'add, remove, compare and renew copies of slots',

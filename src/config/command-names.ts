@@ -56,6 +56,8 @@ export const mapCommands = [
 
 /** Commands about backups. */
 export const backupCommands = ['backup create', 'backup list', 'backup verify', 'restore'] as const;
+/** Commands about latency histograms. */
+export const histogramCommands = ['hist record', 'hist show', 'hist merge', 'hist diff'] as const;
 
 export const commandNames = [
   'up',
@@ -64,6 +66,8 @@ export const commandNames = [
   'ingest',
   'demo',
   'status',
+  'top',
+  ...histogramCommands,
   'get',
   'settle',
   'backfill',
@@ -125,6 +129,8 @@ export const quarantineCommands = [
 /** Commands that ask running processes. */
 export const clientCommands = [
   'status',
+  'top',
+  ...histogramCommands,
   'get',
   'settle',
   ...ingestCommands,

@@ -1,5 +1,6 @@
 /** Rows of the table of settings: whom commands ask, and what single ones take. */
 import {
+  histogramCommands,
   ingestCommands,
   mapCommands,
   operatorCommands,
@@ -103,6 +104,9 @@ export const commandSettings = {
     schemes: webSchemes,
     commands: [
       'status',
+      'top',
+      'hist record',
+      'hist show',
       'get',
       'settle',
       'repo takedown',
@@ -123,6 +127,28 @@ export const commandSettings = {
     schemes: webSchemes,
     commands: ['node', 'router', ...ingestCommands, 'import postgres'],
     help: 'ingest to ask; absent = the one that run.json in the data folder names (a router then asks none)',
+  },
+  once: { kind: 'switch', default: false, commands: ['top'], help: 'print once and end, as for scripts' },
+  seconds: {
+    kind: 'integer',
+    default: 10,
+    unit: 's',
+    min: 1,
+    max: 86_400,
+    commands: ['hist record'],
+    help: 'how long to record, in intervals of a second',
+  },
+  out: {
+    kind: 'path',
+    default: null,
+    commands: ['hist record', 'hist merge'],
+    help: 'file to write; absent = it is printed',
+  },
+  series: {
+    kind: 'text',
+    default: null,
+    commands: histogramCommands,
+    help: 'only series whose name holds this text, such as GetTimeline or router/request',
   },
   eventsPerSecond: {
     kind: 'integer',
