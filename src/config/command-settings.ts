@@ -98,6 +98,15 @@ export const commandSettings = {
     commands: ['node', 'router'],
     help: 'how long a router, or the edge of a node, that stops goes on answering while /readyz says no; more than a load balancer takes to notice',
   },
+  slowMs: {
+    kind: 'integer',
+    default: 1_000,
+    unit: 'ms',
+    min: 1,
+    max: 3_600_000,
+    commands: ['up', 'node', 'router'],
+    help: 'requests and calls that take so long are logged, with the nodes asked and the time of each step',
+  },
   routerUrl: {
     kind: 'url',
     default: null,

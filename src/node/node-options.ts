@@ -37,6 +37,8 @@ export type NodeOptions = {
   readonly serveThreads?: number;
   /** Threads that answer searches; absent or 0: the node has no search index. */
   readonly searchThreads?: number;
+  /** Reads and requests that take so long are noted; absent: the default of the setting. */
+  readonly slowMs?: number;
   /** Where the node also answers as a router; absent: nowhere. */
   readonly edge?: EdgeSettings | undefined;
   /** What the edge has ingest do; absent without ingest. */

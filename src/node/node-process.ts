@@ -74,6 +74,7 @@ function serveSettings(
     adminToken,
     clusterToken,
     edge: options.edge ?? null,
+    slowMs: options.slowMs ?? settingTable.slowMs.default,
   };
 }
 

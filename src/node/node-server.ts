@@ -6,6 +6,7 @@
  */
 import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
+import type { ErrorCode } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { isLoopback, requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { histogramQuestion } from '../http/histogram-question.ts';
@@ -21,8 +22,16 @@ import { severalGroups } from '../metrics/slot-group.ts';
 import { LocalCaller } from '../wire/local-caller.ts';
 import type { MapGate } from '../wire/map-gate.ts';
 import type { CallHandler, CallObserver, NodeCaller } from '../wire/node-caller.ts';
+import type { TraceContext } from '../wire/trace-context.ts';
 import { unixOfferOf } from '../wire/unix-offer.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
+
+type SlowCallObserver = (
+  method: string,
+  durationMs: number,
+  code: ErrorCode | null,
+  trace: TraceContext | null,
+) => void;
 
 export type NodeServerOptions = PageRules & {
   /** 0 takes any free port. */
@@ -51,6 +60,10 @@ export type NodeServerOptions = PageRules & {
   readonly histograms?: HistogramSource;
   /** Returns the group of slots of the call that was answered last; absent: of none. */
   readonly slotGroup?: () => string;
+  /** Called with calls that take `slowMs` or longer. */
+  readonly onSlow?: SlowCallObserver;
+  /** Units: ms. */
+  readonly slowMs?: number;
   /** Called when a handler breaks an invariant, which its caller sees as `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
@@ -81,7 +94,7 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
   const own = options.recording === undefined ? new ProcessHistograms(clock) : null;
   own?.register(options.registry, 'node');
   const histograms: HistogramSource = options.histograms ?? ((question) => own!.report('node', question));
-  const observe = callObserver(options.recording ?? own!.recording, options.slotGroup);
+  const observe = callObserver(options.recording ?? own!.recording, options);
   const wire = new WireServer({
     handlers: options.handlers,
     epoch: options.epoch,
@@ -139,10 +152,15 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
 }
 
 /** Names of handlers and of groups are bounded. Of a call that ran on, its group is not known. */
-function callObserver(recording: Recording, slotGroup: () => string = () => ''): CallObserver {
+function callObserver(
+  recording: Recording,
+  { slotGroup = () => '', onSlow, slowMs = Infinity }: Pick<NodeServerOptions, 'slotGroup' | 'onSlow' | 'slowMs'>,
+): CallObserver {
   const durations = recording.histogram('skyshard_call_duration_seconds');
-  return (method, durationMs, _code, isLater) =>
+  return (method, durationMs, code, isLater, trace) => {
     durations.with(method, isLater ? severalGroups : slotGroup()).recordMs(durationMs);
+    if (durationMs >= slowMs) onSlow?.(method, durationMs, code, trace);
+  };
 }
 
 function registerWireMetrics(registry: Registry, wire: WireServer): void {

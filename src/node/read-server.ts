@@ -33,6 +33,7 @@ import { CallExchange, type ExchangeEnds } from './call-exchange.ts';
 import { type RunningNodeServer, startNodeServer } from './node-server.ts';
 import { NodeReadiness, unreadySlots } from './readiness.ts';
 import type { SlotReader } from './slot-reader.ts';
+import { SlowCalls } from './slow-calls.ts';
 
 /** Where a node's edge listens; it asks other nodes over the wire. */
 export type EdgeSettings = LookUpSettings & {
@@ -64,6 +65,8 @@ export type ReadServerSettings = {
   readonly unixPath: string;
   /** The part of a process's caches and limits in bytes that one thread has. */
   readonly shareOfLimits: number;
+  /** Reads that take so long are noted. Units: ms. */
+  readonly slowMs: number;
   readonly adminToken: string | null;
   readonly clusterToken: string | null;
   readonly edge: EdgeSettings | null;
@@ -152,7 +155,7 @@ async function startEdge(
   isOwnReady: () => Promise<boolean>,
 ): Promise<Edge> {
   const { control, writes, exchange, registry, recording, clock, note, onFault } = parts;
-  const { name, clusterToken, adminToken, allowedHosts, reusePort, shareOfLimits } = settings;
+  const { name, clusterToken, adminToken, allowedHosts, reusePort, shareOfLimits, slowMs } = settings;
   const map = control.map();
   const others = new NodeClient({
     map,
@@ -186,6 +189,7 @@ async function startEdge(
     ownNode: name,
     onFault,
     note,
+    slowMs,
     isOwnReady,
     drainMs: edge.drainMs,
     clock,
@@ -251,7 +255,7 @@ export class ReadServer implements ListeningPorts {
   /** Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startNodeServer`. */
   async listen(): Promise<void> {
     const { control, beforeRead, registry, recording, note, onFault, clock } = this.#parts;
-    const { host, allowedHosts, port, reusePort, unixPath, adminToken, clusterToken, edge } = this.#settings;
+    const { host, allowedHosts, port, reusePort, unixPath, adminToken, clusterToken, edge, slowMs } = this.#settings;
     const hasUnixPath = Buffer.byteLength(unixPath) <= unixPathBytesMax;
     const records: [string, CallHandler] = [nodeCalls.records, createRecordBatchHandler(this.reads)];
     const touches = this.#touches;
@@ -260,6 +264,8 @@ export class ReadServer implements ListeningPorts {
       beforeRead?.();
     };
     const own = withHook(begin, [...this.reads.handlers, records]);
+    const reads = new Set(own.map(([call]) => call));
+    const slowCalls = new SlowCalls(note, clock);
     const ping: [string, CallHandler] = [nodeCalls.ping, () => noBytes];
     const isReady = readinessOf(control, clock);
     const server = await startNodeServer({
@@ -281,6 +287,11 @@ export class ReadServer implements ListeningPorts {
       recording,
       histograms: control.histograms,
       slotGroup: () => touches.takeGroup(),
+      slowMs,
+      onSlow: (method, durationMs, code, trace) => {
+        // Others wait by their nature, as appends do for the disk.
+        if (reads.has(method)) slowCalls.add(method, durationMs, code, trace);
+      },
       onFault,
       clock,
     });

@@ -70,7 +70,7 @@ export class ServeLink implements AsyncDisposable {
       name: 'skyshard-serve',
     });
     this.#worker.on('message', (message: FromServeThread) => {
-      if (message.type === 'note') note(message.message, {});
+      if (message.type === 'note') note(message.message, message.fields);
       else this.#take(message);
     });
     this.#worker.on('error', (error) => this.#die(errorOfThread('a serving thread', error)));

@@ -74,6 +74,6 @@ export type FromServeThread =
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: ThreadMetrics }
   /** What the thread recorded, once a second and before its metrics. */
   | { readonly type: 'interval'; readonly interval: Interval }
-  | { readonly type: 'note'; readonly message: string }
+  | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }
   /** An invariant broke: the node ends. */
   | { readonly type: 'fault'; readonly message: string };

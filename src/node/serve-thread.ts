@@ -165,7 +165,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
     registry,
     recording,
     onFault: (error, method) => post({ type: 'fault', message: `${method}: ${error.message}` }),
-    note: (message) => post({ type: 'note', message }),
+    note: (message, fields) => post({ type: 'note', message, fields }),
     clock: systemClock,
   });
   const inlet = new ChangeInlet(feeds, (slot, changes) => {

@@ -7,7 +7,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { ErrorCode } from '../base/data-plane-error.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
-import type { RequestFailure } from './plan/service-router.ts';
+import type { RequestFailure } from './plan/service-router-options.ts';
 
 const notesPerSecondMax = 10;
 const codesOfCallers: ReadonlySet<ErrorCode> = new Set([
@@ -31,7 +31,7 @@ export class FailureLog {
     this.#bucket = new TokenBucket(notesPerSecondMax, clock);
   }
 
-  add({ requestId, method, caller, error }: RequestFailure): void {
+  add({ requestId, method, caller, error, trace }: RequestFailure): void {
     if (codesOfCallers.has(error.code)) return;
     if (!this.#bucket.tryTake()) {
       this.#left++;
@@ -41,6 +41,7 @@ export class FailureLog {
     this.#left = 0;
     this.#note(`${method} failed: ${error.code}: ${error.message}`, {
       request: requestId,
+      ...(trace === null ? {} : { trace: trace.traceId }),
       ...(caller === '' ? {} : { caller }),
       ...(left === 0 ? {} : { failuresNotNoted: left }),
     });

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode, operatingFailure } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
+import { settingTable } from '../config/setting-table.ts';
 import { ByteShares, CallerShares } from '../http/byte-shares.ts';
 import { httpConnectionsMax } from '../http/connection-limit.ts';
 import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
@@ -49,6 +50,7 @@ import { RequestMetrics } from './request-metrics.ts';
 import { registerRouterMetrics } from './router-metrics.ts';
 import { catchUpSearch, searchRoutes } from './search-routes.ts';
 import { type NodeCounts, type SlotCounts, settle } from './settle.ts';
+import { SlowLog } from './slow-log.ts';
 import { suggestionRoutes } from './suggestion-routes.ts';
 
 export type RouterLimits = AdmissionLimits & {
@@ -117,6 +119,8 @@ export type RouterOptions = {
   readonly onFault: (error: InvariantError, method: string) => void;
   /** Called for failed requests that an operator should see, a few a second at most. */
   readonly note?: Note;
+  /** Requests that take so long are noted; absent: the default of the setting. Units: ms. */
+  readonly slowMs?: number;
   /** Whether the node is ready whose edge this is; absent for a router. */
   readonly isOwnReady?: () => Promise<boolean>;
   /**
@@ -146,6 +150,7 @@ export type RunningRouter = AsyncDisposable & {
 const closeGraceMsDefault = 5_000;
 const drainCheckMs = 5;
 const statusTimeoutMs = 2_000;
+const slowMsDefault = settingTable.slowMs.default;
 
 /** The status of a node, or the error that it answered. */
 type NodeStatus = NodeCounts & { readonly state: 'up' | 'down'; readonly code?: ErrorCode; readonly hint?: string };
@@ -212,6 +217,7 @@ function serviceRouterOf(
 ): ServiceRouter {
   const { map, caller, identity, writes, registry, onFault, reloadMap, ownNode, note } = options;
   const failures = note === undefined ? null : new FailureLog(note, clock);
+  const slow = note === undefined ? null : new SlowLog(note, clock);
   const router = new ServiceRouter({
     map,
     caller,
@@ -222,6 +228,7 @@ function serviceRouterOf(
     observer: new RequestMetrics(recording, registry),
     onFault,
     ...(failures === null ? {} : { onFailure: (failure) => failures.add(failure) }),
+    ...(slow === null ? {} : { onSlow: (request) => slow.add(request), slowMs: options.slowMs ?? slowMsDefault }),
     ...(reloadMap === undefined ? {} : { reloadMap }),
     ...(writes === undefined ? {} : { writes }),
     ...(ownNode === undefined ? {} : { ownNode }),

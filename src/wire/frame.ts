@@ -16,14 +16,16 @@
  *   kind 1, answer: no name, timeout 0
  *   kind 2, error:  the name is the code, timeout 0; the payload is UTF-8 text: the message and, if
  *                   the error has a hint of its own, a zero byte and the hint
+ *   kind 3, call:   as kind 0; the payload begins with the trace of trace-context.ts
  * ```
  *
  * Owns: these bytes and their limits. Refuses: any other shape, with a reason. Big-endian.
  */
 import '../base/bytes.ts';
+import { readTrace, type TraceContext, traceBytes, writeTrace } from './trace-context.ts';
 
 /** The first byte of a message, and part of the subprotocol, so that versions never mix. */
-export const wireVersion = 4;
+export const wireVersion = 5;
 export const wireSubprotocol = `skyshard.wire.${wireVersion}`;
 
 /** Of a method's name or an error's code, which are ASCII. */
@@ -38,9 +40,11 @@ const headerBytes = 18;
 export const errorTextBytesMax = 2 * 3 * errorTextLengthMax + 1;
 
 /** The size of a message with one frame of the largest size. */
-export const messageBytesMax = 1 + headerBytes + nameBytesMax + payloadBytesMax;
+export const messageBytesMax = 1 + headerBytes + nameBytesMax + traceBytes + payloadBytesMax;
 
 export const frameKind = { call: 0, answer: 1, error: 2 } as const;
+/** Of a call with a trace, which reads as a call. */
+const tracedKind = 3;
 
 /** A connection that sends a malformed message is closed with one of these as the reason. */
 const malformedReasons = [
@@ -72,6 +76,14 @@ export function readErrorText(payload: Buffer): { readonly message: string; read
   return { message, hint };
 }
 
+export type TracedCall = {
+  readonly id: number;
+  readonly epoch: number;
+  readonly method: string;
+  readonly timeoutMs: number;
+  readonly payload: Uint8Array;
+};
+
 /** Batches frames into a message. The caller owns what `take` returns, until `recycle`. */
 export class FrameBatch {
   #buffer: Buffer = Buffer.allocUnsafeSlow(initialBytes);
@@ -97,6 +109,16 @@ export class FrameBatch {
   addCall(id: number, epoch: number, method: string, timeoutMs: number, payload: Uint8Array): void {
     const start = this.#begin(frameKind.call, method, payload.length);
     this.#numbers(start, id, epoch, timeoutMs);
+    this.#payload(payload);
+  }
+
+  /** Adds a call of a trace. Shape: as `addCall`. */
+  addTracedCall(call: TracedCall, trace: TraceContext): void {
+    const { id, epoch, method, timeoutMs, payload } = call;
+    const start = this.#begin(tracedKind, method, traceBytes + payload.length);
+    this.#numbers(start, id, epoch, timeoutMs);
+    writeTrace(trace, this.#buffer, this.#length);
+    this.#length += traceBytes;
     this.#payload(payload);
   }
 
@@ -189,6 +211,8 @@ export class FrameReader {
   name = '';
   /** Counts from when the call was sent. */
   timeoutMs = 0;
+  /** Of a call; null for one without. */
+  trace: TraceContext | null = null;
   /** Aliases the message. */
   payload: Buffer = noBytes;
 
@@ -216,19 +240,23 @@ export class FrameReader {
     this.epoch = this.#u32(at + 6);
     this.timeoutMs = this.#u32(at + 10);
     const payloadBytes = this.#u32(at + 14);
+    const isTraced = this.kind === tracedKind;
+    if (isTraced) this.kind = frameKind.call;
     if (this.kind > frameKind.error) return this.#refuse('unknown frame kind');
     if (nameBytes > nameBytesMax) return this.#refuse('name too long');
-    if (payloadBytes > payloadBytesMax) return this.#refuse('payload too large');
+    if (payloadBytes > payloadBytesMax + (isTraced ? traceBytes : 0)) return this.#refuse('payload too large');
     if (this.kind !== frameKind.call) {
       const isMatching = this.timeoutMs === 0 && (nameBytes === 0 || this.kind === frameKind.error);
       if (!isMatching) return this.#refuse('header does not match its kind');
       if (this.kind === frameKind.error && payloadBytes > errorTextBytesMax) return this.#refuse('error text too long');
     }
-    const payloadStart = at + headerBytes + nameBytes;
-    const end = payloadStart + payloadBytes;
+    const nameEnd = at + headerBytes + nameBytes;
+    const end = nameEnd + payloadBytes;
     if (end > source.length) return this.#refuse('frame is cut off');
-    this.name = nameBytes === 0 ? '' : source.latin1Slice(at + headerBytes, payloadStart);
-    this.payload = source.subarray(payloadStart, end);
+    if (isTraced && payloadBytes < traceBytes) return this.#refuse('header does not match its kind');
+    this.name = nameBytes === 0 ? '' : source.latin1Slice(at + headerBytes, nameEnd);
+    this.trace = isTraced ? readTrace(source, nameEnd) : null;
+    this.payload = source.subarray(isTraced ? nameEnd + traceBytes : nameEnd, end);
     this.#position = end;
     return true;
   }

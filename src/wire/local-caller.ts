@@ -44,49 +44,53 @@ export class LocalCaller implements NodeCaller {
       const answer = this.#run(request, startMs);
       if (!(answer instanceof Uint8Array)) return this.#whenDone(request, startMs, answer);
       // The next read reuses the memory.
-      return this.#checked(request.method, startMs, Buffer.from(answer), false);
+      return this.#checked(request, startMs, Buffer.from(answer), false);
     } catch (thrown) {
-      return Promise.reject(this.#failed(request.method, startMs, thrown, false));
+      return Promise.reject(this.#failed(request, startMs, thrown, false));
     }
   }
 
-  #run({ node, method, payload, timeoutMs }: NodeCall, startMs: number): Promise<Uint8Array> | Uint8Array {
+  #run(
+    { node, method, payload, timeoutMs, trace = null }: NodeCall,
+    startMs: number,
+  ): Promise<Uint8Array> | Uint8Array {
     const { handlers, epoch, gate } = this.#options;
     const handler = handlers.get(method);
     if (handler === undefined) throw new DataPlaneError('Unimplemented', `no method "${method}" on node ${node}`);
     const wrongEpoch = gate?.refusalOf(method) ?? null;
     if (wrongEpoch !== null) throw new DataPlaneError('WrongEpoch', wrongEpoch);
-    return handler(payload, { method, epoch: epoch(), deadlineMs: startMs + timeoutMs });
+    return handler(payload, { method, epoch: epoch(), deadlineMs: startMs + timeoutMs, trace });
   }
 
-  async #whenDone({ method, timeoutMs }: NodeCall, startMs: number, answer: Promise<Uint8Array>): Promise<Uint8Array> {
+  async #whenDone(request: NodeCall, startMs: number, answer: Promise<Uint8Array>): Promise<Uint8Array> {
+    const { method, timeoutMs } = request;
     const answered = new AbortController();
     const late = this.#options.clock.sleep(timeoutMs, answered.signal).then(() => {
       if (answered.signal.aborted) return Buffer.alloc(0);
       throw new DataPlaneError('DeadlineExceeded', `${method}: no answer within ${Math.round(timeoutMs)} ms`);
     });
     try {
-      return this.#checked(method, startMs, await Promise.race([answer, late]), true);
+      return this.#checked(request, startMs, await Promise.race([answer, late]), true);
     } catch (thrown) {
-      throw this.#failed(method, startMs, thrown, true);
+      throw this.#failed(request, startMs, thrown, true);
     } finally {
       answered.abort();
     }
   }
 
-  #checked(method: string, startMs: number, answer: Uint8Array, isLater: boolean): Uint8Array {
+  #checked({ method, trace = null }: NodeCall, startMs: number, answer: Uint8Array, isLater: boolean): Uint8Array {
     if (answer.length > payloadBytesMax) {
       const message = `${method}: an answer of ${answer.length} bytes; payloadBytesMax is ${payloadBytesMax}`;
       throw new DataPlaneError('ResourceExhausted', message);
     }
-    this.#options.observe(method, this.#options.clock.monotonicMs() - startMs, null, isLater);
+    this.#options.observe(method, this.#options.clock.monotonicMs() - startMs, null, isLater, trace);
     return answer;
   }
 
   /** Returns what was thrown: a broken invariant is this process's own. */
-  #failed(method: string, startMs: number, thrown: unknown, isLater: boolean): unknown {
+  #failed({ method, trace = null }: NodeCall, startMs: number, thrown: unknown, isLater: boolean): unknown {
     const tookMs = this.#options.clock.monotonicMs() - startMs;
-    this.#options.observe(method, tookMs, toDataPlaneError(thrown).code, isLater);
+    this.#options.observe(method, tookMs, toDataPlaneError(thrown).code, isLater, trace);
     return thrown;
   }
 }

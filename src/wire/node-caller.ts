@@ -1,5 +1,6 @@
 /** The one verb between our processes: call a method of a node, bytes in, bytes out. */
 import type { ErrorCode } from '../base/data-plane-error.ts';
+import type { TraceContext } from './trace-context.ts';
 
 export type NodeCall = {
   /** A name in the shard map. */
@@ -9,6 +10,8 @@ export type NodeCall = {
   readonly payload: Uint8Array;
   /** The time until the caller's deadline. */
   readonly timeoutMs: number;
+  /** What the call is part of; absent or null for nothing that a caller traces. */
+  readonly trace?: TraceContext | null;
 };
 
 export interface NodeCaller {
@@ -31,11 +34,18 @@ export type CallHandler = (payload: Uint8Array, context: CallContext) => Promise
  * Called after each call, so it must be cheap; `code` is null if it was answered. `isLater` says
  * that it was not answered at once, so that others ran in between.
  */
-export type CallObserver = (method: string, durationMs: number, code: ErrorCode | null, isLater: boolean) => void;
+export type CallObserver = (
+  method: string,
+  durationMs: number,
+  code: ErrorCode | null,
+  isLater: boolean,
+  trace: TraceContext | null,
+) => void;
 export type CallContext = {
   readonly method: string;
   /** The epoch of the map that the caller used. */
   readonly epoch: number;
   /** The caller stops waiting at this time. Units: monotonic ms. */
   readonly deadlineMs: number;
+  readonly trace?: TraceContext | null;
 };

@@ -67,7 +67,7 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
   call(request: NodeCall): Promise<Uint8Array> {
     const link = this.#linkByNode.get(request.node) ?? this.#openLink(request.node);
     if (link === null) return Promise.reject(this.#unknownNode(request.node));
-    return link.call(request.method, request.payload, request.timeoutMs);
+    return link.call(request.method, request.payload, request.timeoutMs, request.trace ?? null);
   }
 
   /** Replaces the map. Links to addresses that it does not name finish their calls. */

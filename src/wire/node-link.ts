@@ -22,6 +22,7 @@ import type { LinkEnvironment, LinkSnapshot, LinkState } from './link-environmen
 import { LinkSocket } from './link-socket.ts';
 import { deadlineExceeded, PendingCalls } from './pending-calls.ts';
 import { Silence } from './silence.ts';
+import type { TraceContext } from './trace-context.ts';
 
 /** Where nothing listens an attempt costs little, and a node that comes up is missed at once. */
 const refusedPolicy = { firstMs: 50, maxMs: 250 };
@@ -86,7 +87,7 @@ export class NodeLink {
   }
 
   /** See NodeCaller.call. The payload is copied before this returns. */
-  call(method: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+  call(method: string, payload: Uint8Array, timeoutMs: number, trace: TraceContext | null): Promise<Uint8Array> {
     const nowMs = this.#environment.clock.monotonicMs();
     const refusal = this.#refusalOf(method, payload, timeoutMs, nowMs);
     if (refusal !== null) return Promise.reject(refusal);
@@ -101,7 +102,9 @@ export class NodeLink {
       const call = { resolve, reject, method, requestBytes: payload.length, deadlineMs: nowMs + timeoutMs };
       const id = this.#pending.add(call);
       const wireTimeoutMs = Math.min(Math.ceil(timeoutMs), 0xffff_ffff);
-      this.#batch.addCall(id, this.#environment.epoch(), method, wireTimeoutMs, payload);
+      const epoch = this.#environment.epoch();
+      if (trace === null) this.#batch.addCall(id, epoch, method, wireTimeoutMs, payload);
+      else this.#batch.addTracedCall({ id, epoch, method, timeoutMs: wireTimeoutMs, payload }, trace);
     });
   }
 

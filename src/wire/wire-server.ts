@@ -228,7 +228,7 @@ export class WireServer {
       this.#fail(connection, id, refusal[0], refusal[1]);
       return;
     }
-    const context: CallContext = { method, epoch: frame.epoch, deadlineMs };
+    const context: CallContext = { method, epoch: frame.epoch, deadlineMs, trace: frame.trace };
     if (wait !== null) {
       const payload = Buffer.copyBytesFrom(frame.payload);
       const late = wait.then(() => this.#runAfterWait(connection, handler, payload, context));
@@ -238,10 +238,10 @@ export class WireServer {
     try {
       const answer = handler(frame.payload, context);
       if (!(answer instanceof Uint8Array)) return this.#runAsync(connection, id, context, nowMs, answer);
-      this.#observe(method, nowMs, null, false);
+      this.#observe(context, nowMs, null, false);
       this.#answer(connection, id, method, answer);
     } catch (thrown) {
-      this.#observe(method, nowMs, toDataPlaneError(thrown).code, false);
+      this.#observe(context, nowMs, toDataPlaneError(thrown).code, false);
       this.#failThrown(connection, id, method, thrown);
     }
   }
@@ -284,11 +284,11 @@ export class WireServer {
     answer
       .then(
         (payload) => {
-          this.#observe(method, startMs, null, true);
+          this.#observe(context, startMs, null, true);
           this.#answer(connection, id, method, payload);
         },
         (thrown: unknown) => {
-          this.#observe(method, startMs, toDataPlaneError(thrown).code, true);
+          this.#observe(context, startMs, toDataPlaneError(thrown).code, true);
           this.#failThrown(connection, id, method, thrown);
         },
       )
@@ -299,9 +299,9 @@ export class WireServer {
       });
   }
 
-  #observe(method: string, startMs: number, code: ErrorCode | null, isLater: boolean): void {
+  #observe({ method, trace = null }: CallContext, startMs: number, code: ErrorCode | null, isLater: boolean): void {
     const { observe, clock } = this.#options;
-    observe?.(method, clock.monotonicMs() - startMs, code, isLater);
+    observe?.(method, clock.monotonicMs() - startMs, code, isLater, trace);
   }
 
   #answer(connection: ServerConnection, id: number, method: string, payload: Uint8Array): void {

@@ -7,7 +7,8 @@ import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/code
 import type { MessageByName, MethodName } from '../../src/proto/generated/bsky-service.ts';
 import type { MessageInput } from '../../src/proto/schema.ts';
 import { defaultAdmissionLimits } from '../../src/router/plan/admission.ts';
-import { ServiceRouter, type ServiceRouterOptions } from '../../src/router/plan/service-router.ts';
+import { ServiceRouter } from '../../src/router/plan/service-router.ts';
+import type { ServiceRouterOptions } from '../../src/router/plan/service-router-options.ts';
 import { planByMethod } from '../../src/router/plans/service.ts';
 import type { ShardMap } from '../../src/shardmap/shard-map.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from './fake-nodes.ts';

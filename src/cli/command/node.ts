@@ -56,6 +56,7 @@ export const runNode: Command = (context) => {
       beginAgain: slotsOf(settings.beginAgain),
       slotMapBytes: settings.slotMapBytes,
       readLagMs: settings.readLagMs,
+      slowMs: settings.slowMs,
       lingerMs: settings.lingerMs,
       compactQuietS: settings.compactQuietS,
       applyThreads: settings.applyThreads,

@@ -46,6 +46,7 @@ export const runRouter: Command = (context) => {
         onFault: fail,
         note: (message, fields) => log('warn', message, fields),
         drainMs: settings.drainMs,
+        slowMs: settings.slowMs,
         clock,
       },
       settings,

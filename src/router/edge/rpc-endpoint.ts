@@ -4,6 +4,7 @@ import { InvariantError } from '../../base/invariant.ts';
 import type { CallerShares } from '../../http/byte-shares.ts';
 import type { HeaderReader } from '../../http/page-guard.ts';
 import { type ArrivingBound, type BodyBound, type BodyLimits, bodyBoundError } from '../../http/request-body.ts';
+import { parseTraceparent, type TraceContext } from '../../wire/trace-context.ts';
 import { smallAnswerBytesMax } from '../plan/answer-memory.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import { newRequestId } from './request-id.ts';
@@ -36,6 +37,8 @@ export type RpcHead = {
   readonly timeoutHeader: string;
   readonly caller: string;
   readonly isCompressed: boolean;
+  /** From `traceparent`. */
+  readonly trace: TraceContext | null;
 };
 
 /** Returns the head of a call, or undefined for another content type. */
@@ -50,6 +53,7 @@ export function readHead(method: string, header: HeaderReader): RpcHead | undefi
     timeoutHeader: header(protocol === 'grpc' ? 'grpc-timeout' : 'connect-timeout-ms'),
     caller: header('x-atlantis-caller').slice(0, callerLengthMax),
     isCompressed: encoding !== '' && encoding !== 'identity',
+    trace: parseTraceparent(header('traceparent')),
   };
 }
 
@@ -73,7 +77,8 @@ export function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer): Pro
     if (head.isCompressed)
       throw new DataPlaneError('Unimplemented', 'compressed bodies are not supported; send identity');
     const timeoutMs = timeoutMsOf(protocol, head.timeoutHeader);
-    const answer = router.handle(method, requestBytes(protocol, method, body), { caller: head.caller, timeoutMs });
+    const { caller, trace } = head;
+    const answer = router.handle(method, requestBytes(protocol, method, body), { caller, timeoutMs, trace });
     return answer instanceof Promise ? laterReply(router, head, answer) : framed(router, head, answer);
   } catch (thrown) {
     return thrownReply(router, head, thrown);
@@ -93,11 +98,11 @@ async function laterReply(router: ServiceRouter, head: RpcHead, answer: Promise<
   }
 }
 
-function thrownReply(router: ServiceRouter, { protocol, method, caller }: RpcHead, thrown: unknown): RpcReply {
+function thrownReply(router: ServiceRouter, { protocol, method, caller, trace }: RpcHead, thrown: unknown): RpcReply {
   if (thrown instanceof InvariantError) router.reportFault(thrown, method);
   const error = toDataPlaneError(thrown);
   const requestId = newRequestId();
-  router.reportFailure({ requestId, method, caller, error });
+  router.reportFailure({ requestId, method, caller, error, trace });
   return errorReply(protocol, error, requestId);
 }
 

@@ -11,6 +11,8 @@ import { DataPlaneError, operatingFailure, toDataPlaneError } from '../../base/d
 import { InvariantError } from '../../base/invariant.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { NodeCaller } from '../../wire/node-caller.ts';
+import type { TraceContext } from '../../wire/trace-context.ts';
+import type { RequestRun, Step } from './request-run.ts';
 import { type ReadableSlots, ShardCopies } from './shard-copies.ts';
 
 /** A message to one node, which is an index in `FanOut.nodeNames`. */
@@ -26,32 +28,34 @@ export type FanOutOptions = {
   readonly ownNode?: string | null;
 };
 
-/** The nodes that have slots of one map. */
-export class FanOut {
+/** What all requests by one map share. */
+type MapNodes = {
   readonly map: ShardMap;
-  /** Holds indexes in `nodeNames`: whom to ask about a slot. */
-  readonly nodeBySlot: Uint16Array;
-  /** The same of the primaries alone. */
-  readonly primaryBySlot: Uint16Array;
   /** Those that are primary of some slot come first. */
   readonly nodeNames: readonly string[];
   /** Indexes in `nodeNames`: together these nodes answer for all slots. */
   readonly primaries: readonly number[];
-  readonly #caller: NodeCaller;
-  readonly #clock: Clock;
-  readonly #copies: ShardCopies;
-  /** The nodes that the reads of one request wait for, once for each call. */
-  readonly #awaited: number[] = [];
+  /** By slot, as indexes in `nodeNames`. */
+  readonly primaryBySlot: Uint16Array;
+  readonly caller: NodeCaller;
+  readonly clock: Clock;
+  readonly copies: ShardCopies;
+};
 
-  private constructor(parts: FanOutParts, nodeBySlot: Uint16Array) {
-    this.map = parts.map;
-    this.nodeNames = parts.nodeNames;
-    this.primaries = parts.primaries;
-    this.primaryBySlot = parts.primaryBySlot;
-    this.#caller = parts.caller;
-    this.#clock = parts.clock;
-    this.#copies = parts.copies;
+/** The nodes that have slots of one map, as one request asks them, or several that leave no steps. */
+export class FanOut {
+  /** Holds indexes in `nodeNames`: whom to ask about a slot. */
+  readonly nodeBySlot: Uint16Array;
+  readonly #of: MapNodes;
+  /** Null for requests of our own. */
+  readonly #run: RequestRun | null;
+  /** The nodes that the reads of one request wait for, once for each call. */
+  #awaited: number[] | null = null;
+
+  private constructor(of: MapNodes, nodeBySlot: Uint16Array, run: RequestRun | null) {
+    this.#of = of;
     this.nodeBySlot = nodeBySlot;
+    this.#run = run;
   }
 
   /** Returns that which asks primaries only. */
@@ -62,51 +66,78 @@ export class FanOut {
     const primaryBySlot = Uint16Array.from(map.primaryBySlot, (name) => indexByName.get(name)!);
     const primaries = Array.from(primaryNames, (_name, index) => index);
     const copies = new ShardCopies(map, nodeNames, { readable, ownNode, clock });
-    return new FanOut({ map, caller, clock, nodeNames, primaries, primaryBySlot, copies }, primaryBySlot);
+    return new FanOut({ map, caller, clock, nodeNames, primaries, primaryBySlot, copies }, primaryBySlot, null);
+  }
+
+  get map(): ShardMap {
+    return this.#of.map;
+  }
+
+  /** Those that are primary of some slot come first. */
+  get nodeNames(): readonly string[] {
+    return this.#of.nodeNames;
+  }
+
+  /** Indexes in `nodeNames`: together these nodes answer for all slots. */
+  get primaries(): readonly number[] {
+    return this.#of.primaries;
+  }
+
+  /** As `nodeBySlot`, of the primaries alone. */
+  get primaryBySlot(): Uint16Array {
+    return this.#of.primaryBySlot;
   }
 
   /** True when some shard has several nodes that answer reads. */
   get hasCopies(): boolean {
-    return this.#copies.hasChoice;
+    return this.#of.copies.hasChoice;
+  }
+
+  /** Returns that which asks the same nodes, for one request that keeps its steps. */
+  for(run: RequestRun): FanOut {
+    return new FanOut(this.#of, this.nodeBySlot, run);
   }
 
   /** Returns that which asks one of the copies of each shard, for one request. */
-  reading(): FanOut {
-    if (!this.#copies.hasChoice) return this;
-    const { map, nodeNames, primaries, primaryBySlot } = this;
-    const parts = { map, nodeNames, primaries, primaryBySlot, caller: this.#caller, clock: this.#clock };
-    return new FanOut({ ...parts, copies: this.#copies }, this.#copies.choose(primaryBySlot));
+  reading(run: RequestRun): FanOut {
+    const { copies, primaryBySlot } = this.#of;
+    return copies.hasChoice ? new FanOut(this.#of, copies.choose(primaryBySlot), run) : this.for(run);
   }
 
   /** Returns that which asks other copies than this one does. */
   others(): FanOut {
-    const { map, nodeNames, primaries, primaryBySlot } = this;
-    const parts = { map, nodeNames, primaries, primaryBySlot, caller: this.#caller, clock: this.#clock };
-    return new FanOut({ ...parts, copies: this.#copies }, this.#copies.chooseOthers(this.nodeBySlot));
+    return new FanOut(this.#of, this.#of.copies.chooseOthers(this.nodeBySlot), this.#run);
   }
 
   /** True while others have copies of all that nodes have not answered yet. */
   get mayAskOthers(): boolean {
-    return this.#awaited.length > 0 && this.#copies.hasOthers(this.nodeBySlot, this.#awaited);
+    const awaited = this.#awaited;
+    return awaited !== null && awaited.length > 0 && this.#of.copies.hasOthers(this.nodeBySlot, awaited);
   }
 
   get #isOfOneRequest(): boolean {
-    return this.nodeBySlot !== this.primaryBySlot;
+    return this.nodeBySlot !== this.#of.primaryBySlot;
   }
 
-  #began(node: number): void {
-    this.#copies.began(node);
-    if (this.#isOfOneRequest) this.#awaited.push(node);
+  /** Says that a call was not answered at once. Returns its step, if that is kept. */
+  #began(node: number, call: string): Step | null {
+    this.#of.copies.began(node);
+    if (this.#isOfOneRequest) {
+      this.#awaited ??= [];
+      this.#awaited.push(node);
+    }
+    return this.#run?.began(this.nodeNames[node]!, call, this.#of.clock.monotonicMs()) ?? null;
   }
 
-  #ended(node: number): void {
-    this.#copies.ended(node);
-    if (this.#isOfOneRequest) this.#awaited.splice(this.#awaited.indexOf(node), 1);
+  #ended(node: number, step: Step | null): void {
+    this.#of.copies.ended(node);
+    if (this.#isOfOneRequest) this.#awaited!.splice(this.#awaited!.indexOf(node), 1);
+    if (step !== null) step.endMs = this.#of.clock.monotonicMs();
   }
 
   /** Returns all nodes that answer reads of a slot, the primary first. */
   copiesOf(slot: number): readonly number[] {
-    return this.#copies.of(slot) ?? [this.primaryBySlot[slot]!];
+    return this.#of.copies.of(slot) ?? [this.primaryBySlot[slot]!];
   }
 
   /**
@@ -117,23 +148,27 @@ export class FanOut {
    */
   ask(node: number, method: string, payload: Uint8Array, deadlineMs: number): Promise<Uint8Array> | Uint8Array {
     const name = this.nodeNames[node]!;
-    const timeoutMs = deadlineMs - this.#clock.monotonicMs();
+    const timeoutMs = deadlineMs - this.#of.clock.monotonicMs();
     if (timeoutMs <= 0) {
       const message = `${method}: the deadline passed before ${name} was asked`;
       return Promise.reject(new DataPlaneError('DeadlineExceeded', message));
     }
-    const answer = this.#caller.call({ node: name, method, payload, timeoutMs });
-    return answer instanceof Promise ? this.#later(node, answer) : answer;
+    const answer = this.#of.caller.call({ node: name, method, payload, timeoutMs, trace: this.#trace });
+    return answer instanceof Promise ? this.#later(node, method, answer) : answer;
   }
 
-  async #later(node: number, answer: Promise<Uint8Array>): Promise<Uint8Array> {
-    this.#began(node);
+  get #trace(): TraceContext | null {
+    return this.#run === null ? null : this.#run.trace;
+  }
+
+  async #later(node: number, method: string, answer: Promise<Uint8Array>): Promise<Uint8Array> {
+    const step = this.#began(node, method);
     try {
       return await answer;
     } catch (thrown) {
       throw this.#failed(node, operatingFailure(thrown));
     } finally {
-      this.#ended(node);
+      this.#ended(node, step);
     }
   }
 
@@ -142,7 +177,8 @@ export class FanOut {
    * there; errors come as a rejection.
    */
   askAll(method: string, subRequests: readonly SubRequest[], deadlineMs: number): Promise<Uint8Array[]> | Uint8Array[] {
-    const timeoutMs = deadlineMs - this.#clock.monotonicMs();
+    const timeoutMs = deadlineMs - this.#of.clock.monotonicMs();
+    const { caller, nodeNames } = this.#of;
     if (timeoutMs <= 0) {
       const message = `${method}: the deadline passed before nodes were asked`;
       return Promise.reject(new DataPlaneError('DeadlineExceeded', message));
@@ -151,15 +187,16 @@ export class FanOut {
     let isLater = false;
     for (let index = 0; index < subRequests.length; index++) {
       const { node, payload } = subRequests[index]!;
-      const answer = this.#caller.call({ node: this.nodeNames[node]!, method, payload, timeoutMs });
+      const answer = caller.call({ node: nodeNames[node]!, method, payload, timeoutMs, trace: this.#trace });
       if (answer instanceof Promise) isLater = true;
       running[index] = answer;
     }
-    return isLater ? this.#allLater(subRequests, running) : (running as Uint8Array[]);
+    return isLater ? this.#allLater(method, subRequests, running) : (running as Uint8Array[]);
   }
 
   /** Hot: no Promise.allSettled and its result objects. */
   #allLater(
+    method: string,
     subRequests: readonly SubRequest[],
     running: readonly (Promise<Uint8Array> | Uint8Array)[],
   ): Promise<Uint8Array[]> {
@@ -176,13 +213,13 @@ export class FanOut {
         answers[index] = answer;
         end();
       };
-      const taken = (index: number, answer: Uint8Array): void => {
-        this.#ended(subRequests[index]!.node);
+      const taken = (index: number, step: Step | null, answer: Uint8Array): void => {
+        this.#ended(subRequests[index]!.node, step);
         take(index, answer);
       };
-      const fail = (index: number, thrown: unknown): void => {
+      const fail = (index: number, step: Step | null, thrown: unknown): void => {
         const { node } = subRequests[index]!;
-        this.#ended(node);
+        this.#ended(node, step);
         if (thrown instanceof InvariantError) return reject(thrown);
         failures.push(this.#failed(node, toDataPlaneError(thrown)));
         end();
@@ -192,15 +229,15 @@ export class FanOut {
           take(index, answer);
           continue;
         }
-        this.#began(subRequests[index]!.node);
-        answer.then(taken.bind(null, index), fail.bind(null, index));
+        const step = this.#began(subRequests[index]!.node, method);
+        answer.then(taken.bind(null, index, step), fail.bind(null, index, step));
       }
     });
   }
 
   /** Returns the error with its shards, whose other copies are asked for a while. */
   #failed(node: number, error: DataPlaneError): DataPlaneError {
-    if (error.code === 'Unavailable' || error.code === 'WrongEpoch') this.#copies.failed(node);
+    if (error.code === 'Unavailable' || error.code === 'WrongEpoch') this.#of.copies.failed(node);
     if (error.code !== 'Unavailable' && error.code !== 'DeadlineExceeded') return error;
     const name = this.nodeNames[node]!;
     const shards = this.map.shards.filter(({ primary, replicas }) => primary === name || replicas.includes(name));
@@ -208,13 +245,6 @@ export class FanOut {
     return error.withMessage(`shard ${names} (node ${name}): ${error.message}`);
   }
 }
-
-type FanOutParts = Omit<FanOutOptions, 'readable' | 'ownNode'> & {
-  readonly nodeNames: readonly string[];
-  readonly primaries: readonly number[];
-  readonly primaryBySlot: Uint16Array;
-  readonly copies: ShardCopies;
-};
 
 /** Returns the error on which the caller should act, with the messages of all. */
 function worstOf(failures: readonly DataPlaneError[]): DataPlaneError {

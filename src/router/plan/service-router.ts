@@ -4,23 +4,22 @@
  * Owns: deadlines, admission, coalescing of identical requests in flight, and one retry with a
  * reloaded map after a node refuses our epoch.
  */
-import type { Clock } from '../../base/clock.ts';
-import { DataPlaneError, operatingFailure, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../../base/data-plane-error.ts';
 import { InvariantError } from '../../base/invariant.ts';
 import { isMethodName } from '../../proto/codec.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
-import type { NodeCaller } from '../../wire/node-caller.ts';
-import { Admission, type AdmissionLimits, defaultAdmissionLimits } from './admission.ts';
+import { Admission, defaultAdmissionLimits } from './admission.ts';
 import { AnswerMemory } from './answer-memory.ts';
 import { FairQueue } from './fair-queue.ts';
 import { FanOut } from './fan-out.ts';
 import { Hedges } from './hedges.ts';
-import type { IdentitySource } from './identity-source.ts';
 import type { Plan, PlanContext } from './plan.ts';
 import { ReplicaWatch } from './replica-watch.ts';
-import type { RequestObserver } from './request-observer.ts';
+import { RequestRun } from './request-run.ts';
+import { mayAskReplicas, Retries } from './retries.ts';
+import type { RequestContext, RequestFailure, ServiceRouterOptions } from './service-router-options.ts';
 import type { ReadableSlots } from './shard-copies.ts';
-import { SharedAnswers, type WriteCount } from './shared-answers.ts';
+import { SharedAnswers } from './shared-answers.ts';
 import { weightOf } from './weight.ts';
 
 /** Larger requests are not coalesced. Units: bytes. */
@@ -29,45 +28,6 @@ const sharedRequestBytesMax = 512;
 const bytesPerItem = 40;
 /** A caller's longer timeout is cut to this. Units: ms. */
 const timeoutMsMax = 60_000;
-/** How often a read is run, at most, while others have copies of what is asked. */
-const runsOfRead = 3;
-
-export type ServiceRouterOptions = {
-  readonly map: ShardMap;
-  readonly caller: NodeCaller;
-  readonly identity: IdentitySource;
-  readonly plans: ReadonlyMap<string, Plan>;
-  readonly admission: Partial<AdmissionLimits>;
-  readonly clock: Clock;
-  /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
-  readonly reloadMap?: () => Promise<ShardMap>;
-  /** The node in this process; absent for a router. */
-  readonly ownNode?: string;
-  /** Shared by the routers of a process, if it has several. */
-  readonly writes?: WriteCount;
-  readonly observer?: RequestObserver;
-  /** Called when an invariant breaks, which the request's caller sees as `Internal`. */
-  readonly onFault: (error: InvariantError, method: string) => void;
-  /** Called for each request that an edge answers by an error. */
-  readonly onFailure?: (failure: RequestFailure) => void;
-};
-
-/** A request that was answered by an error. `method` and `caller` are as the request has them. */
-export type RequestFailure = {
-  readonly requestId: string;
-  readonly method: string;
-  readonly caller: string;
-  readonly error: DataPlaneError;
-};
-
-export type RequestContext = {
-  /** `x-atlantis-caller`, or ''. */
-  readonly caller: string;
-  /** The caller's timeout, or null. */
-  readonly timeoutMs: number | null;
-  /** True for a second attempt, which is no request of its own. */
-  readonly isHedge?: boolean;
-};
 
 /** Answers requests with the newest map that it has. */
 export class ServiceRouter implements AsyncDisposable {
@@ -77,9 +37,8 @@ export class ServiceRouter implements AsyncDisposable {
   readonly #memory: AnswerMemory;
   readonly #hedges: Hedges;
   readonly #shared: SharedAnswers;
-  readonly #counts = { repeated: 0, rerouted: 0 };
+  readonly #retries: Retries;
   #fanOut: FanOut;
-  #reloading: Promise<void> | null = null;
   #readable: ReadableSlots = new Map();
   #replicas: ReplicaWatch | null = null;
 
@@ -93,6 +52,11 @@ export class ServiceRouter implements AsyncDisposable {
     this.#memory = new AnswerMemory(limits);
     this.#hedges = new Hedges(limits, options.clock, (outcome, ms) => observer?.hedged(outcome, ms));
     this.#fanOut = this.#fanOutOf(options.map);
+    this.#retries = new Retries({
+      fanOut: () => this.#fanOut,
+      reloadMap: options.reloadMap,
+      useMap: (map) => this.useMap(map),
+    });
   }
 
   get map(): ShardMap {
@@ -125,7 +89,7 @@ export class ServiceRouter implements AsyncDisposable {
 
   /** Requests that shared an answer, that ran again with another map, or asked other copies. */
   get counts(): { readonly coalesced: number; readonly repeated: number; readonly rerouted: number } {
-    return { ...this.#counts, coalesced: this.#shared.count };
+    return { ...this.#retries.counts, coalesced: this.#shared.count };
   }
 
   /** Requests that admission refused, by the name of the limit. */
@@ -179,24 +143,31 @@ export class ServiceRouter implements AsyncDisposable {
    * Errors: DataPlaneError.
    */
   handle(method: string, request: Buffer, context: RequestContext): Promise<Uint8Array> | Uint8Array {
-    const startMs = this.#options.clock.monotonicMs();
+    const run = new RequestRun(this.#options.clock.monotonicMs(), context.trace ?? null);
     const plan = this.#options.plans.get(method);
     const answer =
-      plan === undefined ? Promise.reject(unknownMethod(method)) : this.#answer(plan, request, context, startMs);
-    if (answer instanceof Promise) return this.#later(method, context.caller, answer, startMs);
-    this.#options.observer?.ended(method, context.caller, this.#options.clock.monotonicMs() - startMs, null);
+      plan === undefined ? Promise.reject(unknownMethod(method)) : this.#answer(plan, request, context, run);
+    if (answer instanceof Promise) return this.#later(method, context.caller, answer, run);
+    this.#ended(method, context.caller, run, null);
     return answer;
   }
 
-  async #later(method: string, caller: string, running: Promise<Uint8Array>, startMs: number): Promise<Uint8Array> {
+  #ended(method: string, caller: string, run: RequestRun, code: ErrorCode | null): void {
+    const { observer, onSlow, slowMs = Number.POSITIVE_INFINITY, clock } = this.#options;
+    const durationMs = clock.monotonicMs() - run.startMs;
+    observer?.ended(method, caller, durationMs, code);
+    if (durationMs >= slowMs) onSlow?.({ method, caller, code, durationMs, run });
+  }
+
+  async #later(method: string, caller: string, running: Promise<Uint8Array>, run: RequestRun): Promise<Uint8Array> {
     try {
       const answer = await running;
-      this.#options.observer?.ended(method, caller, this.#options.clock.monotonicMs() - startMs, null);
+      this.#ended(method, caller, run, null);
       return answer;
     } catch (thrown) {
       const error = toDataPlaneError(thrown);
       if (thrown instanceof InvariantError) this.reportFault(thrown, method);
-      this.#options.observer?.ended(labelOf(method), caller, this.#options.clock.monotonicMs() - startMs, error.code);
+      this.#ended(labelOf(method), caller, run, error.code);
       throw error;
     }
   }
@@ -215,34 +186,37 @@ export class ServiceRouter implements AsyncDisposable {
     this.#options.onFailure?.(failure);
   }
 
-  #answer(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> | Uint8Array {
+  #answer(plan: Plan, request: Buffer, context: RequestContext, run: RequestRun): Promise<Uint8Array> | Uint8Array {
     const isShareable = plan.isShared && context.timeoutMs === null && request.length <= sharedRequestBytesMax;
-    if (!isShareable) return this.#begin(plan, request, context, startMs);
+    if (!isShareable) return this.#begin(plan, request, context, run);
     const inFlight = this.#shared.find(plan, request);
-    if (inFlight !== undefined) return inFlight;
-    const running = this.#begin(plan, request, context, startMs);
+    if (inFlight !== undefined) {
+      run.isShared = true;
+      return inFlight;
+    }
+    const running = this.#begin(plan, request, context, run);
     // An answer that is there is in flight no more.
     if (running instanceof Promise) this.#shared.add(plan, request, running);
     return running;
   }
 
-  #begin(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> | Uint8Array {
-    if (this.#queue.isCrowded) return this.#runInTurn(plan, request, context, startMs);
-    return this.#runHedged(plan, request, context, startMs);
+  #begin(plan: Plan, request: Buffer, context: RequestContext, run: RequestRun): Promise<Uint8Array> | Uint8Array {
+    if (this.#queue.isCrowded) return this.#runInTurn(plan, request, context, run);
+    return this.#runHedged(plan, request, context, run);
   }
 
-  #runHedged(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> | Uint8Array {
-    const run = (fanOut: FanOut): Promise<Uint8Array> | Uint8Array =>
-      this.#run(plan, request, context, startMs, fanOut);
-    if (!mayAskReplicas(plan) || !this.#fanOut.hasCopies) return run(this.#fanOut);
-    const chosen = this.#fanOut.reading();
-    const first = run(chosen);
+  #runHedged(plan: Plan, request: Buffer, context: RequestContext, run: RequestRun): Promise<Uint8Array> | Uint8Array {
+    if (!mayAskReplicas(plan) || !this.#fanOut.hasCopies) {
+      return this.#run(plan, request, context, run, this.#fanOut.for(run));
+    }
+    const chosen = this.#fanOut.reading(run);
+    const first = this.#run(plan, request, context, run, chosen);
     if (!(first instanceof Promise)) return first;
     return this.#hedges.run({
       method: plan.method,
       first,
       mayAskAgain: () => chosen.mayAskOthers && !this.#queue.isCrowded,
-      askAgain: () => this.#run(plan, request, { ...context, isHedge: true }, startMs, chosen.others()),
+      askAgain: () => this.#run(plan, request, context, run, chosen.others()),
     });
   }
 
@@ -250,11 +224,11 @@ export class ServiceRouter implements AsyncDisposable {
   #run(
     plan: Plan,
     request: Buffer,
-    { caller, timeoutMs, isHedge = false }: RequestContext,
-    startMs: number,
+    { caller, timeoutMs }: RequestContext,
+    run: RequestRun,
     fanOut: FanOut,
   ): Promise<Uint8Array> | Uint8Array {
-    const deadlineMs = startMs + this.timeoutMsOf(plan.method, timeoutMs);
+    const deadlineMs = run.startMs + this.timeoutMsOf(plan.method, timeoutMs);
     // Hot: nothing is made here that most requests do not need.
     const queue = this.#queue;
     let items = 0;
@@ -286,7 +260,11 @@ export class ServiceRouter implements AsyncDisposable {
     });
     const weight = weightOf(plan.method);
     const release = (): void => {
-      if (!isHedge) this.#options.observer?.asked(plan.method, Math.max(1, items - weight));
+      // A second attempt asks for the same.
+      if (run.items === 0) {
+        run.items = Math.max(1, items - weight);
+        this.#options.observer?.asked(plan.method, run.items);
+      }
       this.#admission.release(caller, items);
       queue.ended(itemsBegun);
       if (bytes > 0) this.#memory.release(caller, bytes);
@@ -300,9 +278,9 @@ export class ServiceRouter implements AsyncDisposable {
       answer = Promise.reject(thrown);
     }
     if (answer instanceof Promise) {
-      const otherFanOut = (): FanOut => (mayAskReplicas(plan) ? this.#fanOut.reading() : this.#fanOut);
+      const otherFanOut = (): FanOut => (mayAskReplicas(plan) ? this.#fanOut.reading(run) : this.#fanOut.for(run));
       const runAgain = (): Promise<Uint8Array> | Uint8Array => plan.run(request, planContext(otherFanOut()));
-      return this.#orAgain(answer, { plan, epoch }, runAgain).finally(release);
+      return this.#retries.orAgain(answer, { plan, epoch }, runAgain).finally(release);
     }
     release();
     return answer;
@@ -313,64 +291,20 @@ export class ServiceRouter implements AsyncDisposable {
   }
 
   /** Runs a request when it is its turn. Its bytes say about how many items it will ask for. */
-  async #runInTurn(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> {
+  async #runInTurn(plan: Plan, request: Buffer, context: RequestContext, run: RequestRun): Promise<Uint8Array> {
     const { caller, timeoutMs } = context;
     const items = weightOf(plan.method) + Math.ceil(request.length / bytesPerItem);
-    const deadlineMs = startMs + this.timeoutMsOf(plan.method, timeoutMs);
+    const deadlineMs = run.startMs + this.timeoutMsOf(plan.method, timeoutMs);
     this.#admission.take(caller, items);
     try {
       await this.#queue.turnOf(caller, items, deadlineMs, false);
+      run.waitedMs = this.#options.clock.monotonicMs() - run.startMs;
       this.#queue.ended(items);
     } finally {
       this.#admission.release(caller, items);
     }
-    return this.#runHedged(plan, request, context, startMs);
+    return this.#runHedged(plan, request, context, run);
   }
-
-  /**
-   * Returns the answer or, if a node refuses the map of `epoch`, that of a second run; for reads
-   * also if a node cannot answer whose copies others have.
-   */
-  async #orAgain(
-    answer: Promise<Uint8Array>,
-    { plan, epoch }: { readonly plan: Plan; readonly epoch: number },
-    runAgain: () => Promise<Uint8Array> | Uint8Array,
-  ): Promise<Uint8Array> {
-    let runsLeft = runsOfRead;
-    for (let running: Promise<Uint8Array> | Uint8Array = answer; ; running = runAgain()) {
-      try {
-        return await running;
-      } catch (thrown) {
-        const { code } = operatingFailure(thrown);
-        const hasCopies = mayAskReplicas(plan) && this.#fanOut.hasCopies;
-        runsLeft -= hasCopies ? 1 : runsOfRead - 1;
-        if (runsLeft < 1) throw thrown;
-        if (code === 'WrongEpoch' && this.#options.reloadMap !== undefined) {
-          this.#counts.repeated++;
-          await this.#reload(epoch, this.#options.reloadMap);
-        } else if (code === 'Unavailable' && hasCopies) this.#counts.rerouted++;
-        else throw thrown;
-      }
-    }
-  }
-
-  /** Reloads the map unless it changed since `epoch`; concurrent requests share one reload. */
-  #reload(epoch: number, reloadMap: () => Promise<ShardMap>): Promise<void> {
-    if (this.#fanOut.map.epoch !== epoch) return Promise.resolve();
-    this.#reloading ??= (async () => {
-      try {
-        this.useMap(await reloadMap());
-      } finally {
-        this.#reloading = null;
-      }
-    })();
-    return this.#reloading;
-  }
-}
-
-/** A read whose caller need not see its own write. */
-function mayAskReplicas({ isShared, needsPrimaries = false }: Plan): boolean {
-  return isShared && !needsPrimaries;
 }
 
 function isSameReadable(one: ReadableSlots, other: ReadableSlots): boolean {

@@ -51,7 +51,8 @@ type Asked = { readonly reply: Promise<RpcReply>; readonly isGiven: boolean };
 
 function ask(method: ChildMethod): Asked {
   const before = exchange.waiting;
-  const head = { protocol: 'grpc', method, timeoutHeader: '', caller: '', isCompressed: false } as const;
+  const plain = { timeoutHeader: '', caller: '', isCompressed: false, trace: null } as const;
+  const head = { protocol: 'grpc', method, ...plain } as const;
   const reply = Promise.resolve(exchange.answer(head, Buffer.from('request')));
   return { reply, isGiven: exchange.waiting > before };
 }

@@ -9,7 +9,7 @@ test('notes a few failures a second, and how many it left out', () => {
   const clock = new ManualClock();
   const log = new FailureLog((_message, fields) => noted.push(fields), clock);
   const fail = (requestId: string, code: ErrorCode = 'Unavailable'): void =>
-    log.add({ requestId, method: 'GetActors', caller: '', error: new DataPlaneError(code, 'a test') });
+    log.add({ requestId, method: 'GetActors', caller: '', error: new DataPlaneError(code, 'a test'), trace: null });
   fail('mistake', 'InvalidArgument');
   for (let index = 0; index < 25; index++) fail(`r${index}`);
   expect(noted).toEqual(Array.from({ length: 10 }, (_unused, index) => ({ request: `r${index}` })));

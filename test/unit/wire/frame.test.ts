@@ -93,12 +93,45 @@ describe('frames', () => {
     batch.addError(3, 255, 'NotFound', 'nö');
     expect(batch.take().toString('hex')).toBe(
       [
-        '04',
+        '05',
         ...['00', '0b', '00011170', '00000007', '000001f4', '00000001', Buffer.from('slot.appendx').toString('hex')],
         ...['01', '00', 'ffffffff', '000000ff', '00000000', '00000002', Buffer.from('yz').toString('hex')],
         ...['02', '08', '00000003', '000000ff', '00000000', '00000003', Buffer.from('NotFoundnö').toString('hex')],
       ].join(''),
     );
+    const trace = { traceId: '0123456789abcdef'.repeat(2), parentId: '00f067aa0ba902b7', isSampled: true };
+    batch.addTracedCall({ id: 1, epoch: 7, method: 'a.b', timeoutMs: 5, payload: Buffer.from('x') }, trace);
+    expect(batch.take().toString('hex')).toBe(
+      [
+        '05',
+        '03',
+        '03',
+        '00000001',
+        '00000007',
+        '00000005',
+        '0000001a',
+        '612e62',
+        trace.traceId,
+        trace.parentId,
+        '0178',
+      ].join(''),
+    );
+  });
+
+  it('of traced calls read as calls, with their trace, and those without have none', () => {
+    const batch = new FrameBatch();
+    const trace = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', parentId: '00f067aa0ba902b7', isSampled: false };
+    batch.addTracedCall({ id: 1, epoch: 7, method: 'a.b', timeoutMs: 5, payload: Buffer.from('payload') }, trace);
+    batch.addCall(2, 7, 'a.b', 5, Buffer.from('other'));
+    const reader = new FrameReader();
+    reader.start(batch.take());
+    const read: unknown[] = [];
+    while (reader.next()) read.push([reader.kind, reader.id, reader.trace, String(reader.payload)]);
+    expect(read).toEqual([
+      [frameKind.call, 1, trace, 'payload'],
+      [frameKind.call, 2, null, 'other'],
+    ]);
+    expect(readAll(messageOf({ kind: 3, payloadBytes: 24 }, 24)).malformed).toBe('header does not match its kind');
   });
 
   it('made of random bytes stop with a reason and never throw', () => {
