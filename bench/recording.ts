@@ -2,7 +2,9 @@
  * What recording costs: page loads answered in one process, without HTTP, by two routers over the
  * same slots, of which one records and the other does not, in alternating runs.
  *
- * What HTTP costs is left out, so that the share is an upper bound. Arguments: the count of records.
+ * What HTTP costs is left out, so that the share is an upper bound.
+ *
+ * Arguments: the count of records.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

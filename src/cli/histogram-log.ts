@@ -30,6 +30,7 @@ export function isOfItems(tag: string): boolean {
   return /(?:^|\/)request_items(?:\/|$)/.test(tag);
 }
 
+/** Returns the histogram of a series of a report. */
 export function decodeSeries({ histogram }: SeriesReport): Histogram {
   return decodeFromCompressedBase64(histogram, countBits);
 }
@@ -117,7 +118,7 @@ export function readIntervalLog(path: string): IntervalHistogram[] {
   return intervals;
 }
 
-/** Returns the sums of the histograms with the same tag, as `tag` gives it, in order of the tags. */
+/** Returns the sums of histograms with the same tag, as `tag` gives it, in order of the tags. */
 export function summed(
   intervals: Iterable<IntervalHistogram>,
   tag: (interval: IntervalHistogram) => string = (interval) => interval.tag,

@@ -1,6 +1,6 @@
 /**
- * The histograms of a process for those outside it: each series in HdrHistogram's V2 encoding, which
- * tools of any language read.
+ * The histograms of a process for those outside it: each series in HdrHistogram's V2 encoding,
+ * which tools of any language read.
  */
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import type { Clock } from '../base/clock.ts';
@@ -31,7 +31,7 @@ export type HistogramReport = {
   readonly slotReads: { readonly slot: number; readonly count: number }[];
 };
 
-/** `lastMs` null asks for all since the start, a number for the latest intervals; `name` for one. */
+/** `lastMs` null: all since the start, a number: the latest intervals. `name` asks for one. */
 export type HistogramQuestion = { readonly lastMs: number | null; readonly name: string | null };
 
 export type HistogramSource = (question: HistogramQuestion) => Promise<HistogramReport>;

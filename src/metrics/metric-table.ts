@@ -130,8 +130,8 @@ export const metricTable = {
     '',
     'Time from the end of that work until it was on disk: commit and flush, which are one step.',
   ),
-  skyshard_histogram_bytes: row('gauge', 'node router', '', 'Memory of histograms, see histograms in the status.'),
-  skyshard_histogram_series_refused_total: row(
+  skyshard_recording_bytes: row('gauge', 'node router', '', 'Memory of histograms, see histograms in the status.'),
+  skyshard_recording_refused_series_total: row(
     'counter',
     'node router',
     '',

@@ -33,9 +33,9 @@ export class ProcessHistograms implements Disposable {
   register(registry: Registry, process: 'node' | 'router'): void {
     registerHistograms(registry, process, this.store, () => this.flush());
     // A node with an edge is registered as both.
-    if (registry.getSingleMetric('skyshard_histogram_bytes') !== undefined) return;
-    registerReadout(registry, 'skyshard_histogram_bytes', () => this.store.memory.bytes);
-    registerReadout(registry, 'skyshard_histogram_series_refused_total', () => this.store.memory.refused);
+    if (registry.getSingleMetric('skyshard_recording_bytes') !== undefined) return;
+    registerReadout(registry, 'skyshard_recording_bytes', () => this.store.memory.bytes);
+    registerReadout(registry, 'skyshard_recording_refused_series_total', () => this.store.memory.refused);
   }
 
   /** Returns what this process, of this name, has recorded until now. */

@@ -1,4 +1,4 @@
-/** What an apply thread records: how long its appends, transactions and commits take, and events. */
+/** What an apply thread records: how long appends, transactions, commits and events take. */
 import type { Clock } from '../base/clock.ts';
 import { everyInterval, type Interval, Recording } from '../metrics/recording.ts';
 import type { Slot } from '../slot/slot.ts';
@@ -12,14 +12,14 @@ export class ApplyRecording implements Disposable {
   readonly #transactions = this.#recording.histogram('skyshard_transaction_seconds').with();
   readonly #commits = this.#recording.histogram('skyshard_commit_seconds').with();
 
-  /** `post` gets what was recorded, once a second. */
-  constructor(clock: Clock, post: (interval: Interval) => void) {
+  /** Measures the transactions of these slots. `post` gets what was recorded, once a second. */
+  constructor(slots: readonly Slot[], clock: Clock, post: (interval: Interval) => void) {
     this.#clock = clock;
+    for (const slot of slots) this.#follow(slot);
     this.#timer = everyInterval(this.#recording, post);
   }
 
-  /** Measures the transactions of a slot from here on. */
-  follow({ environment }: Slot): void {
+  #follow({ environment }: Slot): void {
     environment.meter = {
       clock: this.#clock,
       committed: (workMs, commitMs) => {
@@ -34,10 +34,13 @@ export class ApplyRecording implements Disposable {
     this.#appends.recordMs(this.#clock.monotonicMs() - startMs);
   }
 
-  /** Records the events of a commit, now that their changes can be read. */
-  applied({ eventTimes }: Slot): void {
-    const nowMs = this.#clock.nowMs();
-    for (const eventMs of eventTimes.take()) this.#delays.recordMs(nowMs - eventMs);
+  /** Returns what is done after a commit: this, then its events are recorded, which can be read. */
+  after(done: (slot: Slot) => void): (slot: Slot) => void {
+    return (slot) => {
+      done(slot);
+      const nowMs = this.#clock.nowMs();
+      for (const eventMs of slot.eventTimes.take()) this.#delays.recordMs(nowMs - eventMs);
+    };
   }
 
   [Symbol.dispose](): void {

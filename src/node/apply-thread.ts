@@ -159,8 +159,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   const logs = followedLogs(options, () => map, clock, client);
   const openingOf = openings(options, map, clock);
   const slots = openSlots(options, map, clock, { logs, openingOf });
-  const recording = new ApplyRecording(clock, (interval) => post({ type: 'interval', interval }));
-  for (const slot of slots) recording.follow(slot);
+  const recording = new ApplyRecording(slots, clock, (interval) => post({ type: 'interval', interval }));
   const queue: ApplyQueue = new ApplyQueue(slots, {
     clock,
     lingerMs: options.lingerMs,
@@ -169,10 +168,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
       roles.look(slot);
       if (wasActing) sender.send(slot, batches, restarted);
     },
-    onCommit: (slot) => {
-      postChanges(slot, postToOthers);
-      recording.applied(slot);
-    },
+    onCommit: recording.after((slot) => postChanges(slot, postToOthers)),
   });
   const sender = new EffectSender({
     caller: client,

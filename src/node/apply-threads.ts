@@ -47,6 +47,7 @@ export async function startApplyThreads(
   if (needless.length > 0) {
     options.note?.('these slots are there and do not begin again: leave out --begin-again', { slots: needless });
   }
+  const { onRecorded, ...ofLinks } = listeners;
   const links = slotsOfThreads.map(
     (slots, thread) =>
       new ApplyLink({
@@ -64,8 +65,8 @@ export async function startApplyThreads(
         trustedCertificates,
         crashPoint: options.crashPoint ?? null,
         feeds: outlets[thread]!,
-        ...listeners,
-        onInterval: (interval) => listeners.onRecorded(interval, `apply-${thread}`),
+        ...ofLinks,
+        onInterval: (interval) => onRecorded(interval, `apply-${thread}`),
         note: options.note ?? (() => {}),
       }),
   );

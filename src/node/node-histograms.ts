@@ -1,4 +1,4 @@
-/** The histograms of a node: what all of its threads record, for its own endpoint and for routers. */
+/** The histograms of a node: what all of its threads record, for operators and for routers. */
 import type { Registry } from 'prom-client';
 import type { Clock } from '../base/clock.ts';
 import type { HistogramSource } from '../metrics/histogram-report.ts';

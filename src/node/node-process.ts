@@ -195,12 +195,8 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
   const threads = new ServePool();
-  const node: NodeParts & { search: SearchPool | null } = {
-    links: [],
-    readers: new Map(),
-    search: null,
-    comparison: null,
-  };
+  const none = { links: [], readers: new Map(), search: null, comparison: null };
+  const node: NodeParts & { search: SearchPool | null } = none;
   const { peers, saw } = mapParts(given, { threads, node, fail: failure.reject });
   // A former primary must not open slots of which another one has become the primary meanwhile.
   if (hasReplicas(startMap)) await peers.process.reload();

@@ -9,11 +9,11 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
-import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { asStorageError, freeBytesMin, requireDiskRoomIn } from './disk-room.ts';
 import { type LentRow, lendingOptions, RowCursor, viewOfValue } from './row-cursor.ts';
+import { measured, type TransactionMeter } from './transaction-meter.ts';
 
 /** The library's limit for keys. Units: bytes. */
 export const keyBytesMax = 1978;
@@ -211,12 +211,6 @@ function requireReader(root: RootDatabase<Buffer, Buffer>, path: string): void {
   }
 }
 
-/** `commitMs` is from the end of a transaction's work until it was on disk. */
-export type TransactionMeter = {
-  readonly clock: Clock;
-  readonly committed: (workMs: number, commitMs: number) => void;
-};
-
 export class Environment {
   readonly path: string;
   readonly mapBytes: number;
@@ -322,27 +316,12 @@ export class Environment {
    * first.
    */
   transact<T>(work: () => T): T {
+    const run = (all: () => T): T => this.#root.transactionSync(all, synchronousAbortable as TransactionFlags);
     try {
-      return this.meter === null ? this.#transact(work) : this.#measured(work, this.meter);
+      return this.meter === null ? run(work) : measured(run, work, this.meter);
     } catch (thrown) {
       throw asStorageError(thrown, this.path);
     }
-  }
-
-  #transact<T>(work: () => T): T {
-    return this.#root.transactionSync(work, synchronousAbortable as TransactionFlags);
-  }
-
-  #measured<T>(work: () => T, { clock, committed }: TransactionMeter): T {
-    const startMs = clock.monotonicMs();
-    let doneMs = startMs;
-    const result = this.#transact(() => {
-      const done = work();
-      doneMs = clock.monotonicMs();
-      return done;
-    });
-    committed(doneMs - startMs, clock.monotonicMs() - doneMs);
-    return result;
   }
 
   /** Errors: DataPlaneError `StorageFull` when map or disk has less than `freeBytesMin` left. */

@@ -76,7 +76,7 @@ const slotFetch = v.object({
   problem: v.string(),
 });
 
-/** Memory of the histograms of the node; `refused` counts series that are `other` for want of it. */
+/** Memory of the node's histograms; `refused` counts series that are `other` for want of it. */
 const histogramMemory = v.object({ series: count, bytes: count, bytesMax: count, refused: count });
 
 const nodeStatus = v.object({

@@ -1,4 +1,4 @@
-/** `skyshard hist record | show | merge | diff`: latency histograms of a running cluster, and logs. */
+/** `skyshard hist record | show | merge | diff`: histograms of a cluster, and logs of them. */
 import { writeFileSync } from 'node:fs';
 import type { Histogram } from 'hdr-histogram-js';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
@@ -22,7 +22,7 @@ const everyMs = 1_000;
 /** Beyond a node's own, so that its error comes first. */
 const askMsMax = 10_000;
 
-/** Returns the histograms of all processes since their start; those that answer none are left out. */
+/** Returns the histograms of all processes since their start, but of those that do not answer. */
 async function reports(context: CommandContext): Promise<HistogramReport[]> {
   const { processes } = (await askRouter(context, '/v1/histograms?nodes=all', undefined, askMsMax)) as {
     processes: (HistogramReport | { readonly process: string; readonly error: string })[];

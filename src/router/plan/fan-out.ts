@@ -42,7 +42,7 @@ type MapNodes = {
   readonly copies: ShardCopies;
 };
 
-/** The nodes that have slots of one map, as one request asks them, or several that leave no steps. */
+/** The nodes that have slots of one map, as one request asks them, or several without steps. */
 export class FanOut {
   /** Holds indexes in `nodeNames`: whom to ask about a slot. */
   readonly nodeBySlot: Uint16Array;

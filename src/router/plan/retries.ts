@@ -1,4 +1,4 @@
-/** Requests that run again: with a newer map, or at other copies of what a node could not answer. */
+/** Requests that run again: with a newer map, or at other copies when a node cannot answer. */
 import { operatingFailure } from '../../base/data-plane-error.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { FanOut } from './fan-out.ts';

@@ -45,7 +45,7 @@ export type RequestFailure = {
   readonly trace: TraceContext | null;
 };
 
-/** A request that took long, from its beginning to its answer. `code` is null unless by an error. */
+/** A request that took long, from its beginning to its answer. `code` is of an error, or null. */
 export type SlowRequest = {
   readonly method: string;
   readonly caller: string;
