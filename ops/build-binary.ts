@@ -83,6 +83,13 @@ async function bundleProgram(): Promise<void> {
   console.log(`entries: main${[...workers.keys()].map((name) => `, ${name}`).join('')}`);
 }
 
+/** Builds the page of servers, and puts it beside the program; see `src/dashboard/page-files.ts`. */
+function packPage(): void {
+  const script = join(root, 'src', 'dashboard', 'build-page.ts');
+  const files = execFileSync(process.execPath, [script], { maxBuffer: 4 * 1024 * 1024 });
+  writeFileSync(join(bundleFolder, 'dashboard.json'), files);
+}
+
 async function bundleLoader(path: string): Promise<void> {
   const bundle = await rolldown({ cwd: root, input: join(root, 'ops', 'binary-loader.ts'), platform: 'node' });
   await bundle.write({ file: path, format: 'cjs' });
@@ -155,6 +162,7 @@ async function build(): Promise<void> {
   rmSync(outFolder, { recursive: true, force: true });
   mkdirSync(bundleFolder, { recursive: true });
   await bundleProgram();
+  packPage();
   const loaderPath = join(outFolder, 'loader.cjs');
   await bundleLoader(loaderPath);
   const files = collectFiles();

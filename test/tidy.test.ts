@@ -27,6 +27,7 @@ const rankByFolder: Readonly<Record<string, number>> = {
   identity: 2,
   log: 3,
   mapchange: 3,
+  dashboard: 3,
   slot: 4,
   read: 5,
   router: 5,

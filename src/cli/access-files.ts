@@ -9,13 +9,18 @@ import type { Settings } from '../config/settings.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { readMapFile } from './map-file.ts';
 
-export type AccessTokens = { readonly adminToken: string | null; readonly clusterToken: string | null };
+export type AccessTokens = {
+  readonly adminToken: string | null;
+  readonly clusterToken: string | null;
+  readonly viewToken: string | null;
+};
 
 /** Reads a server's tokens from the flags' files, else the map's. Errors: `ConfigInvalid`. */
 export function readAccessTokens(settings: Settings, map: ShardMap): AccessTokens {
   return {
     adminToken: readTokenFile(settings.adminTokenFile ?? map.adminTokenFile, 'admin token file'),
     clusterToken: readTokenFile(settings.clusterTokenFile ?? map.clusterTokenFile, 'cluster token file'),
+    viewToken: readTokenFile(settings.viewTokenFile, 'view token file'),
   };
 }
 

@@ -42,6 +42,8 @@ export type JsonServerOptions = PageRules & {
   readonly tls: TlsFiles | null;
   /** Any one admits a request; null is not configured. Without any, all requests are admitted. */
   readonly tokens: readonly (string | null)[];
+  /** Admits a request for metrics, and nothing else; null is not configured. */
+  readonly viewToken?: string | null;
   readonly isReady: () => boolean | Promise<boolean>;
   readonly metricsText: () => string | Promise<string>;
   readonly routes: readonly JsonRoute[];
@@ -167,7 +169,7 @@ class JsonEndpoints {
     });
     app.get('/metrics', (response, request) => {
       const exchange = new Exchange(response);
-      if (!this.#mayAsk(request, exchange)) return;
+      if (!this.#mayAsk(request, exchange, this.#options.viewToken ?? null)) return;
       void answerWith(exchange, async () =>
         exchange.send(200, 'text/plain; version=0.0.4', await this.#options.metricsText()),
       );
@@ -183,9 +185,10 @@ class JsonEndpoints {
     );
   }
 
-  #mayAsk(request: HttpRequest, exchange: Exchange): boolean {
+  #mayAsk(request: HttpRequest, exchange: Exchange, viewToken: string | null = null): boolean {
     const authorization = request.getHeader('authorization');
-    const hasToken = this.#tokens.length === 0 || this.#tokens.some((token) => carriesToken(authorization, token));
+    const tokens = viewToken === null ? this.#tokens : [...this.#tokens, viewToken];
+    const hasToken = this.#tokens.length === 0 || tokens.some((token) => carriesToken(authorization, token));
     const refusal = hasToken
       ? this.#pages.operatorRefusal((name) => request.getHeader(name))
       : new DataPlaneError('Unauthenticated', 'a token is needed');

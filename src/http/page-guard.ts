@@ -46,7 +46,7 @@ export class PageGuard {
   callRefusal(header: HeaderReader): DataPlaneError | null {
     const origin = header('origin');
     if (origin !== '') return refusal(`a page of ${origin.slice(0, shownLengthMax)} may not call this`);
-    return this.#hostRefusal(header('host'));
+    return this.hostRefusal(header('host'));
   }
 
   /** Returns the error for a request to operators' endpoints from another page, or null. */
@@ -59,10 +59,11 @@ export class PageGuard {
     // Images, scripts and forms may come without an origin, but browsers send `sec-fetch-site`.
     const site = header('sec-fetch-site');
     if (site !== '' && site !== 'same-origin' && site !== 'none') return refusal('a page of another site asks');
-    return this.#hostRefusal(host);
+    return this.hostRefusal(host);
   }
 
-  #hostRefusal(host: string): DataPlaneError | null {
+  /** Returns the error for a host that the listener does not answer to, or null. */
+  hostRefusal(host: string): DataPlaneError | null {
     if (this.#isAnyHost || host === this.#lastAllowed) return null;
     const name = hostNameOf(host);
     if (!isLoopback(name) && !this.#hosts.has(name)) {

@@ -8,15 +8,34 @@ import type { Registry } from 'prom-client';
 import type { Clock } from '../base/clock.ts';
 import { type HistogramQuestion, type HistogramReport, histogramReport } from './histogram-report.ts';
 import { HistogramStore } from './histogram-store.ts';
+import { type Gauges, type LiveFrame, LiveHistory } from './live-history.ts';
 import { registerReadout } from './metric.ts';
 import { everyInterval, Recording } from './recording.ts';
 import { registerHistograms } from './stored-histogram.ts';
+
+/** How long after a question a process counts as watched. */
+const watchMs = 10_000;
+
+/**
+ * Times in ms since 1970: only frames that ended later are meant. Of steps, only series whose key
+ * begins with `prefix` have their values.
+ */
+export type LiveQuestion = {
+  readonly stepsSinceMs: number;
+  readonly secondsSinceMs: number;
+  readonly prefix: string;
+};
+
+export type Live = { readonly startMs: number; readonly steps: LiveFrame[]; readonly seconds: LiveFrame[] };
+
+export type LiveSource = (question: LiveQuestion) => Promise<Live>;
 
 export class ProcessHistograms implements Disposable {
   readonly recording = new Recording();
   readonly store: HistogramStore;
   readonly #clock: Clock;
   readonly #timer: Disposable;
+  #history: LiveHistory | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -44,7 +63,24 @@ export class ProcessHistograms implements Disposable {
     return histogramReport(process, this.store, question, this.#clock);
   }
 
+  /** Keeps what is recorded from now on for dashboards, with figures of the process. */
+  keepHistory(readGauges: () => Promise<Gauges>): void {
+    this.#history ??= new LiveHistory(this.store, readGauges, this.#clock);
+  }
+
+  /** Returns what was recorded lately. */
+  live({ stepsSinceMs, secondsSinceMs, prefix }: LiveQuestion): Live {
+    const history = this.#history;
+    if (history !== null) history.watchedUntilMs = this.#clock.nowMs() + watchMs;
+    return {
+      startMs: this.store.startMs,
+      steps: history?.stepsSince(stepsSinceMs, prefix) ?? [],
+      seconds: history?.secondsSince(secondsSinceMs) ?? [],
+    };
+  }
+
   [Symbol.dispose](): void {
+    this.#history?.[Symbol.dispose]();
     this.#timer[Symbol.dispose]();
   }
 }

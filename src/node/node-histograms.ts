@@ -3,11 +3,14 @@ import type { Registry } from 'prom-client';
 import type { Clock } from '../base/clock.ts';
 import type { HistogramSource } from '../metrics/histogram-report.ts';
 import { registerReadout } from '../metrics/metric.ts';
-import { ProcessHistograms } from '../metrics/process-histograms.ts';
+import { readGauges } from '../metrics/process-gauges.ts';
+import { type LiveSource, ProcessHistograms } from '../metrics/process-histograms.ts';
 import type { Interval, Recording } from '../metrics/recording.ts';
 import { slotGroupName } from '../metrics/slot-group.ts';
 import { histogramsAnswer, histogramsRequest } from '../wire/histogram-messages.ts';
+import { liveAnswer, liveRequest } from '../wire/live-messages.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
+import type { ThreadMetrics } from './serve-messages.ts';
 
 export type NodeHistogramsOptions = {
   readonly name: string;
@@ -15,13 +18,15 @@ export type NodeHistogramsOptions = {
   readonly slots: number;
   readonly hasEdge: boolean;
   readonly registry: Registry;
-  /** Has the serving threads that are workers say what they have recorded. */
-  readonly flushWorkers: () => Promise<void>;
+  /** Has the serving threads that are workers say what they have recorded; returns their metrics. */
+  readonly flushWorkers: () => Promise<ThreadMetrics[]>;
   readonly clock: Clock;
 };
 
 export class NodeHistograms implements Disposable {
   readonly source: HistogramSource;
+  readonly live: LiveSource;
+  readonly liveHandler: CallHandler;
   readonly handler: CallHandler;
   readonly #process: ProcessHistograms;
 
@@ -37,6 +42,9 @@ export class NodeHistograms implements Disposable {
       }
       return Array.from(countByGroup, ([group, value]) => ({ labels: { slots: group }, value }));
     });
+    this.#process.keepHistory(async () => readGauges(registry, (await flushWorkers()).flat()));
+    this.live = async (question) => this.#process.live(question);
+    this.liveHandler = async (payload) => liveAnswer.encode(await this.live(liveRequest.decode(payload)));
     this.source = async (question) => {
       await flushWorkers();
       return this.#process.report(name, question);

@@ -49,6 +49,8 @@ export type NodeOptions = {
   readonly recordCacheMib: number;
   readonly adminToken: string | null;
   readonly clusterToken: string | null;
+  /** Opens pages and metrics, and nothing else. */
+  readonly viewToken?: string | null;
   readonly registry: Registry;
   /** Called for what an operator should know although the node goes on. */
   readonly note?: (message: string, fields: Record<string, unknown>) => void;

@@ -31,6 +31,7 @@ import { PositionComparison, type PositionComparisonOptions } from './position-c
 import type { ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
 import { ReplicaReads } from './replica-reads.ts';
 import { installFetched, ReplicaRebuilds } from './replica-rebuilds.ts';
+import type { ThreadMetrics } from './serve-messages.ts';
 import { feedsBetween, ServePool, type ServePoolOptions } from './serve-pool.ts';
 import { requireNoRestore } from './slot-folders.ts';
 import { openReaders, type SlotReader } from './slot-reader.ts';
@@ -74,6 +75,7 @@ function serveSettings(
     adminToken,
     clusterToken,
     edge: options.edge ?? null,
+    viewToken: options.viewToken ?? null,
     slowMs: options.slowMs ?? settingTable.slowMs.default,
   };
 }
@@ -138,7 +140,7 @@ function replicaParts(
 /** Makes what the threads of the node record into. */
 function histogramsOf(options: NodeOptions, { slots }: ShardMap, threads: ServePool): NodeHistograms {
   const { name, registry, edge, clock = systemClock } = options;
-  const flushWorkers = (): Promise<void> => threads.flushRecordings();
+  const flushWorkers = (): Promise<ThreadMetrics[]> => threads.workerMetrics();
   return new NodeHistograms({ name, slots, hasEdge: edge !== undefined, registry, flushWorkers, clock });
 }
 
@@ -294,7 +296,11 @@ function controlOf(
   const { maps } = peers.process;
   const map = (): ShardMap => maps.map;
   const status = (): Promise<NodeStatus> =>
-    nodeStatus(name, maps.map, links, { fetches: rebuilds.progress, histograms: histograms.memory });
+    nodeStatus(name, maps.map, links, {
+      fetches: rebuilds.progress,
+      histograms: histograms.memory,
+      slotMapBytes,
+    });
   registerSlotMetrics(registry, links);
   const writes = new SlotWrites(links, readers, map, name);
   const comparison = comparisonOf(options, peers.caller, {
@@ -315,6 +321,7 @@ function controlOf(
       ...snapshots.handlers(),
       [nodeCalls.verify, verifier.handler],
       [nodeCalls.histograms, histograms.handler],
+      [nodeCalls.live, histograms.liveHandler],
       [nodeCalls.readable, () => readableAnswer.encode({ slots: [...replicas.slots] })],
     ]),
     map,
@@ -326,6 +333,7 @@ function controlOf(
     status,
     metricsText: () => threads.metricsText(registry),
     histograms: histograms.source,
+    live: histograms.live,
     askingIngest: options.askingIngest ?? {},
     identity: lookUps?.source ?? null,
   };

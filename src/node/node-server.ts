@@ -9,6 +9,8 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import type { ErrorCode } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { isLoopback, requireTokenBeyondLoopback } from '../config/access-token.ts';
+import { attachDashboard, viewAccess } from '../dashboard/dashboard.ts';
+import type { LiveHost } from '../dashboard/live-socket.ts';
 import { histogramQuestion } from '../http/histogram-question.ts';
 import { getRoute } from '../http/json-route.ts';
 import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
@@ -58,6 +60,10 @@ export type NodeServerOptions = PageRules & {
   /** Where calls are recorded; absent: in histograms of the server's own, in `registry`. */
   readonly recording?: Recording;
   readonly histograms?: HistogramSource;
+  /** What the page shows; absent: there is none. */
+  readonly live?: LiveHost;
+  /** Opens the page and metrics, and nothing else. */
+  readonly viewToken?: string | null;
   /** Returns the group of slots of the call that was answered last; absent: of none. */
   readonly slotGroup?: () => string;
   /** Called with calls that take `slowMs` or longer. */
@@ -108,6 +114,12 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
   const unixPath = options.tls === null ? (options.unixPath ?? null) : null;
   const unixOffer = unixPath === null ? null : unixOfferOf(unixPath);
   const { host, port, reusePort = false, tls, clusterToken, adminToken, isReady, registry } = options;
+  // On loopback operators need the admin token alone: `up` always has a cluster token.
+  const admitted = {
+    tokens: adminToken === null && isLoopback(host) ? [] : [clusterToken, adminToken],
+  };
+  const access = viewAccess(host, options.viewToken ?? null, admitted.tokens);
+  let dashboard: Disposable | null = null;
   const server = await startJsonServer({
     host,
     allowedHosts: options.allowedHosts,
@@ -115,25 +127,29 @@ export async function startNodeServer(options: NodeServerOptions): Promise<Runni
     reusePort,
     unixPath,
     tls,
-    // On loopback operators need the admin token alone: `up` always has a cluster token.
-    tokens: adminToken === null && isLoopback(host) ? [] : [clusterToken, adminToken],
+    ...admitted,
     isReady,
     metricsText: options.metricsText ?? (() => registry.metrics()),
     routes: [
       getRoute('/v1/status', options.status),
       getRoute('/v1/histograms', async (query) => ({ processes: [await histograms(histogramQuestion(query))] })),
     ],
-    attach: ({ app, pages, connections }) =>
+    viewToken: options.viewToken ?? null,
+    attach: (listener) => {
+      const { app, pages, connections } = listener;
       wire.attachTo(app, {
         pageRefusal: (header) => pages.callRefusal(header),
         unixOffer: () => (server.isOnUnixSocket ? unixOffer : null),
         onUpgraded: () => connections.upgraded(),
-      }),
+      });
+      if (options.live !== undefined) dashboard = attachDashboard(listener, { host: options.live, access, clock });
+    },
   });
   let closing: Promise<void> | null = null;
   const close = (graceMs = closeGraceMsDefault): Promise<void> => {
     closing ??= (async () => {
       server.stopListening();
+      dashboard?.[Symbol.dispose]();
       await wire.stop(graceMs);
       await server.close();
       own?.[Symbol.dispose]();

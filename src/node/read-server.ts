@@ -9,12 +9,15 @@ import type { Registry } from 'prom-client';
 import type { Clock } from '../base/clock.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { seededRandom } from '../base/seeded-random.ts';
+import type { LiveHost } from '../dashboard/live-socket.ts';
 import type { HistogramSource } from '../metrics/histogram-report.ts';
+import type { LiveSource } from '../metrics/process-histograms.ts';
 import type { Recording } from '../metrics/recording.ts';
 import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts';
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
 import { SlotTouches } from '../read/lookup/slot-touches.ts';
 import { type CallSharing, replyTo } from '../router/edge/rpc-endpoint.ts';
+import { LiveCluster, type NodeState } from '../router/live-cluster.ts';
 import type { LookUpSettings } from '../router/looking-up-router.ts';
 import type { MapAdmin } from '../router/map-routes.ts';
 import type { IdentitySource } from '../router/plan/identity-source.ts';
@@ -69,6 +72,7 @@ export type ReadServerSettings = {
   readonly slowMs: number;
   readonly adminToken: string | null;
   readonly clusterToken: string | null;
+  readonly viewToken: string | null;
   readonly edge: EdgeSettings | null;
 };
 
@@ -91,8 +95,9 @@ export type NodeControl = {
   readonly status: () => Promise<NodeStatus>;
   /** The metrics of all threads. */
   readonly metricsText: () => Promise<string>;
-  /** The histograms of all threads. */
+  /** The histograms of all threads, and what they recorded lately. */
   readonly histograms: HistogramSource;
+  readonly live: LiveSource;
   readonly askingIngest: AskingIngest;
   /** The look-ups of all edges: a request may repeat one that another thread answered. */
   readonly identity: IdentitySource | null;
@@ -173,6 +178,8 @@ async function startEdge(
     registry,
     recording,
     histograms: control.histograms,
+    live: control.live,
+    viewToken: settings.viewToken,
     metricsText: control.metricsText,
     host: edge.host,
     ...(allowedHosts === undefined ? {} : { allowedHosts }),
@@ -255,7 +262,8 @@ export class ReadServer implements ListeningPorts {
   /** Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startNodeServer`. */
   async listen(): Promise<void> {
     const { control, beforeRead, registry, recording, note, onFault, clock } = this.#parts;
-    const { host, allowedHosts, port, reusePort, unixPath, adminToken, clusterToken, edge, slowMs } = this.#settings;
+    const { host, allowedHosts, port, reusePort, unixPath, adminToken, clusterToken, viewToken, edge, slowMs } =
+      this.#settings;
     const hasUnixPath = Buffer.byteLength(unixPath) <= unixPathBytesMax;
     const records: [string, CallHandler] = [nodeCalls.records, createRecordBatchHandler(this.reads)];
     const touches = this.#touches;
@@ -286,6 +294,8 @@ export class ReadServer implements ListeningPorts {
       registry,
       recording,
       histograms: control.histograms,
+      live: this.#liveHost(),
+      viewToken,
       slotGroup: () => touches.takeGroup(),
       slowMs,
       onSlow: (method, durationMs, code, trace) => {
@@ -304,6 +314,15 @@ export class ReadServer implements ListeningPorts {
     this.#edge = await startEdge(this.#settings, edge, this.#parts, server, isReady);
     // It may have changed meanwhile.
     this.useMap(control.map());
+  }
+
+  /** What the page of the node shows. */
+  #liveHost(): LiveHost {
+    const { control, clock } = this.#parts;
+    const { name: ownNode } = this.#settings;
+    const statuses = async (): Promise<NodeState[]> => [{ ...(await control.status()), state: 'up' }];
+    const { live: own, map } = control;
+    return new LiveCluster({ router: null, map, own, ownNode, statuses, slowest: () => [], clock });
   }
 
   get port(): number {

@@ -11,6 +11,7 @@ import { InvariantError, invariant } from '../base/invariant.ts';
 import type { SettleBody } from '../http/settle-body.ts';
 import type { PushBody } from '../mapchange/map-push.ts';
 import type { HistogramQuestion } from '../metrics/histogram-report.ts';
+import type { LiveQuestion } from '../metrics/process-histograms.ts';
 import type { Interval } from '../metrics/recording.ts';
 import type { ResolvedIdentity } from '../router/plan/identity-source.ts';
 import type { EraseAtIngest } from '../router/private-routes.ts';
@@ -137,9 +138,10 @@ export class ServeLink implements AsyncDisposable {
   }
 
   async #replyTo(request: ControlRequest, body: unknown): Promise<unknown> {
-    const { status, metricsText, histograms, reload, askingIngest, mapAdmin } = this.#control;
+    const { status, metricsText, histograms, live, reload, askingIngest, mapAdmin } = this.#control;
     if (request === 'status') return await status();
     if (request === 'metrics') return await metricsText();
+    if (request === 'live') return await live(body as LiveQuestion);
     if (request === 'histograms') return await histograms(body as HistogramQuestion);
     if (request === 'settle-ingest') return await askingIngest.settleIngest?.(body as SettleBody);
     if (request === 'erase-at-ingest') return await askingIngest.eraseAtIngest?.(body as Parameters<EraseAtIngest>[0]);

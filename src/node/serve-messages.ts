@@ -27,6 +27,7 @@ export type ControlRequest =
   | 'status'
   | 'metrics'
   | 'histograms'
+  | 'live'
   | 'reload'
   | 'settle-ingest'
   | 'erase-at-ingest'

@@ -15,6 +15,7 @@ import { type ChangeOutlets, sharedCommitCount, sharedCounts, sharedWriteCount }
 import { wireSocketPath } from './data-folder.ts';
 import { type ListeningPorts, ReadServer, type ReadServerParts, type ReadServerSettings } from './read-server.ts';
 import { ServeLink } from './serve-link.ts';
+import type { ThreadMetrics } from './serve-messages.ts';
 
 /** The channels from each apply thread to each serving thread that is a worker. */
 export type Feeds = {
@@ -135,9 +136,9 @@ export class ServePool implements AsyncDisposable {
     return await AggregatorRegistry.aggregate(all as object[]).metrics();
   }
 
-  /** Has all workers say what they have recorded. */
-  async flushRecordings(): Promise<void> {
-    await Promise.all(this.#workers.map((link) => link.metrics()));
+  /** Returns the metrics of workers, each of which says first what it has recorded. */
+  workerMetrics(): Promise<ThreadMetrics[]> {
+    return Promise.all(this.#workers.map((link) => link.metrics()));
   }
 
   /** Lets running calls end, closes all sockets, and only then ends the threads. */

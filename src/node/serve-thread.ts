@@ -10,6 +10,7 @@ import { systemClock } from '../base/clock.ts';
 import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
 import { orAborted } from '../base/or-aborted.ts';
 import type { HistogramReport } from '../metrics/histogram-report.ts';
+import type { Live } from '../metrics/process-histograms.ts';
 import { everyInterval, Recording } from '../metrics/recording.ts';
 import type { IdentitySource, ResolvedIdentity } from '../router/plan/identity-source.ts';
 import { epochRefusal } from '../shardmap/map-follower.ts';
@@ -133,6 +134,7 @@ function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOp
     },
     status: async () => (await main.request('status')) as NodeStatus,
     histograms: async (question) => (await main.request('histograms', question)) as HistogramReport,
+    live: async (question) => (await main.request('live', question)) as Live,
     metricsText: async () => (await main.request('metrics')) as string,
     askingIngest: asksIngest
       ? {

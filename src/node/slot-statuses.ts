@@ -24,11 +24,11 @@ export async function nodeStatus(
   name: string,
   map: ShardMap,
   links: readonly ApplyLink[],
-  { fetches, histograms }: Pick<NodeStatus, 'fetches' | 'histograms'>,
+  { fetches, histograms, slotMapBytes }: Pick<NodeStatus, 'fetches' | 'histograms' | 'slotMapBytes'>,
 ): Promise<NodeStatus> {
   const { slots, log } = await statusOf(links);
   const { epoch } = map;
-  return { role: 'node', name, epoch, pid: process.pid, slots: [...slots], fetches, log, histograms };
+  return { role: 'node', name, epoch, pid: process.pid, slots: [...slots], fetches, log, histograms, slotMapBytes };
 }
 
 /** Registers sums over the node's slots. Each apply thread is asked once for each scrape. */

@@ -10,6 +10,7 @@ import { DataPlaneError, type ErrorCode, operatingFailure } from '../base/data-p
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { settingTable } from '../config/setting-table.ts';
+import type { LiveHost } from '../dashboard/live-socket.ts';
 import { ByteShares, CallerShares } from '../http/byte-shares.ts';
 import { httpConnectionsMax } from '../http/connection-limit.ts';
 import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
@@ -18,7 +19,7 @@ import { type ArrivingBound, bodyMsMaxDefault } from '../http/request-body.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { HistogramSource } from '../metrics/histogram-report.ts';
 import type { HistogramMemory } from '../metrics/histogram-store.ts';
-import { ProcessHistograms } from '../metrics/process-histograms.ts';
+import type { LiveSource } from '../metrics/process-histograms.ts';
 import type { Recording } from '../metrics/recording.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { LinkSnapshot } from '../wire/link-environment.ts';
@@ -34,6 +35,7 @@ import type { CallSharing } from './edge/rpc-endpoint.ts';
 import { FailureLog, type Note } from './failure-log.ts';
 import { histogramRoutes } from './histogram-routes.ts';
 import { labelRoutes } from './label-routes.ts';
+import { LiveCluster, type NodeState } from './live-cluster.ts';
 import { type MapAdmin, mapRoutes } from './map-routes.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
 import { answerMemoryOf } from './plan/answer-memory.ts';
@@ -48,9 +50,9 @@ import { repairRoutes } from './repair-routes.ts';
 import { replicaRoutes } from './replica-routes.ts';
 import { RequestMetrics } from './request-metrics.ts';
 import { registerRouterMetrics } from './router-metrics.ts';
+import { RouterRecording } from './router-recording.ts';
 import { catchUpSearch, searchRoutes } from './search-routes.ts';
 import { type NodeCounts, type SlotCounts, settle } from './settle.ts';
-import { SlowLog } from './slow-log.ts';
 import { suggestionRoutes } from './suggestion-routes.ts';
 
 export type RouterLimits = AdmissionLimits & {
@@ -93,6 +95,10 @@ export type RouterOptions = {
   /** Where requests are recorded, and who reads that; absent: histograms of the router's own. */
   readonly recording?: Recording;
   readonly histograms?: HistogramSource;
+  /** What the process recorded lately; absent: what the router's own histograms have. */
+  readonly live?: LiveSource;
+  /** Opens the page and metrics beyond loopback, and nothing else. */
+  readonly viewToken?: string | null;
   /** The text of `/metrics`, if it is not the registry's alone. */
   readonly metricsText?: () => Promise<string>;
   readonly host: string;
@@ -153,7 +159,8 @@ const statusTimeoutMs = 2_000;
 const slowMsDefault = settingTable.slowMs.default;
 
 /** The status of a node, or the error that it answered. */
-type NodeStatus = NodeCounts & { readonly state: 'up' | 'down'; readonly code?: ErrorCode; readonly hint?: string };
+type NodeStatus = NodeCounts &
+  NodeState & { readonly state: 'up' | 'down'; readonly code?: ErrorCode; readonly hint?: string };
 
 /** Asks every node for its status; one that does not answer is reported as `down`. */
 async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeStatus[]> {
@@ -212,12 +219,11 @@ function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOp
 function serviceRouterOf(
   options: RouterOptions,
   admission: AdmissionLimits,
-  recording: Recording,
+  { recording, slow }: RouterRecording,
   clock: Clock,
 ): ServiceRouter {
   const { map, caller, identity, writes, registry, onFault, reloadMap, ownNode, note } = options;
   const failures = note === undefined ? null : new FailureLog(note, clock);
-  const slow = note === undefined ? null : new SlowLog(note, clock);
   const router = new ServiceRouter({
     map,
     caller,
@@ -228,7 +234,8 @@ function serviceRouterOf(
     observer: new RequestMetrics(recording, registry),
     onFault,
     ...(failures === null ? {} : { onFailure: (failure) => failures.add(failure) }),
-    ...(slow === null ? {} : { onSlow: (request) => slow.add(request), slowMs: options.slowMs ?? slowMsDefault }),
+    onSlow: (request) => slow.add(request),
+    slowMs: options.slowMs ?? slowMsDefault,
     ...(reloadMap === undefined ? {} : { reloadMap }),
     ...(writes === undefined ? {} : { writes }),
     ...(ownNode === undefined ? {} : { ownNode }),
@@ -237,17 +244,29 @@ function serviceRouterOf(
   return router;
 }
 
+/** Returns what the page of the router shows. */
+function liveHostOf(
+  options: RouterOptions,
+  router: ServiceRouter,
+  { live: own, slow }: RouterRecording,
+  clock: Clock,
+): LiveHost {
+  const ownNode = options.ownNode ?? null;
+  const statuses = (): Promise<NodeStatus[]> => nodeStatuses(router, clock);
+  return new LiveCluster({ router, map: () => router.map, own, ownNode, statuses, slowest: () => slow.slowest, clock });
+}
+
 /** Returns the endpoints of operators. */
 function operatorRoutes(
   options: RouterOptions,
   router: ServiceRouter,
-  { source, memory }: { readonly source: HistogramSource; readonly memory: () => HistogramMemory | null },
+  recorded: RouterRecording,
   clock: Clock,
 ): JsonRoute[] {
   return [
-    statusRoute(router, clock, { ...options, memory }),
+    statusRoute(router, clock, { ...options, memory: () => recorded.memory }),
     settleRoute(router, clock, options.settleIngest),
-    ...histogramRoutes(router, source, options.ownNode ?? null, clock),
+    ...histogramRoutes(router, recorded.histograms, options.ownNode ?? null, clock),
     ...repairRoutes(router, clock),
     ...privateRoutes(router, clock, options.eraseAtIngest),
     ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
@@ -269,20 +288,14 @@ function operatorRoutes(
  * that is taken, or bad TLS files.
  */
 export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
-  const { map, registry, host, adminToken } = options;
+  const { map, registry, host, adminToken, viewToken = null } = options;
   requireTokenBeyondLoopback(host, adminToken, 'an admin token');
   const clock = options.clock ?? systemClock;
   const limits = { ...routerLimitDefaults, ...options.limits };
   const { shareOfLimits = 1 } = options;
-  const own = options.recording === undefined ? new ProcessHistograms(clock) : null;
-  own?.register(registry, 'router');
-  const recording = options.recording ?? own!.recording;
-  const histograms = {
-    source: options.histograms ?? ((question) => own!.report('router', question)),
-    memory: () => own?.store.memory ?? null,
-  } satisfies { source: HistogramSource; memory: () => HistogramMemory | null };
+  const recorded = new RouterRecording(options, clock);
   const admission = { ...limits, ...answerMemoryOf(limits, shareOfLimits) };
-  const router = serviceRouterOf(options, admission, recording, clock);
+  const router = serviceRouterOf(options, admission, recorded, clock);
   registerRouterMetrics(registry, router, options.links);
   const sharing = options.shareCalls?.(router);
   const { allowedHosts, reusePort = false, drainMs = 0 } = options;
@@ -303,7 +316,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     while (inFlight() > 0 && clock.monotonicMs() < endMs);
     await Promise.all([...edges.map((edge) => edge.close()), router[Symbol.asyncDispose]()]);
     sharing?.[Symbol.dispose]();
-    own?.[Symbol.dispose]();
+    recorded[Symbol.dispose]();
   };
   let closing: Promise<void> | null = null;
   const close = (graceMs = closeGraceMsDefault): Promise<void> => {
@@ -318,12 +331,15 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   try {
     const http = await startHttpEdge({
       ...shared,
+      clock,
       port: options.port,
       tokens: [adminToken],
       isReady: () => readiness.isReady(),
       isDraining: () => readiness.isDraining,
       metricsText: options.metricsText ?? (() => registry.metrics()),
-      routes: operatorRoutes(options, router, histograms, clock),
+      routes: operatorRoutes(options, router, recorded, clock),
+      viewToken,
+      live: liveHostOf(options, router, recorded, clock),
     });
     edges.push(http);
     if (options.http2Port !== null) {

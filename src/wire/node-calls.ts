@@ -25,6 +25,8 @@ export const nodeCalls = {
   status: 'node.status',
   /** Which → what the node recorded, see histogram-messages.ts. */
   histograms: 'node.histograms',
+  /** Since when → what the node recorded lately, see live-messages.ts. */
+  live: 'node.live',
   /** No bytes → no bytes: the node answers. */
   ping: 'node.ping',
   /** No bytes → slots that the node answers reads of as their replica, see readable-slots.ts. */

@@ -90,6 +90,8 @@ const nodeStatus = v.object({
   /** Null where the logs of the slots are in their folders. */
   log: v.optional(v.nullable(logServerStatus)),
   histograms: v.optional(histogramMemory),
+  /** The most that a slot can grow to. */
+  slotMapBytes: v.optional(count),
 });
 
 export type SlotFetch = Readonly<v.InferOutput<typeof slotFetch>>;

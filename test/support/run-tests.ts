@@ -29,6 +29,8 @@ type Step = {
 
 const steps: readonly Step[] = [
   { name: 'types', minutesMax: 5, words: () => ['tsc', '-p', 'tsconfig.json'] },
+  { name: 'types-page', minutesMax: 5, words: () => ['tsc', '-p', join('src', 'dashboard', 'page')] },
+  { name: 'types-browser', minutesMax: 5, words: () => ['tsc', '-p', join('test', 'browser')] },
   { name: 'lint', minutesMax: 5, words: () => ['biome', 'check', '--diagnostic-level=error', '.'] },
   {
     name: 'tests',

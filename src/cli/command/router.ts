@@ -19,7 +19,7 @@ export const runRouter: Command = (context) => {
   return serve(context, 'router', async (folder) => {
     const start = mapAtStart(readMapFile(settings.map).raw, folder);
     const map = parseShardMap(start.json);
-    const { adminToken, clusterToken } = readAccessTokens(settings, map);
+    const { adminToken, clusterToken, viewToken } = readAccessTokens(settings, map);
     let running: RunningRouter | null = null;
     const registry = new Registry();
     registerProcessMetrics(registry);
@@ -40,6 +40,7 @@ export const runRouter: Command = (context) => {
         port: settings.routerPort,
         http2Port: settings.http2Port,
         adminToken,
+        viewToken,
         reloadMap: () => process.reload(),
         mapAdmin: process,
         ...askingIngest(settings.ingestUrl, adminToken),

@@ -58,6 +58,7 @@ function absolutePaths(settings: Settings, mapPath: string): Settings {
     map: mapPath,
     adminTokenFile: absolute(settings.adminTokenFile),
     clusterTokenFile: absolute(settings.clusterTokenFile),
+    viewTokenFile: absolute(settings.viewTokenFile),
     bsyncKeyFile: absolute(settings.bsyncKeyFile),
     logCredentialsFile: absolute(settings.logCredentialsFile),
     logCaFile: absolute(settings.logCaFile),

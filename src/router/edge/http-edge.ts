@@ -4,6 +4,9 @@
  * gRPC over HTTP/1.1 has no trailers here: `grpc-status` is a header, and an error is headers only.
  */
 import type { HttpResponse } from 'uWebSockets.js';
+import type { Clock } from '../../base/clock.ts';
+import { attachDashboard, viewAccess } from '../../dashboard/dashboard.ts';
+import type { LiveHost } from '../../dashboard/live-socket.ts';
 import { Exchange, writeStatus } from '../../http/exchange.ts';
 import {
   type JsonServerOptions,
@@ -29,6 +32,9 @@ import { attachSearchSkeletons } from './search-skeletons.ts';
 export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach'> & {
   readonly router: ServiceRouter;
   readonly limits: BodyLimitsOfCalls;
+  /** What the page shows. */
+  readonly live: LiveHost;
+  readonly clock: Clock;
   /** True once connections must end with their next answer. */
   readonly isDraining: () => boolean;
 };
@@ -78,12 +84,21 @@ function attachService({ app, pages }: Listener, { router, limits, isDraining }:
 }
 
 /** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
-export function startHttpEdge(options: HttpEdgeOptions): Promise<ListeningServer> {
-  return startJsonServer({
+export async function startHttpEdge(options: HttpEdgeOptions): Promise<ListeningServer> {
+  const { router, live, clock, tokens, viewToken = null, host } = options;
+  const access = viewAccess(host, viewToken, tokens);
+  let dashboard: Disposable | null = null;
+  const server = await startJsonServer({
     ...options,
     attach: (listener) => {
       attachService(listener, options);
-      attachSearchSkeletons(listener, options.router);
+      attachSearchSkeletons(listener, router);
+      dashboard = attachDashboard(listener, { host: live, access, clock });
     },
   });
+  const close = async (): Promise<void> => {
+    dashboard?.[Symbol.dispose]();
+    await server.close();
+  };
+  return { ...server, close };
 }

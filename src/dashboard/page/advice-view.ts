@@ -1,0 +1,36 @@
+/** What is off, in plain sentences, with the command to run. */
+import { adviceOf } from './advice.ts';
+import { h } from './dom.ts';
+import type { View } from './view.ts';
+
+const recentMs = 60_000;
+const historyEveryMs = 30_000;
+
+export const adviceView: View = (root, { connection }) => {
+  let askedMs = 0;
+  return () => {
+    if (Date.now() - askedMs >= historyEveryMs) {
+      askedMs = Date.now();
+      connection.askHistory('', 60);
+    }
+    const sinceMs = connection.atMs - recentMs;
+    const earlier = new Map(
+      [...connection.stepsByProcess].map(([name, steps]) => [name, steps.filter(({ endMs }) => endMs < sinceMs)]),
+    );
+    const nodes = connection.cluster?.nodes ?? [];
+    const advice = adviceOf({ nodes, recent: connection.recent(recentMs), earlier });
+    const found = advice.map(({ isBad, text, command }) =>
+      h(
+        'section',
+        { class: isBad ? 'advice bad' : 'advice' },
+        h('p', {}, text),
+        h('p', {}, 'Run ', h('code', {}, command)),
+      ),
+    );
+    root.replaceChildren(
+      ...(found.length > 0
+        ? found
+        : [h('section', { class: 'wide' }, h('p', { class: 'good' }, 'Nothing is off that this page knows of.'))]),
+    );
+  };
+};

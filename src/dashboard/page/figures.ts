@@ -1,0 +1,118 @@
+/** Figures of histograms as the server sends them, and how they are written. Pure. */
+
+/** Values, each followed by its count. Units: µs or items. */
+export type Counts = readonly number[];
+export type Series = { readonly count: number; readonly sum: number; readonly counts: Counts };
+export type Frame = {
+  readonly endMs: number;
+  readonly spanMs: number;
+  readonly series: Readonly<Record<string, Series>>;
+  readonly slotReads: readonly number[];
+  readonly gauges: Readonly<Record<string, number>>;
+};
+
+/** Values by how often they occur, over any number of frames, threads and processes. */
+export class Distribution {
+  readonly #countByValue = new Map<number, number>();
+  count = 0;
+  sum = 0;
+
+  add({ count, sum, counts }: Series): this {
+    this.count += count;
+    this.sum += sum;
+    for (let at = 0; at < counts.length; at += 2) {
+      this.#countByValue.set(counts[at]!, (this.#countByValue.get(counts[at]!) ?? 0) + counts[at + 1]!);
+    }
+    return this;
+  }
+
+  get mean(): number {
+    return this.count === 0 ? 0 : this.sum / this.count;
+  }
+
+  /** Values and counts, ascending. */
+  sorted(): [value: number, count: number][] {
+    return [...this.#countByValue].sort(([a], [b]) => a - b);
+  }
+
+  /** Returns the least value that so many percent of all are not above; 0 for none. */
+  at(percentile: number): number {
+    return this.atAll([percentile])[0]!;
+  }
+
+  /** The same for several, ascending. */
+  atAll(percentiles: readonly number[]): number[] {
+    const sorted = this.sorted();
+    const found = sorted.reduce((sum, [, count]) => sum + count, 0);
+    let index = 0;
+    let below = 0;
+    return percentiles.map((percentile) => {
+      const wanted = Math.max(1, Math.ceil((percentile / 100) * found - 1e-9));
+      while (index < sorted.length && below + sorted[index]![1] < wanted) below += sorted[index++]![1];
+      return sorted[Math.min(index, sorted.length - 1)]?.[0] ?? 0;
+    });
+  }
+}
+
+/** Returns the series of frames whose key begins with a prefix, as one. */
+export function distributionOf(frames: Iterable<Frame>, prefix: string): Distribution {
+  const all = new Distribution();
+  for (const { series } of frames) {
+    for (const [key, one] of Object.entries(series)) if (isIn(key, prefix)) all.add(one);
+  }
+  return all;
+}
+
+/** True for a key whose parts begin with those of the prefix. */
+export function isIn(key: string, prefix: string): boolean {
+  return key === prefix || key.startsWith(`${prefix}|`);
+}
+
+/** Returns how often something happened per second over frames, by the keys that a prefix begins. */
+export function rateOf(
+  frames: readonly Frame[],
+  prefix: string,
+  isMeant: (key: string) => boolean = () => true,
+): number {
+  let count = 0;
+  let spanMs = 0;
+  for (const frame of frames) {
+    spanMs += frame.spanMs;
+    for (const [key, one] of Object.entries(frame.series)) if (isIn(key, prefix) && isMeant(key)) count += one.count;
+  }
+  return spanMs === 0 ? 0 : (count * 1000) / spanMs;
+}
+
+/** True for a request that ended otherwise than well. */
+export function isError(key: string): boolean {
+  return key.startsWith('request|') && !key.endsWith('|ok');
+}
+
+/** Returns a number with about three digits. */
+export function threeDigits(value: number): string {
+  if (value === 0 || !Number.isFinite(value)) return '0';
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en');
+  return String(Number(value.toPrecision(3)));
+}
+
+/** Writes a duration in µs with its unit. */
+export function duration(micros: number): string {
+  if (micros >= 1e6) return `${threeDigits(micros / 1e6)} s`;
+  if (micros >= 1e3) return `${threeDigits(micros / 1e3)} ms`;
+  return `${Math.round(micros)} µs`;
+}
+
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = count;
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${threeDigits(value)} ${units[unit]}`;
+}
+
+/** Returns how fast a counter grew per second between two frames; 0 after a restart. */
+export function growth(before: Frame | undefined, after: Frame | undefined, gauge: string): number {
+  if (before === undefined || after === undefined || after.endMs <= before.endMs) return 0;
+  const grown = (after.gauges[gauge] ?? 0) - (before.gauges[gauge] ?? 0);
+  return Math.max(0, (grown * 1000) / (after.endMs - before.endMs));
+}

@@ -1,0 +1,25 @@
+/** Counts by time and value, for a heat map. Pure. */
+import { type Frame, isIn } from './figures.ts';
+
+/** From 10 µs to a minute. */
+export const decadesMin = 1;
+export const decadesMax = 7.8;
+export const rowsOfDecade = 12;
+export const rows = Math.ceil((decadesMax - decadesMin) * rowsOfDecade);
+/** Returns the row of a value, 0 for the least. */
+export function rowOf(value: number): number {
+  const row = Math.floor((Math.log10(Math.max(1, value)) - decadesMin) * rowsOfDecade);
+  return Math.min(rows - 1, Math.max(0, row));
+}
+
+/** Returns counts by column and row. */
+export function cellsOf(frames: readonly Frame[], prefix: string): number[][] {
+  return frames.map(({ series }) => {
+    const cells = new Array<number>(rows).fill(0);
+    for (const [key, { counts }] of Object.entries(series)) {
+      if (!isIn(key, prefix)) continue;
+      for (let at = 0; at < counts.length; at += 2) cells[rowOf(counts[at]!)]! += counts[at + 1]!;
+    }
+    return cells;
+  });
+}

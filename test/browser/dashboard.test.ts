@@ -1,0 +1,191 @@
+/** The page in a real browser, against a running cluster under load: what it shows is true. */
+import { mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runOpenLoop } from '../../bench/report.ts';
+import { decodeSeries } from '../../src/cli/histogram-log.ts';
+import { readRunFile } from '../../src/cli/process/run-file.ts';
+import type { HistogramReport } from '../../src/metrics/histogram-report.ts';
+import { clusterFolder, type RunningCluster, removeFolder, startCluster } from '../support/running-cluster.ts';
+
+const executablePath = '/usr/bin/chromium';
+/** Kept as output of the tests. */
+const shotFolder = join(tmpdir(), 'skyshard-screenshots');
+const demo = ['--demo', '--demo-actors=20', '--demo-records=300', '--demo-rate=5'];
+const perSecond = 60;
+
+let folder: string;
+let cluster: RunningCluster;
+let browser: Browser;
+let dids: string[];
+let isLoading = true;
+let loading: Promise<void>;
+
+async function ask(method: string, body: object): Promise<void> {
+  const response = await fetch(`${cluster.run.router.url}/bsky.Service/${method}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-atlantis-caller': 'browser-test' },
+    body: JSON.stringify(body),
+  });
+  await response.arrayBuffer();
+}
+
+async function keepAsking(): Promise<void> {
+  while (isLoading) {
+    const asked = Promise.all([ask('GetActors', { dids }), ask('Ping', {})]).catch(() => {});
+    await Promise.all([asked, new Promise((resolve) => setTimeout(resolve, 40))]);
+  }
+}
+
+beforeAll(async () => {
+  folder = clusterFolder();
+  cluster = await startCluster(folder, demo);
+  dids = Array.from({ length: 30 }, (_unused, index) => `did:web:n${index}.example`);
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  mkdirSync(shotFolder, { recursive: true });
+  loading = keepAsking();
+}, 120_000);
+
+afterAll(async () => {
+  isLoading = false;
+  await loading;
+  await browser.close();
+  await cluster.stop();
+  removeFolder(folder);
+}, 60_000);
+
+async function open(view: string, options: BrowserContextOptions = {}): Promise<{ page: Page; problems: string[] }> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const problems: string[] = [];
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (!request.url().startsWith(cluster.run.router.url) && !request.url().startsWith('data:'))
+      problems.push(request.url());
+  });
+  await page.goto(`${cluster.run.router.url}/#view=${view}`);
+  await waitUntilLive(page);
+  return { page, problems };
+}
+
+function waitUntilLive(page: Page, timeout = 20_000): Promise<unknown> {
+  return page.waitForFunction(() => document.querySelector('#state')?.textContent?.startsWith('live'), null, {
+    timeout,
+  });
+}
+
+/** Returns the cells of the row of a table that begins with a text. */
+async function rowOf(page: Page, section: string, first: string): Promise<string[]> {
+  const cells = page.locator(`section:has(h2:text("${section}")) tr:has(td:first-child:text-is("${first}")) td`);
+  return await cells.allTextContents();
+}
+
+/** Reads a duration as the page writes it. Units: µs. */
+function micros(text: string): number {
+  const [, number, unit] = /^([\d.,]+) (µs|ms|s)$/.exec(text)!;
+  return Number(number!.replaceAll(',', '')) * { µs: 1, ms: 1e3, s: 1e6 }[unit as 'µs' | 'ms' | 's'];
+}
+
+describe('the page', () => {
+  it.each([
+    ['light', { colorScheme: 'light' }],
+    ['dark', { colorScheme: 'dark' }],
+    ['phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
+  ] as const)(
+    'has every view without a problem, %s',
+    async (name, options) => {
+      for (const view of ['cluster', 'latency', 'load', 'advice']) {
+        const { page, problems } = await open(view, options);
+        await page.waitForTimeout(4_000);
+        await page.screenshot({ path: join(shotFolder, `${view}-${name}.png`), fullPage: true });
+        expect(await page.locator('main section').count(), view).toBeGreaterThan(0);
+        const wide = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        expect(wide, `${view} is wider than its window`).toBeLessThanOrEqual(0);
+        expect(await page.locator('#login').isVisible()).toBe(false);
+        expect(problems).toEqual([]);
+        await page.context().close();
+      }
+    },
+    120_000,
+  );
+
+  it('is used by the keyboard, and its URL holds the view', async () => {
+    const { page } = await open('cluster');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('canvas.heat');
+    expect(page.url()).toContain('view=latency');
+    await page.getByLabel('series').selectOption('request|GetActors');
+    expect(page.url()).toContain('series=request%7CGetActors');
+    await page.reload();
+    await page.waitForSelector('canvas.heat');
+    await page.waitForFunction(() => document.querySelectorAll('select')[1]?.value === 'request|GetActors');
+    await page.context().close();
+  }, 60_000);
+
+  it('shows the percentiles that the histograms have', async () => {
+    const { page } = await open('latency&series=request%7CPing&process=router');
+    await page.waitForTimeout(10_000);
+    const shown = await rowOf(page, 'Figures', 'router');
+    const response = await fetch(
+      `${cluster.run.router.url}/v1/histograms?last=120&name=skyshard_request_duration_seconds`,
+    );
+    const { processes } = (await response.json()) as { processes: HistogramReport[] };
+    const series = processes[0]!.series.find(({ labels }) => labels['method'] === 'Ping')!;
+    const histogram = decodeSeries(series);
+    // The page has seconds from before it was opened, but not those that ended since.
+    expect(Number(shown[2]!.replaceAll(',', ''))).toBeGreaterThan(50);
+    const p50 = micros(shown[3]!);
+    expect(Math.abs(p50 / histogram.getValueAtPercentile(50) - 1)).toBeLessThan(0.25);
+    expect(micros(shown[8]!)).toBeLessThanOrEqual(1.02 * histogram.maxValue);
+    await page.context().close();
+  }, 60_000);
+
+  it('shows a node that is killed within three seconds, and it comes back', async () => {
+    const { page } = await open('cluster');
+    await page.waitForFunction(() => document.body.textContent?.includes('n1'));
+    process.kill(cluster.run.nodes['n1']!.pid, 'SIGKILL');
+    await page.waitForFunction(() => document.querySelector('td.bad')?.textContent === 'down', null, {
+      timeout: 3_000,
+      polling: 50,
+    });
+    await page.waitForFunction(() => document.querySelector('td.bad') === null, null, { timeout: 30_000 });
+    await page.context().close();
+  }, 60_000);
+
+  it('shows what a node that stood still for two seconds cost, as an open-loop client sees it', async () => {
+    const { page } = await open('latency&series=request%7CGetActors&process=router');
+    const { pid } = readRunFile(cluster.dataDir)!.nodes['n1']!;
+    const stopped = (async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      process.kill(pid, 'SIGSTOP');
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      process.kill(pid, 'SIGCONT');
+    })();
+    const send = (): Promise<void> => ask('GetActors', { dids });
+    const { latency } = await runOpenLoop({ perSecond, durationMs: 5_000, send });
+    await stopped;
+    expect(latency.max_ms).toBeGreaterThan(1_800);
+    await page.waitForTimeout(2_500);
+    const shown = await rowOf(page, 'Figures', 'router');
+    expect(micros(shown[8]!)).toBeGreaterThan(1_700_000);
+    expect(await page.locator('section:has(h2:text("Slowest requests")) td').count()).toBeGreaterThan(0);
+    await page.context().close();
+  }, 60_000);
+
+  it('goes on after the router has restarted', async () => {
+    const { page } = await open('cluster');
+    process.kill(readRunFile(cluster.dataDir)!.router.pid, 'SIGKILL');
+    await page.waitForFunction(() => document.querySelector('#state')?.className === 'bad', null, { timeout: 10_000 });
+    await waitUntilLive(page, 30_000);
+    await page.context().close();
+  }, 60_000);
+});

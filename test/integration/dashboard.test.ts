@@ -1,0 +1,236 @@
+/** The page and its socket: who may watch, what a watcher is told, and that it is true. */
+import { once } from 'node:events';
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { encodeMessage } from '../../src/proto/codec.ts';
+import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
+import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
+import { type LoneNode, startLoneNode } from '../support/lone-node.ts';
+import { noIdentitySource } from '../support/no-identities.ts';
+import { until } from '../support/until.ts';
+
+type Message = Record<string, unknown> & { readonly type: string };
+type Frame = { readonly series: Record<string, { count: number }> };
+type Process = { readonly process: string; readonly seconds: Frame[]; readonly steps: Frame[] };
+
+const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
+const actors = encodeMessage('GetActorsRequest', { dids: [didOf(1), didOf(2)] });
+let router: RunningRouter;
+
+function startTestRouter(options: Partial<RouterOptions> = {}): Promise<RunningRouter> {
+  return startRouter({
+    map: nodes.map,
+    caller: nodes,
+    identity: noIdentitySource,
+    registry: new Registry(),
+    host: '127.0.0.1',
+    port: 0,
+    http2Port: null,
+    adminToken: null,
+    onFault: (error) => {
+      throw error;
+    },
+    ...options,
+  });
+}
+
+class Watcher {
+  readonly socket: WebSocket;
+  readonly messages: Message[] = [];
+
+  constructor(port: number, headers: Record<string, string> = {}) {
+    this.socket = new WebSocket(`ws://127.0.0.1:${port}/v1/live`, { headers });
+    this.socket.on('error', () => {});
+    this.socket.on('message', (data) => this.messages.push(JSON.parse(String(data)) as Message));
+  }
+
+  send(message: object | string): void {
+    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+  }
+
+  async first(type: string): Promise<Message> {
+    return await until(() => this.messages.find((message) => message.type === type) ?? null);
+  }
+
+  /** Returns how often something was counted in all seconds so far. */
+  countOf(process: string, key: string): number {
+    return this.messages
+      .flatMap((message) => (message['processes'] ?? []) as Process[])
+      .filter((one) => one.process === process)
+      .flatMap(({ seconds }) => seconds)
+      .reduce((sum, { series }) => sum + (series[key]?.count ?? 0), 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.terminate();
+  }
+}
+
+beforeAll(async () => {
+  router = await startTestRouter();
+});
+
+afterAll(() => router.close());
+
+describe('the page', () => {
+  it('is small, loads nothing from elsewhere, and says so', async () => {
+    let bytes = 0;
+    for (const path of ['/', '/dashboard/page.js', '/dashboard/page.css']) {
+      const response = await fetch(`http://127.0.0.1:${router.port}${path}`);
+      expect(response.status, path).toBe(200);
+      expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+      const text = await response.text();
+      bytes += text.length;
+      expect(text).not.toMatch(/(?:src|href|url)\s*[=(:]\s*["']?(?:https?:)?\/\//);
+    }
+    expect(bytes).toBeLessThan(200_000);
+    expect(bytes).toBeGreaterThan(50_000);
+  }, 60_000);
+
+  it('is not given to a host name that the listener does not have', async () => {
+    const { status } = await new Promise<{ status: number }>((resolve) => {
+      void import('node:http').then(({ get }) =>
+        get({ port: router.port, headers: { host: 'evil.example' } }, (response) => {
+          response.resume();
+          resolve({ status: response.statusCode! });
+        }),
+      );
+    });
+    expect(status).toBe(403);
+  });
+});
+
+describe('a watcher on loopback', () => {
+  it('is told what the router answers, once', async () => {
+    using watcher = new Watcher(router.port);
+    expect(await watcher.first('access')).toMatchObject({ access: 'open' });
+    await watcher.first('now');
+    const before = watcher.countOf('router', 'request|GetActors|ok');
+    for (let turn = 0; turn < 9; turn++) {
+      await router.router.handle('GetActors', Buffer.from(actors), { caller: 'app', timeoutMs: null });
+    }
+    await until(() => watcher.countOf('router', 'request|GetActors|ok') === before + 9);
+    await until(() => watcher.countOf('router', 'caller|app') === 9);
+    expect(watcher.countOf('router', 'items|GetActors')).toBe(9);
+    const { cluster } = (await until(() => watcher.messages.find((message) => 'cluster' in message) ?? null)) as {
+      cluster?: { nodes: { name: string; state: string }[] };
+    };
+    expect(cluster!.nodes.map(({ name }) => name)).toEqual(['n0', 'n1']);
+  });
+
+  it('gets the history that it asks for', async () => {
+    using watcher = new Watcher(router.port);
+    await watcher.first('access');
+    await router.router.handle('GetActors', Buffer.from(actors), { caller: 'app', timeoutMs: null });
+    const total = await until(async () => {
+      watcher.messages.length = 0;
+      watcher.send({ type: 'history', prefix: 'request', minutes: 10 });
+      const { processes } = (await watcher.first('history')) as unknown as { processes: Process[] };
+      const counts = processes.flatMap(({ steps }) =>
+        steps.map(({ series }) => series['request|GetActors|ok']?.count ?? 0),
+      );
+      return counts.reduce((sum, count) => sum + count, 0) || null;
+    });
+    expect(total).toBeGreaterThan(0);
+  });
+
+  it.each(['nonsense', '{}', '{"type":"history","prefix":"a","minutes":61}', '{"type":"history"}'])(
+    'is cut off after %s',
+    async (text) => {
+      using watcher = new Watcher(router.port);
+      await watcher.first('access');
+      watcher.send(text);
+      const [code] = (await once(watcher.socket, 'close')) as [number];
+      expect(code).toBe(1008);
+    },
+  );
+
+  it.each([
+    ['of another origin', { origin: 'https://evil.example' }],
+    ['of another site', { 'sec-fetch-site': 'cross-site' }],
+    ['of another host', { host: 'evil.example' }],
+  ])('is refused if its page is %s', async (_what, headers) => {
+    using watcher = new Watcher(router.port, headers);
+    const [, response] = (await once(watcher.socket, 'unexpected-response')) as [unknown, { statusCode: number }];
+    expect(response.statusCode).toBe(403);
+  });
+
+  it('is let in from the own page', async () => {
+    using watcher = new Watcher(router.port, { origin: `http://127.0.0.1:${router.port}` });
+    expect(await watcher.first('access')).toMatchObject({ access: 'open' });
+  });
+});
+
+describe('a view token', () => {
+  const tokens = { adminToken: 'admin-token-0123456789', viewToken: 'view-token-0123456789' };
+
+  it('opens the page and the metrics, and nothing else; no other token opens the page', async () => {
+    await using other = await startTestRouter(tokens);
+    for (const [token, isAdmitted] of [
+      ['wrong', false],
+      [tokens.adminToken, false],
+      [tokens.viewToken, true],
+    ] as const) {
+      using watcher = new Watcher(other.port);
+      expect(await watcher.first('access')).toMatchObject({ access: 'token' });
+      watcher.send({ type: 'login', token });
+      expect(await watcher.first('login')).toEqual({ type: 'login', isAdmitted });
+      watcher.send({ type: 'history', prefix: '', minutes: 1 });
+      if (isAdmitted) await watcher.first('now');
+    }
+    const statusOf = async (path: string, token: string): Promise<number> =>
+      (await fetch(`http://127.0.0.1:${other.port}${path}`, { headers: { authorization: `Bearer ${token}` } })).status;
+    expect(await statusOf('/metrics', tokens.viewToken)).toBe(200);
+    expect(await statusOf('/metrics', 'wrong')).toBe(401);
+    expect(await statusOf('/v1/status', tokens.viewToken)).toBe(401);
+    expect(await statusOf('/v1/histograms', tokens.viewToken)).toBe(401);
+    expect(await statusOf('/v1/status', tokens.adminToken)).toBe(200);
+  });
+
+  it('is needed where another token is, and must be another one', async () => {
+    await using other = await startTestRouter({ adminToken: tokens.adminToken });
+    using watcher = new Watcher(other.port);
+    expect(await watcher.first('access')).toMatchObject({ access: 'closed', why: /--view-token-file/ });
+    await expect(
+      startTestRouter({ adminToken: tokens.adminToken, viewToken: tokens.adminToken }),
+    ).rejects.toMatchObject({ code: 'ConfigInvalid' });
+  });
+
+  it('that does not come in time ends the socket, which was told nothing', async () => {
+    await using other = await startTestRouter(tokens);
+    using watcher = new Watcher(other.port);
+    await watcher.first('access');
+    const [code] = (await once(watcher.socket, 'close')) as [number];
+    expect(code).toBe(1008);
+    expect(watcher.messages.map(({ type }) => type)).toEqual(['access']);
+  }, 30_000);
+});
+
+describe('a node', () => {
+  let node: LoneNode;
+
+  beforeAll(async () => {
+    node = await startLoneNode({ slots: 2, applyThreads: 1 });
+  });
+
+  afterAll(() => node[Symbol.asyncDispose]());
+
+  it('has a page of its own, with its slots', async () => {
+    const { port } = node.map.nodes.get('n0')!;
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    using watcher = new Watcher(port);
+    const now = (await until(() => watcher.messages.find((message) => 'cluster' in message) ?? null)) as unknown as {
+      cluster: { nodes: { name: string; slots: unknown[] }[] };
+    };
+    expect(now.cluster.nodes).toMatchObject([
+      {
+        name: 'n0',
+        slots: [
+          [0, 'primary', 'complete'],
+          [1, 'primary', 'complete'],
+        ],
+      },
+    ]);
+  });
+});
