@@ -83,7 +83,7 @@ async function bundleProgram(): Promise<void> {
   console.log(`entries: main${[...workers.keys()].map((name) => `, ${name}`).join('')}`);
 }
 
-/** Builds the page of servers, and puts it beside the program; see `src/dashboard/page-files.ts`. */
+/** Builds the page of servers, and puts it beside the program, as `page-files.ts` expects it. */
 function packPage(): void {
   const script = join(root, 'src', 'dashboard', 'build-page.ts');
   const files = execFileSync(process.execPath, [script], { maxBuffer: 4 * 1024 * 1024 });

@@ -98,6 +98,12 @@ export const commandSettings = {
     commands: ['node', 'router'],
     help: 'how long a router, or the edge of a node, that stops goes on answering while /readyz says no; more than a load balancer takes to notice',
   },
+  viewTokenFile: {
+    kind: 'path',
+    default: null,
+    commands: ['up', 'node', 'router'],
+    help: 'file with the token that opens the page of a server and its metrics, and nothing else; needed beyond loopback',
+  },
   slowMs: {
     kind: 'integer',
     default: 1_000,

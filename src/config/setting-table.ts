@@ -369,12 +369,6 @@ export const settingTable = {
     commands: ['up', 'node', 'router', 'ingest', 'backup create', 'import postgres'],
     help: 'file with the token that our processes show each other; absent = the one that the map names, else one that `up` makes in the data folder',
   },
-  viewTokenFile: {
-    kind: 'path',
-    default: null,
-    commands: ['up', 'node', 'router'],
-    help: 'file with the token that opens the page of a server and its metrics, and nothing else; needed beyond loopback',
-  },
   logLevel: {
     kind: 'choice',
     default: 'info',

@@ -59,6 +59,7 @@ const messageShape = v.variant('type', [
 type Watcher = { isAdmitted: boolean; readonly openedMs: number; isAsking: boolean };
 type Socket = WebSocket<Watcher>;
 
+/** The sockets of one listener. Dispose of it before the app closes. */
 export class LiveSockets implements Disposable {
   readonly #options: LiveSocketOptions;
   readonly #sockets = new Set<Socket>();

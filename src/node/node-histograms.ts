@@ -18,7 +18,7 @@ export type NodeHistogramsOptions = {
   readonly slots: number;
   readonly hasEdge: boolean;
   readonly registry: Registry;
-  /** Has the serving threads that are workers say what they have recorded; returns their metrics. */
+  /** Has workers say what they have recorded. Returns their metrics. */
   readonly flushWorkers: () => Promise<ThreadMetrics[]>;
   readonly clock: Clock;
 };

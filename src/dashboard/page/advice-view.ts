@@ -1,4 +1,5 @@
 /** What is off, in plain sentences, with the command to run. */
+import { systemClock } from '../../base/clock.ts';
 import { adviceOf } from './advice.ts';
 import { h } from './dom.ts';
 import type { View } from './view.ts';
@@ -9,8 +10,8 @@ const historyEveryMs = 30_000;
 export const adviceView: View = (root, { connection }) => {
   let askedMs = 0;
   return () => {
-    if (Date.now() - askedMs >= historyEveryMs) {
-      askedMs = Date.now();
+    if (systemClock.nowMs() - askedMs >= historyEveryMs) {
+      askedMs = systemClock.nowMs();
       connection.askHistory('', 60);
     }
     const sinceMs = connection.atMs - recentMs;

@@ -6,7 +6,7 @@ export function columnMs(frames: readonly Frame[]): number {
   return Math.max(1_000, 1_000 * Math.round((frames.at(-1)?.spanMs ?? 0) / 1_000));
 }
 
-/** Returns frames of all processes side by side as those of one: by the second or step they end in. */
+/** Returns frames of all processes as those of one, by the second or step in which they end. */
 export function columnsOf(frames: readonly (readonly Frame[])[]): Frame[] {
   const longest = frames.reduce((a, b) => (b.length > a.length ? b : a), []);
   const spanMs = columnMs(longest);

@@ -1,4 +1,5 @@
 /** The socket of the page's data, which comes back by itself, and what it has brought. */
+import { systemClock } from '../../base/clock.ts';
 import type { NodeState } from './advice.ts';
 import type { Frame } from './figures.ts';
 
@@ -65,7 +66,7 @@ export class Connection {
   }
 
   get isLive(): boolean {
-    return this.#isAdmitted && Date.now() - this.heardMs < silentMsMax;
+    return this.#isAdmitted && systemClock.nowMs() - this.heardMs < silentMsMax;
   }
 
   get isAdmitted(): boolean {
@@ -120,7 +121,7 @@ export class Connection {
       this.stepsByProcess.clear();
       for (const { process, steps } of message.processes) this.stepsByProcess.set(process, steps);
     } else {
-      this.heardMs = Date.now();
+      this.heardMs = systemClock.nowMs();
       this.atMs = message.atMs;
       this.cluster = message.cluster ?? this.cluster;
       this.slowest = message.slowest ?? this.slowest;

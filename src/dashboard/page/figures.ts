@@ -68,7 +68,7 @@ export function isIn(key: string, prefix: string): boolean {
   return key === prefix || key.startsWith(`${prefix}|`);
 }
 
-/** Returns how often something happened per second over frames, by the keys that a prefix begins. */
+/** Returns how often something happened per second, of the keys that a prefix begins. */
 export function rateOf(
   frames: readonly Frame[],
   prefix: string,
@@ -102,6 +102,7 @@ export function duration(micros: number): string {
   return `${Math.round(micros)} µs`;
 }
 
+/** Writes a size with its unit. */
 export function bytes(count: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = count;

@@ -1,4 +1,5 @@
 /** A heat map and percentile curves of any series, and the slowest requests with their steps. */
+import { systemClock } from '../../base/clock.ts';
 import { Chart, type Line } from './charts.ts';
 import { columnsOf } from './columns.ts';
 import { type Cell, card, choice, h, table } from './dom.ts';
@@ -157,8 +158,8 @@ export const latencyView: View = (root, context) => {
   let askedMs = 0;
   let shownControls = '';
   const ask = (): void => {
-    if (Date.now() - askedMs < historyEveryMs) return;
-    askedMs = Date.now();
+    if (systemClock.nowMs() - askedMs < historyEveryMs) return;
+    askedMs = systemClock.nowMs();
     keepHistory(context, prefix);
   };
   const meant = (): Map<string, readonly Frame[]> =>

@@ -1,4 +1,5 @@
 /** Requests, items, errors, hedges, caches, CPU, event loop, memory and page faults over time. */
+import { systemClock } from '../../base/clock.ts';
 import { Chart } from './charts.ts';
 import { columnMs } from './columns.ts';
 import { card, choice, h } from './dom.ts';
@@ -87,7 +88,7 @@ const figures: readonly Figure[] = [
   { title: 'Commits', note: 'to disk per second', format: perSecond, value: (frame) => rateOf([frame], 'commit') },
 ];
 
-/** The frame before, of which the gauges were read earlier; those of a second are often the same. */
+/** Returns a frame some seconds before, whose gauges were read earlier. */
 function beforeOf(frames: readonly Frame[], index: number): Frame | undefined {
   return frames[Math.max(0, index - 5)] === frames[index] ? undefined : frames[Math.max(0, index - 5)];
 }
@@ -109,8 +110,8 @@ export const loadView: View = (root, context) => {
   root.append(controls, ...figures.map(({ title, note }, index) => card(title, note, charts[index]!.element)));
   let askedMs = 0;
   return () => {
-    if (Date.now() - askedMs >= historyEveryMs) {
-      askedMs = Date.now();
+    if (systemClock.nowMs() - askedMs >= historyEveryMs) {
+      askedMs = systemClock.nowMs();
       keepHistory(context, '-');
     }
     const byProcess = [...framesOf(context)].sort(([a], [b]) => (a < b ? -1 : 1));

@@ -1,4 +1,5 @@
 /** The page: chooses the view that the URL names, and shows it again with each message. */
+import { systemClock } from '../../base/clock.ts';
 import { adviceView } from './advice-view.ts';
 import { clusterView } from './cluster-view.ts';
 import { Connection } from './connection.ts';
@@ -56,7 +57,7 @@ function showView(): void {
 
 function refresh(): void {
   line.className = connection.isLive ? '' : 'bad';
-  const ageS = Math.round((Date.now() - connection.heardMs) / 1000);
+  const ageS = Math.round((systemClock.nowMs() - connection.heardMs) / 1000);
   const epoch = connection.cluster === null ? '' : `, map ${connection.cluster.epoch}`;
   const stale = connection.heardMs === 0 ? 'connecting' : `no news for ${ageS} s`;
   line.textContent = connection.isLive ? `live${epoch}` : stale;
