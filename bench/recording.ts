@@ -8,10 +8,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Int32Histogram } from 'hdr-histogram-js';
 import { Registry } from 'prom-client';
 import { systemClock } from '../src/base/clock.ts';
+import { valueMaxByUnit } from '../src/metrics/histogram-table.ts';
 import { ProcessHistograms } from '../src/metrics/process-histograms.ts';
-import { intervalMs } from '../src/metrics/recording.ts';
+import { intervalMs, Recording } from '../src/metrics/recording.ts';
 import { openReaders, type SlotReader } from '../src/node/slot-reader.ts';
 import { createReadHandlers } from '../src/read/handler/read-handlers.ts';
 import { SlotTouches } from '../src/read/lookup/slot-touches.ts';
@@ -114,6 +116,22 @@ async function cpuOf({ asking, flush }: Side, pages: readonly HotRequest[], dura
   return (user + system) / count;
 }
 
+/** Returns what it takes to record one value, here and in the library's histogram. */
+function nsOfRecords(count: number): { ours_ns: number; library_ns: number } {
+  const series = new Recording().histogram('skyshard_request_duration_seconds').with('Ping', 'ok');
+  const library = new Int32Histogram(1, valueMaxByUnit.seconds, 3);
+  const values = Array.from({ length: 4_096 }, (_unused, index) => 20 + ((index * 7_919) % 40_000));
+  const nsOf = (record: (value: number) => void): number => {
+    const startMs = systemClock.monotonicMs();
+    for (let index = 0; index < count; index++) record(values[index & 4_095]!);
+    return ((systemClock.monotonicMs() - startMs) * 1e6) / count;
+  };
+  const ours = (value: number): void => series.record(value);
+  const others = (value: number): void => library.recordValue(value);
+  for (const record of [ours, others]) nsOf(record);
+  return { ours_ns: nsOf(ours), library_ns: nsOf(others) };
+}
+
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const records = Number(options.args[0] ?? (options.quick ? 20_000 : 100_000));
   const network = { kind: 'graph', seed: options.seed, records } as const;
@@ -136,7 +154,9 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     options.print(
       `page: ${median(onUs).toFixed(1)} µs with recording, ${median(offUs).toFixed(1)} without: ${percent(share)}`,
     );
-    const figures = { pairs, on_cpu_us: median(onUs), off_cpu_us: median(offUs), share };
+    const ns = nsOfRecords(options.quick ? 2_000_000 : 20_000_000);
+    options.print(`one value: ${ns.ours_ns.toFixed(1)} ns, in the library's histogram ${ns.library_ns.toFixed(1)} ns`);
+    const figures = { ...ns, pairs, on_cpu_us: median(onUs), off_cpu_us: median(offUs), share };
     return { dataSize: `${records} records in ${slots} slots, ${requests.length} pages`, figures };
   } finally {
     for (const { environment } of readers.values()) await environment.close();

@@ -5,7 +5,7 @@
  * microseconds, rounded down, so a bound of 100 µs times a power of two is exactly the edge of a
  * histogram's unit: buckets are counted without an error, and may be summed over processes.
  */
-import { build, Float64Histogram, Int32Histogram } from 'hdr-histogram-js';
+import { Float64Histogram } from 'hdr-histogram-js';
 
 type Unit = 'seconds' | 'items';
 
@@ -64,23 +64,7 @@ function shapeOf(name: HistogramName): [lowest: number, highest: number, digits:
   return [1, valueMaxByUnit[unit], digits];
 }
 
-/** Makes an empty histogram of one interval: counts of 32 bits. */
-export function intervalHistogram(name: HistogramName): Int32Histogram {
-  return new Int32Histogram(...shapeOf(name));
-}
-
 /** Makes an empty histogram for values since the start of the process. */
 export function totalHistogram(name: HistogramName): Float64Histogram {
   return new Float64Histogram(...shapeOf(name));
-}
-
-/** Makes an empty histogram as `build` makes them, which the log of intervals reads and writes. */
-export function plainHistogram(name: HistogramName): ReturnType<typeof build> {
-  const [lowestDiscernibleValue, highestTrackableValue, numberOfSignificantValueDigits] = shapeOf(name);
-  return build({
-    lowestDiscernibleValue,
-    highestTrackableValue,
-    numberOfSignificantValueDigits: numberOfSignificantValueDigits as 2 | 3,
-    bitBucketSize: 64,
-  });
 }

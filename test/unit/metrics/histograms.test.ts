@@ -1,12 +1,17 @@
 /** Histograms lose nothing: over threads, intervals, buckets and encodings. */
-import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
+import { decodeFromCompressedBase64, Int32Histogram } from 'hdr-histogram-js';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { busiestCallersMax, CallerRecording } from '../../../src/metrics/caller-recording.ts';
 import { histogramReport } from '../../../src/metrics/histogram-report.ts';
 import { HistogramStore, recentMsMax } from '../../../src/metrics/histogram-store.ts';
-import { boundsByUnit, type HistogramName, histogramTable } from '../../../src/metrics/histogram-table.ts';
+import {
+  boundsByUnit,
+  type HistogramName,
+  histogramTable,
+  valueMaxByUnit,
+} from '../../../src/metrics/histogram-table.ts';
 import { ProcessHistograms } from '../../../src/metrics/process-histograms.ts';
 import { type Interval, Recording } from '../../../src/metrics/recording.ts';
 import { slotGroupName } from '../../../src/metrics/slot-group.ts';
@@ -25,6 +30,36 @@ function rawValues(count: number, seed: number): number[] {
 function exactAt(sorted: readonly number[], percentile: number): number {
   return sorted[Math.max(0, Math.ceil((percentile / 100) * sorted.length - 1e-9) - 1)]!;
 }
+
+it.each([
+  ['skyshard_request_duration_seconds', 2 ** 26],
+  ['skyshard_call_duration_seconds', 2 ** 26],
+  ['skyshard_request_items', 2 ** 21],
+] as const)('%s: values have the units of the library', (name, belowMax) => {
+  const recording = new Recording();
+  const { unit, digits } = histogramTable[name];
+  const library = new Int32Histogram(1, valueMaxByUnit[unit], digits);
+  const random = seededRandom(7);
+  const edges = Array.from({ length: 26 }, (_unused, power) => [2 ** power - 1, 2 ** power, 2 ** power + 1]).flat();
+  const values = [...edges, ...Array.from({ length: 20_000 }, () => random.below(2 ** (1 + random.below(26))))];
+  for (const value of values.filter((one) => one < belowMax)) {
+    recording
+      .histogram(name)
+      .with('a', 'b')
+      .record(value + 0.9);
+    library.recordValue(Math.min(value, valueMaxByUnit[unit]));
+  }
+  const { counts } = recording.take().series[0]!;
+  const expected = new Map<number, number>();
+  for (let index = 0; index < library.countsArrayLength; index++) {
+    const count = library.getCountAtIndex(index);
+    if (count > 0) expected.set(library.valueFromIndex(index), count);
+  }
+  const found = new Map<number, number>();
+  for (let at = 0; at < counts.length; at += 2) found.set(counts[at]!, counts[at + 1]!);
+  expect(found).toEqual(expected);
+  expect(recording.take().series).toEqual([]);
+});
 
 describe('merged histograms', () => {
   it.each([1, 2, 3])('have the percentiles of all raw values within the stated precision, seed %d', (seed) => {
