@@ -119,7 +119,12 @@ async function run(words: readonly string[]): Promise<number> {
     operands,
     environment,
     clock: systemClock,
-    log: createProcessLog(resolved.settings.logLevel, systemClock, (line) => process.stderr.write(line)),
+    log: createProcessLog(
+      resolved.settings.logLevel,
+      systemClock,
+      (line) => process.stderr.write(line),
+      resolved.settings.logFormat,
+    ),
     print: (text) => process.stdout.write(text),
   });
   return ended.catch((thrown: unknown) => {

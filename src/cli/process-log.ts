@@ -1,4 +1,7 @@
-/** Logs one line per message: time, level, message, fields. The supervisor adds the process. */
+/**
+ * Logs one line per message: time, level, message, fields, as text for people or as JSON for
+ * collectors. The supervisor adds the process.
+ */
 import type { Clock } from '../base/clock.ts';
 
 /** The most severe first. */
@@ -13,13 +16,34 @@ function fieldText(value: unknown): string {
   return /^[\x21-\x7e]+$/.test(text) && !text.includes('"') ? text : JSON.stringify(text);
 }
 
+export type LogFormat = 'text' | 'json';
+
 /** Returns a log that prints messages at or above `least`. */
-export function createProcessLog(least: LogLevel, clock: Clock, write: (line: string) => void): ProcessLog {
+export function createProcessLog(
+  least: LogLevel,
+  clock: Clock,
+  write: (line: string) => void,
+  format: LogFormat = 'text',
+): ProcessLog {
   return (level, message, fields = {}) => {
     if (levels.indexOf(level) > levels.indexOf(least)) return;
+    if (format === 'json') {
+      const time = new Date(clock.nowMs()).toISOString();
+      write(`${JSON.stringify({ time, level, message, ...fields })}\n`);
+      return;
+    }
     const parts = Object.entries(fields).map(([name, value]) => ` ${name}=${fieldText(value)}`);
     // A message may quote untrusted input, whose control characters must not forge other lines.
     const printable = message.replace(/\p{Cc}/gu, ' ');
     write(`${new Date(clock.nowMs()).toISOString()} ${level} ${printable}${parts.join('')}\n`);
   };
+}
+
+/** Returns a line of a child as its supervisor prints it; one that is no JSON is made a message. */
+export function lineOfChild(name: string, line: string, format: string, clock: Clock): string {
+  if (format !== 'json') return `[${name}] ${line}`;
+  const process = JSON.stringify(name);
+  if (line.startsWith('{') && line.endsWith('}')) return `{"process":${process},${line.slice(1)}`;
+  const time = new Date(clock.nowMs()).toISOString();
+  return JSON.stringify({ process: name, time, level: 'error', message: line });
 }

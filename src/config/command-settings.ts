@@ -104,6 +104,13 @@ export const commandSettings = {
     commands: ['up', 'node', 'router'],
     help: 'file with the token that opens the page of a server and its metrics, and nothing else; needed beyond loopback',
   },
+  logFormat: {
+    kind: 'choice',
+    default: 'text',
+    choices: ['text', 'json'],
+    commands: ['up', 'node', 'router', 'ingest', 'demo'],
+    help: 'how messages are printed: a line of text, or one JSON object a line for collectors',
+  },
   slowMs: {
     kind: 'integer',
     default: 1_000,
@@ -157,14 +164,9 @@ export const commandSettings = {
     kind: 'path',
     default: null,
     commands: ['hist record', 'hist merge'],
-    help: 'file to write; absent = it is printed',
+    help: 'file to write; absent = print it',
   },
-  series: {
-    kind: 'text',
-    default: null,
-    commands: histogramCommands,
-    help: 'only series whose name holds this text, such as GetTimeline or router/request',
-  },
+  series: { kind: 'text', default: null, commands: histogramCommands, help: 'only series whose name holds this text' },
   eventsPerSecond: {
     kind: 'integer',
     default: null,

@@ -3,13 +3,13 @@
  *
  * Owns: that no value is lost or counted twice. A thread alone writes and takes its histograms, in
  * one turn of its event loop, so neither needs a lock; `take` gives whole counts, which add up to
- * the same histogram whatever the number of threads and intervals. Past `recordedBytesMax` a new
+ * the same histogram whatever the number of threads and intervals. Past `threadBytesMax` a new
  * series is recorded as `other`.
  */
 import { type HistogramName, histogramTable, valueMaxByUnit } from './histogram-table.ts';
 
 /** Of the histograms of one thread. */
-export const recordedBytesMax = 16 * 1024 * 1024;
+export const threadBytesMax = 16 * 1024 * 1024;
 /** How often what threads recorded is taken. */
 export const intervalMs = 1_000;
 
@@ -200,7 +200,7 @@ export class Recording {
   /** Called before an interval is taken. */
   readonly onTake: (() => void)[] = [];
 
-  constructor(bytesMax = recordedBytesMax) {
+  constructor(bytesMax = threadBytesMax) {
     this.#bytesMax = bytesMax;
   }
 

@@ -223,7 +223,11 @@ describe('a node', () => {
     const now = (await until(() => watcher.messages.find((message) => 'cluster' in message) ?? null)) as unknown as {
       cluster: { nodes: { name: string; slots: unknown[] }[] };
     };
-    expect(now.cluster.nodes).toMatchObject([
+    const shown = now.cluster.nodes.map(({ name, slots }) => ({
+      name,
+      slots: slots.map((slot) => (slot as unknown[]).slice(0, 3)),
+    }));
+    expect(shown).toEqual([
       {
         name: 'n0',
         slots: [

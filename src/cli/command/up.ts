@@ -7,6 +7,7 @@ import { exitCode } from '../exit-code.ts';
 import { Cluster } from '../process/cluster.ts';
 import { lockFolder } from '../process/process-lock.ts';
 import type { RunFile } from '../process/run-file.ts';
+import { lineOfChild } from '../process-log.ts';
 import { textTable } from '../text-table.ts';
 import { curlExamples } from './curl-examples.ts';
 
@@ -15,7 +16,7 @@ const demoSettleMsMax = 120_000;
 
 function listeningText(run: RunFile): string {
   const rows = [
-    ['router', run.router.url, 'gRPC over HTTP/1.1, Connect, /v1/status, /metrics', run.router.pid],
+    ['router', run.router.url, 'the page, gRPC over HTTP/1.1, Connect, /v1/status, /metrics', run.router.pid],
     ['router', run.router.http2Url, 'gRPC over HTTP/2', run.router.pid],
     ['ingest', run.ingest.url, '/v1/status, /metrics', run.ingest.pid],
     ...Object.entries(run.nodes).map(([name, node]) => [name, node.url, '/v1/status, /metrics', node.pid]),
@@ -86,7 +87,9 @@ export const runUp: Command = async (context) => {
   checkSources(context);
   // No wait for the lock: a second `up` fails at once.
   const lock = await lockFolder(settings.dataDir, 'up', clock, 0);
-  const cluster = new Cluster(context, (name, line) => process.stderr.write(`[${name}] ${line}\n`));
+  const cluster = new Cluster(context, (name, line) =>
+    process.stderr.write(`${lineOfChild(name, line, settings.logFormat, clock)}\n`),
+  );
   const signals = stopSignals(context, () => {
     cluster.kill();
     lock.release();

@@ -4,7 +4,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { parseCommandLine, version } from '../../../src/cli/command-line.ts';
 import { errorText, exitCode, exitCodeOf } from '../../../src/cli/exit-code.ts';
-import { createProcessLog } from '../../../src/cli/process-log.ts';
+import { createProcessLog, lineOfChild } from '../../../src/cli/process-log.ts';
 import { bytesText, textTable } from '../../../src/cli/text-table.ts';
 import { commandNames } from '../../../src/config/command-names.ts';
 import { flagOf, settingsOf } from '../../../src/config/setting-table.ts';
@@ -94,6 +94,28 @@ describe('the process log', () => {
     log('info', 'not printed');
     log('error', 'bad\nthing', { host: 'a b', count: 3, name: 'x\ny' });
     expect(lines).toEqual(['1970-01-01T00:00:00.000Z error bad thing host="a b" count=3 name="x\\ny"\n']);
+  });
+
+  it('are one JSON object each for collectors, with the process where a supervisor prints them', () => {
+    const lines: string[] = [];
+    const clock = { ...systemClock, nowMs: () => 0 };
+    const log = createProcessLog('warn', clock, (line) => lines.push(line), 'json');
+    log('info', 'not printed');
+    log('error', 'bad\nthing', { count: 3 });
+    const time = '1970-01-01T00:00:00.000Z';
+    expect(lines.map((line) => JSON.parse(line))).toEqual([{ time, level: 'error', message: 'bad\nthing', count: 3 }]);
+    expect(lines[0]!.match(/\n/g)).toHaveLength(1);
+    expect(JSON.parse(lineOfChild('n0', lines[0]!.trimEnd(), 'json', clock))).toMatchObject({
+      process: 'n0',
+      count: 3,
+    });
+    expect(JSON.parse(lineOfChild('n0', 'a crash', 'json', clock))).toEqual({
+      process: 'n0',
+      time,
+      level: 'error',
+      message: 'a crash',
+    });
+    expect(lineOfChild('n0', 'a line', 'text', clock)).toBe('[n0] a line');
   });
 });
 
