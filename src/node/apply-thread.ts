@@ -17,8 +17,9 @@ import type { SlotProgress } from '../search/index-writer.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 import { generationAfter } from '../slot/effect-position.ts';
 import type { Opening } from '../slot/own-entries.ts';
-import { Slot } from '../slot/slot.ts';
+import { Slot, type SlotOptions } from '../slot/slot.ts';
 import type { Table } from '../storage/environment.ts';
+import { isDamagedFile } from '../storage/storage-failure.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { ApplyQueue } from './apply-queue.ts';
@@ -28,6 +29,7 @@ import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
 import { FollowedLogs, type FollowedLogsOptions } from './followed-logs.ts';
 import { askReplicaPositions } from './replica-log-positions.ts';
+import { beginAttempt } from './slot-attempts.ts';
 import { SlotCompactor } from './slot-compactor.ts';
 import { SlotRoles } from './slot-roles.ts';
 
@@ -116,6 +118,20 @@ function openings(
   });
 }
 
+/** Opens a slot whose file may be damaged, which the next start finds. */
+function openCarefully(dataDir: string, options: SlotOptions): Slot {
+  const end = beginAttempt(dataDir, options.index, 'open');
+  try {
+    const slot = Slot.open(options);
+    end();
+    return slot;
+  } catch (thrown) {
+    // Others are problems of this start, which say nothing of the file.
+    if (!isDamagedFile(thrown)) end();
+    throw thrown;
+  }
+}
+
 /** Opens the slots of this thread: those of which it is the primary in a new session. */
 function openSlots(
   options: ApplyThreadOptions,
@@ -128,7 +144,8 @@ function openSlots(
     const opening = openingOf(index);
     const log = (table: Table, cursor: number): SlotLog =>
       logs === null ? new EmbeddedLog(table, cursor) : logs.logOf(index, table, cursor);
-    const slot = Slot.open({ index, slots, path: slotPath(dataDir, index), mapBytes, isSearched, opening, log });
+    const path = slotPath(dataDir, index);
+    const slot = openCarefully(dataDir, { index, slots, path, mapBytes, isSearched, opening, log });
     slot.onQuarantine = ({ seq, kind, did, reason }) =>
       post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
     if (primaryBySlot[index] !== node) slot.own.follow();

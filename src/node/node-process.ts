@@ -33,6 +33,7 @@ import { ReplicaReads } from './replica-reads.ts';
 import { installFetched, ReplicaRebuilds } from './replica-rebuilds.ts';
 import type { ThreadMetrics } from './serve-messages.ts';
 import { feedsBetween, ServePool, type ServePoolOptions } from './serve-pool.ts';
+import { setAsideDamaged } from './slot-attempts.ts';
 import { requireNoRestore } from './slot-folders.ts';
 import { openReaders, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
@@ -202,8 +203,9 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const { peers, saw } = mapParts(given, { threads, node, fail: failure.reject });
   // A former primary must not open slots of which another one has become the primary meanwhile.
   if (hasReplicas(startMap)) await peers.process.reload();
-  installFetched(dataDir, note);
   const { map, json: mapJson } = peers.process.maps.held;
+  setAsideDamaged({ dataDir, name, map, note });
+  installFetched(dataDir, note);
   const options: NodeOptions = { ...given, mapJson };
   const slotsOfThreads = distribute(heldSlotsOf(map, name), options.applyThreads);
   const acting = new ActingSlots();

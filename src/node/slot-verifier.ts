@@ -10,6 +10,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { type CopyReading, type VerifyAction, verifyAnswer, verifyRequest } from '../wire/slot-verify.ts';
 import { slotPath } from './data-folder.ts';
+import { beginAttempt } from './slot-attempts.ts';
 import { type FromVerifyThread, verifyOrders } from './verify-task.ts';
 
 export type SlotVerifierOptions = {
@@ -39,6 +40,7 @@ class Reading {
 
   constructor(slot: number, { dataDir, slotMapBytes: mapBytes }: SlotVerifierOptions) {
     this.slot = slot;
+    const endAttempt = beginAttempt(dataDir, slot, 'read');
     const task = { slot, path: slotPath(dataDir, slot), mapBytes, order: this.#order, rowsDone: this.#rowsDone };
     this.#worker = new Worker(new URL('./verify-thread.ts', import.meta.url), {
       workerData: task,
@@ -50,6 +52,7 @@ class Reading {
       this.#opened.resolve();
     });
     this.#worker.on('exit', () => {
+      endAttempt();
       this.#hasEnded = true;
       this.#opened.resolve();
       this.#exit.resolve();

@@ -9,6 +9,8 @@ export const brokenDiskCodes: ReadonlySet<unknown> = new Set([5, 'EIO']);
  * its use is broken. MDB_BAD_VALSIZE is not among them: a key that is too long is a defect of ours.
  */
 const [lmdbCodeMin, lmdbCodeMax, badValueSize] = [-30797, -30780, -30781];
+/** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_PANIC and MDB_INVALID: pages are not as they must be. */
+const damagedCodes: ReadonlySet<unknown> = new Set([-30797, -30796, -30795, -30793]);
 /** Of the system: no memory, no access, busy, read-only. */
 const systemCodes: ReadonlySet<unknown> = new Set([11, 12, 13, 16, 30]);
 
@@ -22,4 +24,9 @@ export function isStorageFailure(thrown: unknown): boolean {
   const { code } = thrown;
   if (fullCodes.has(code) || brokenDiskCodes.has(code) || systemCodes.has(code)) return true;
   return typeof code === 'number' && code >= lmdbCodeMin && code <= lmdbCodeMax && code !== badValueSize;
+}
+
+/** Returns whether the pages of a file were found damaged. Not all damage is found so. */
+export function isDamagedFile(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && damagedCodes.has(thrown.code);
 }

@@ -22,11 +22,17 @@ import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
-import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
+import {
+  type LogServerStatus,
+  type NodeStatus,
+  nodeStatusMessage,
+  type SlotStatus,
+} from '../../src/wire/node-status.ts';
 import { digestAnswer, digestRequest } from '../../src/wire/slot-digest.ts';
 import { freePort } from './crash-cluster.ts';
 import { pushFrom } from './map-pusher.ts';
 import { makeMemoryFolder } from './memory-folder.ts';
+import type { NatsCluster } from './nats-cluster.ts';
 import type { NatsServer } from './nats-server.ts';
 import { noIdentitySource } from './no-identities.ts';
 import { exitToStartAgain, type NodeChildSettings } from './node-child-settings.ts';
@@ -56,14 +62,19 @@ export class ReplicatedCluster implements AsyncDisposable {
   readonly #log: RemoteLog;
   readonly #sender: JetStreamSender;
   readonly #running = new Map<string, NodeOfTest>();
+  readonly #starting = new Map<string, Promise<void>>();
+  /** How often a test has started or stopped a node. */
+  readonly #orders = new Map<string, number>();
   /** Whether nodes run in processes of their own. */
   areApart = false;
+  /** Whether such nodes are started again however they end, as a supervisor does. */
+  areSupervised = false;
   #isDisposed = false;
   mapJson: MapJson;
 
-  private constructor(url: string, mapJson: MapJson, limits: Partial<StreamLimits>) {
+  private constructor(urls: readonly string[], mapJson: MapJson, limits: Partial<StreamLimits>) {
     const streams = { bytesMax: 256 * 2 ** 20, copies: 1, ...limits };
-    this.server = { urls: [url], credentialsFile: null, streams };
+    this.server = { urls, credentialsFile: null, streams };
     this.mapJson = mapJson;
     const map = (): ShardMap => this.map;
     const note = (message: string): void => void this.notes.push(message);
@@ -80,7 +91,7 @@ export class ReplicatedCluster implements AsyncDisposable {
 
   /** Lays out a cluster, and starts none of its nodes. */
   static async make(
-    server: NatsServer,
+    server: NatsServer | NatsCluster,
     slots: number,
     nodes: readonly string[],
     shards: readonly ShardOfTest[],
@@ -89,7 +100,8 @@ export class ReplicatedCluster implements AsyncDisposable {
     const named = await Promise.all(nodes.map(async (name) => [name, { host: '127.0.0.1', port: await freePort() }]));
     const withNames = shards.map((shard, index) => ({ name: `s${index}`, ...shard }));
     const mapJson = { epoch: 1, slots, nodes: Object.fromEntries(named), shards: withNames };
-    return new ReplicatedCluster(server.url, mapJson, limits);
+    const urls = 'urls' in server ? server.urls : [server.url];
+    return new ReplicatedCluster(urls, mapJson, limits);
   }
 
   /** Starts all nodes but those that are `absent`. */
@@ -137,9 +149,33 @@ export class ReplicatedCluster implements AsyncDisposable {
     // As a supervisor does for a node whose slots change.
     void node.startsAgain.then(async (startsAgain) => {
       if (!startsAgain || this.#running.get(name) !== node) return;
-      await this.stopNode(name);
-      if (!this.#isDisposed) await this.startNode(name);
+      const orders = this.#ordersOf(name);
+      await this.#close(name);
+      // A test may have stopped it meanwhile.
+      if (!this.#isDisposed && this.#ordersOf(name) === orders) await this.#startMany(name);
     });
+  }
+
+  #ordersOf(name: string): number {
+    return this.#orders.get(name) ?? 0;
+  }
+
+  /** One that is supervised may end at its starts, too, but not at five in a row. */
+  async startUntilServing(name: string): Promise<void> {
+    this.#orders.set(name, this.#ordersOf(name) + 1);
+    await this.#startMany(name);
+  }
+
+  async #startMany(name: string): Promise<void> {
+    const start = async (startsMax: number): Promise<void> => {
+      await this.startNode(name).catch(async (thrown: unknown) => {
+        if (startsMax === 1) throw thrown;
+        await start(startsMax - 1);
+      });
+    };
+    const starting = start(this.areSupervised ? 5 : 1);
+    this.#starting.set(name, starting);
+    await starting.finally(() => this.#starting.delete(name));
   }
 
   async #startHere(name: string): Promise<NodeOfTest> {
@@ -181,7 +217,10 @@ export class ReplicatedCluster implements AsyncDisposable {
     const words = ['--disable-warning=ExperimentalWarning', childScript, JSON.stringify(this.#settingsOf(name))];
     const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] });
     child.stderr.on('data', (text: Buffer) => this.notes.push(`${name}: ${text}`));
-    const exit = once(child, 'exit').then(([code]): number | null => code as number | null);
+    const exit = once(child, 'exit').then(([code, signal]: (number | string | null)[]) => {
+      this.notes.push(`${name} ended with ${code ?? signal}`);
+      return code;
+    });
     const isServing = await Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]);
     if (!isServing) throw new Error(`node ${name} did not start: ${this.notes.slice(-3).join('')}`);
     const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -191,7 +230,7 @@ export class ReplicatedCluster implements AsyncDisposable {
     return {
       close: () => end('SIGTERM'),
       kill: () => end('SIGKILL'),
-      startsAgain: exit.then((code) => code === exitToStartAgain),
+      startsAgain: exit.then((code) => this.areSupervised || code === exitToStartAgain),
     };
   }
 
@@ -203,6 +242,12 @@ export class ReplicatedCluster implements AsyncDisposable {
   }
 
   async stopNode(name: string): Promise<void> {
+    this.#orders.set(name, this.#ordersOf(name) + 1);
+    await this.#starting.get(name);
+    await this.#close(name);
+  }
+
+  async #close(name: string): Promise<void> {
     await this.#running.get(name)?.close();
     this.#running.delete(name);
   }
@@ -216,9 +261,18 @@ export class ReplicatedCluster implements AsyncDisposable {
     this.client.setMap(this.map);
   }
 
-  async statusOf(node: string): Promise<readonly SlotStatus[]> {
+  async #nodeStatus(node: string): Promise<NodeStatus> {
     const call = { node, method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs: 10_000 };
-    return nodeStatusMessage.decode(await this.client.call(call)).slots;
+    return nodeStatusMessage.decode(await this.client.call(call));
+  }
+
+  async statusOf(node: string): Promise<readonly SlotStatus[]> {
+    return (await this.#nodeStatus(node)).slots;
+  }
+
+  /** Returns what a node says of the log's server. */
+  async logOf(node: string): Promise<LogServerStatus> {
+    return (await this.#nodeStatus(node)).log!;
   }
 
   /** Returns the digest of a slot at a node, and up to which seq it is. */
