@@ -1,7 +1,8 @@
 /**
  * The Debian packages that tests need besides npm's: PostgreSQL and Redis for comparison, NATS for
- * the log, etcd for edges that register, promtool for metrics, clocks and networks of their own for
- * processes, a compiler for better-sqlite3. None of their services needs to run.
+ * the log, etcd for edges that register, Prometheus for metrics, Chromium for the page, clocks and
+ * networks of their own for processes, a compiler for better-sqlite3. None of their services needs
+ * to run.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -54,7 +55,8 @@ const required: readonly Required[] = [
   // A library, which gives a process a clock of its own.
   { debianPackage: 'libfaketime', isThere: () => faketimeLibrary() !== null },
   { debianPackage: 'iproute2', isThere: () => isOnPath('ip') },
-  { debianPackage: 'prometheus', service: 'prometheus', isThere: () => isOnPath('promtool') },
+  { debianPackage: 'prometheus', service: 'prometheus', isThere: () => isOnPath('promtool') && isOnPath('prometheus') },
+  { debianPackage: 'chromium', isThere: () => isOnPath('chromium') },
   { debianPackage: 'build-essential', isThere: () => isOnPath('make') && isOnPath('g++') },
   { debianPackage: 'python3', isThere: () => isOnPath('python3') },
   { debianPackage: 'git', isThere: () => isOnPath('git') },
