@@ -6,7 +6,7 @@ const partSecondsMax = 5;
 const partBytesMin = 4_096;
 
 export class BytePace {
-  readonly #bytesPerSecond: number;
+  #bytesPerSecond: number;
   readonly #clock: Clock;
   /** When what was moved so far may have arrived, monotonic. */
   #freeMs: number;
@@ -16,6 +16,11 @@ export class BytePace {
     this.#bytesPerSecond = bytesPerSecond ?? Number.POSITIVE_INFINITY;
     this.#clock = clock;
     this.#freeMs = clock.monotonicMs();
+  }
+
+  /** Sets the limit from now on. Units: bytes per second; null for none. */
+  setLimit(bytesPerSecond: number | null): void {
+    this.#bytesPerSecond = bytesPerSecond ?? Number.POSITIVE_INFINITY;
   }
 
   /** What may be asked for at once, so that it is there within some seconds. Units: bytes. */

@@ -108,10 +108,22 @@ const commandTable: Record<CommandName, CommandRow> = {
   'map show': { summary: 'print the shard map in force, or with --json also who has which' },
   'map diff': { operands: ['<file>'], summary: 'show what a map would change of the one in force' },
   'map push': { operands: ['<file>'], summary: 'put a changed map in force everywhere, without a restart' },
+  'map log': { summary: 'show who changed the map, when and why' },
   'replica add': { operands: ['<node>'], summary: 'make a node a replica, from copies of other nodes' },
   'replica remove': { operands: ['<node>'], summary: 'have a node be no replica any more' },
   'replica verify': { operands: ['[slot]'], summary: 'compare all copies of slots, as they are on disk' },
   'replica rebuild': { operands: ['<node>', '<slot>'], summary: 'have a replica begin a slot again from another copy' },
+  'move start': { summary: 'move slots to another node while they serve, or go on with moves that are under way' },
+  'move status': { summary: 'show the moves that are under way, and how far each is' },
+  'move pause': { summary: 'copy nothing until the moves are resumed' },
+  'move resume': { summary: 'go on with moves that are paused' },
+  'move cancel': { summary: 'end moves that are not handed over; nothing of them stays' },
+  'move reverse': { summary: 'give slots back that were handed over' },
+  'move verify': { summary: 'compare the copies of slots that move, at one seq' },
+  'move drop': { summary: 'remove the old copies of slots that were handed over' },
+  'move explain': { operands: ['<slot>'], summary: 'say where a slot is, and which nodes could take it' },
+  drain: { operands: ['<node>'], summary: 'move all slots of a node to others' },
+  rebalance: { summary: 'move slots so that nodes have their share, with the fewest bytes moved' },
   promote: { operands: ['[node]'], summary: 'make replicas primaries, by one change of the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -121,6 +133,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   hist: 'record, show, merge and compare latency histograms',
   identity: 'bring identities in bulk, or one again',
   map: 'work on the shard map',
+  move: 'move slots between nodes; without a command it begins, or goes on',
   replica: 'add, remove, compare and renew copies of slots',
   log: 'work on the log',
   backup: 'make and check backups; `backup <folder>` makes one',
@@ -142,7 +155,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
 };
 
 /** Commands that are meant where the second word is left out. */
-const defaultCommands: ReadonlySet<CommandName> = new Set(['backup create']);
+const defaultCommands: ReadonlySet<CommandName> = new Set(['backup create', 'move start']);
 
 export type CommandLine = {
   readonly command: CommandName;

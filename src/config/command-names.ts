@@ -42,16 +42,25 @@ const sourceAndHostCommands = [
 /** Commands about the search indexes of the nodes. */
 export const searchCommands = ['search status', 'search rebuild', 'search verify'] as const;
 
+/** Commands that begin moves of slots, and go on with them. */
+export const movingCommands = ['move start', 'drain', 'rebalance'] as const;
+/** Commands that change what becomes of moves that are under way. */
+export const moveStepCommands = ['move pause', 'move resume', 'move cancel', 'move reverse', 'move drop'] as const;
+/** Commands about moves of slots between nodes. */
+const moveCommands = [...movingCommands, ...moveStepCommands, 'move status', 'move verify', 'move explain'] as const;
+
 /** Commands about the shard map of a running cluster, and the copies that it names. */
 export const mapCommands = [
   'map show',
   'map diff',
   'map push',
+  'map log',
   'promote',
   'replica add',
   'replica remove',
   'replica verify',
   'replica rebuild',
+  ...moveCommands,
 ] as const;
 
 /** Commands about backups. */

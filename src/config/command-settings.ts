@@ -3,12 +3,15 @@ import {
   histogramCommands,
   ingestCommands,
   mapCommands,
+  moveStepCommands,
+  movingCommands,
   operatorCommands,
   quarantineCommands,
   quarantineDecisions,
   recordCommands,
   searchCommands,
 } from './command-names.ts';
+import { slotSettings } from './slot-settings.ts';
 
 const webSchemes = ['http:', 'https:'];
 export const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
@@ -188,14 +191,14 @@ export const commandSettings = {
   leaseHolder: {
     kind: 'text',
     default: null,
-    commands: ['map push', 'promote', 'replica add', 'replica remove'],
-    help: 'in whose name the map is changed: while the map has a lease, its holder alone may',
+    commands: ['map push', 'promote', 'replica add', 'replica remove', ...movingCommands, ...moveStepCommands],
+    help: 'in whose name the map is changed, by default user and machine: while the map has a lease, its holder alone may',
   },
   undo: { kind: 'switch', default: false, commands: ['repo takedown', 'record takedown'], help: 'end the takedown' },
   shard: {
     kind: 'names',
     default: [],
-    commands: ['promote', 'replica add', 'replica remove'],
+    commands: ['promote', 'replica add', 'replica remove', 'move start'],
     help: 'shard that is meant; may be repeated (absent = all that there can be)',
   },
   allFrom: {
@@ -227,48 +230,7 @@ export const commandSettings = {
     commands: ['repair slot'],
     help: 'labeler that is gone for good, as --labeler names it, whose labels are given up; may be repeated, also while the repair runs',
   },
-  slots: {
-    kind: 'names',
-    default: [],
-    commands: ['backup create', 'restore'],
-    help: 'slots that are meant, such as 0-3,7 (absent = all)',
-  },
-  node: {
-    kind: 'names',
-    default: [],
-    commands: ['backup create', 'restore'],
-    help: 'node whose slots are meant, or for `restore` the word `ingest`; may be repeated (absent = all)',
-  },
-  throttle: {
-    kind: 'integer',
-    default: null,
-    unit: 'bytes/s',
-    min: 1_024,
-    max: 2 ** 40,
-    commands: ['backup create'],
-    help: 'how fast copies are fetched; absent = as fast as it goes',
-  },
-  keep: {
-    kind: 'integer',
-    default: null,
-    unit: 'backups',
-    min: 1,
-    max: 100_000,
-    commands: ['backup create'],
-    help: 'how many backups stay in the folder, the last ones; absent = all',
-  },
-  backup: {
-    kind: 'text',
-    default: null,
-    commands: ['backup verify', 'restore'],
-    help: 'id of the backup that is meant, as `backup list` shows it; absent = the last to restore, all to verify',
-  },
-  allRestored: {
-    kind: 'switch',
-    default: false,
-    commands: ['restore'],
-    help: 'all other slots are restored from the same backup too, on other machines; without it, --node and --slots restore into a cluster that went on',
-  },
+  ...slotSettings,
   stop: {
     kind: 'switch',
     default: false,
@@ -368,6 +330,8 @@ export const commandSettings = {
       'replica add',
       'replica remove',
       'replica rebuild',
+      ...movingCommands,
+      ...moveStepCommands,
       'repo purge',
       ...quarantineDecisions,
       'repair slot',
@@ -395,5 +359,14 @@ export const commandSettings = {
       'private erase',
     ],
     help: 'show what would be done, and do nothing',
+  },
+  timeoutMs: {
+    kind: 'integer',
+    default: 60_000,
+    unit: 'ms',
+    min: 1,
+    max: 86_400_000,
+    commands: ['status', 'get', 'settle', 'promote', ...movingCommands, 'move reverse'],
+    help: 'how long to wait for the answer',
   },
 } as const;

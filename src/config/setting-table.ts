@@ -342,15 +342,6 @@ export const settingTable = {
     help: 'memory of a node for records that are asked for again and again; 0 = none',
   },
   ...commandSettings,
-  timeoutMs: {
-    kind: 'integer',
-    default: 60_000,
-    unit: 'ms',
-    min: 1,
-    max: 86_400_000,
-    commands: ['status', 'get', 'settle', 'promote'],
-    help: 'how long to wait for the answer',
-  },
   json: {
     kind: 'switch',
     default: false,

@@ -1,7 +1,14 @@
 /** What a node answers about shard maps: which it has, who asked, and the steps of a change. */
 import type { Clock } from '../base/clock.ts';
 import { type HeldMap, type MapFollower, sharedPartOf } from '../shardmap/map-follower.ts';
-import { changeMapRequest, type MapAnswer, mapAnswer, mapRequest, type ProcessMaps } from '../wire/map-messages.ts';
+import {
+  changeMapRequest,
+  type MapAnswer,
+  type MapChangeNote,
+  mapAnswer,
+  mapRequest,
+  type ProcessMaps,
+} from '../wire/map-messages.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 
@@ -17,8 +24,12 @@ function heldFor(caller: ProcessMaps | null, held: HeldMap): MapAnswer['committe
   return { epoch: map.epoch, digest, json: hasIt ? null : sharedPartOf(json) };
 }
 
-/** Returns the handlers of a node, by name. */
-export function mapHandlers(maps: MapFollower, clock: Clock): [string, CallHandler][] {
+/** Returns the handlers of a node, by name. `changes` reads what it has noted of changes. */
+export function mapHandlers(
+  maps: MapFollower,
+  clock: Clock,
+  changes: () => MapChangeNote[] = () => [],
+): [string, CallHandler][] {
   const askedByName = new Map<string, Asked>();
   const note = (caller: ProcessMaps): void => {
     const askedMs = clock.monotonicMs();
@@ -39,6 +50,7 @@ export function mapHandlers(maps: MapFollower, clock: Clock): [string, CallHandl
       processes: withProcesses
         ? [...askedByName.values()].map(({ askedMs, ...asked }) => ({ ...asked, ageMs: nowMs - askedMs }))
         : [],
+      changes: withProcesses ? changes() : [],
     });
   };
   const changeMap: CallHandler = (payload) => {

@@ -102,7 +102,8 @@ export class MapPush {
       const { committed, prepared } = answer;
       return { name, epoch: committed.epoch, digest: committed.digest, preparedEpoch: prepared?.epoch ?? null };
     });
-    return { epoch: map.epoch, digest, map: sharedPartOf(json), nodes, others: this.#othersOf(answers, digest) };
+    const others = this.#othersOf(answers, digest);
+    return { epoch: map.epoch, digest, map: sharedPartOf(json), nodes, others, changes: changesIn(answers) };
   }
 
   /**
@@ -243,6 +244,20 @@ export class MapPush {
       await clock.sleep(othersCheckMs);
     } while (clock.monotonicMs() < endMs);
   }
+}
+
+/** Returns what nodes have noted of changes, each once, oldest first. */
+function changesIn(answers: ReadonlyMap<string, MapAnswer | DataPlaneError>): MapAnswer['changes'] {
+  const byEpoch = new Map<number, MapAnswer['changes'][number]>();
+  for (const answer of answers.values()) {
+    if (answer instanceof DataPlaneError) continue;
+    for (const change of answer.changes) {
+      const known = byEpoch.get(change.epoch);
+      // The first to have it was there when it was pushed.
+      if (known === undefined || change.atMs < known.atMs) byEpoch.set(change.epoch, change);
+    }
+  }
+  return [...byEpoch.values()].sort((one, other) => one.epoch - other.epoch);
 }
 
 type PushCall = { readonly next: HeldMap; readonly holder: string | null; readonly push: string };

@@ -1,9 +1,11 @@
 /** The shard map of a node, which cannot change its slots or its address while it runs. */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { noteMapChange } from '../mapchange/map-log.ts';
 import { storeMaps } from '../mapchange/map-store.ts';
 import { type HeldMap, MapFollower, type MapJson, type StoredMaps } from '../shardmap/map-follower.ts';
 import { hasReplicas, heldSlotsOf, rangesText, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import { noteMoves } from './moved-slots.ts';
 import { isSlotThere } from './slot-folders.ts';
 
 export type NodeMapOptions = {
@@ -52,13 +54,19 @@ export function followNodeMap(options: NodeMapOptions): MapFollower {
   const maps: MapFollower = new MapFollower({
     mapJson,
     ...(storedMaps === undefined ? {} : { stored: storedMaps }),
-    store: (stored) => storeMaps(dataDir, stored),
+    store: (stored) => {
+      const { committed } = stored;
+      if (committed !== null && committed['epoch'] !== maps.map.epoch)
+        noteMapChange(dataDir, maps.map, committed, clock.nowMs());
+      storeMaps(dataDir, stored);
+    },
     read: readMap,
     check: (next) => {
       requireServable(next, hasLogServer);
       requireSlotsThere(next, options);
     },
     adopt: (newest) => {
+      noteMoves(dataDir, newest.map, name);
       if (dutiesOf(newest.map, name) === dutiesOf(maps.map, name)) {
         useMap(newest);
         return null;

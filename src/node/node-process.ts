@@ -9,6 +9,7 @@ import { systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { settingTable } from '../config/setting-table.ts';
 import { mapHandlers } from '../mapchange/map-handlers.ts';
+import { mapChangesIn } from '../mapchange/map-log.ts';
 import { type LookUps, startLookUps } from '../router/looking-up-router.ts';
 import type { SearchPool } from '../search/search-pool.ts';
 import type { MapJson } from '../shardmap/map-follower.ts';
@@ -21,6 +22,7 @@ import { ActingSlots } from './acting-slots.ts';
 import type { ApplyLink } from './apply-link.ts';
 import { distribute, listenersOf, type NodeParts, startApplyThreads } from './apply-threads.ts';
 import { lockDataFolder } from './data-folder.ts';
+import { takeFolder } from './moved-slots.ts';
 import { handlersOf } from './node-handlers.ts';
 import { NodeHistograms } from './node-histograms.ts';
 import { followNodeMap, requireServable } from './node-map.ts';
@@ -30,7 +32,7 @@ import { startNodeSearch } from './node-search.ts';
 import { PositionComparison, type PositionComparisonOptions } from './position-comparison.ts';
 import type { ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
 import { ReplicaReads } from './replica-reads.ts';
-import { installFetched, ReplicaRebuilds } from './replica-rebuilds.ts';
+import { ReplicaRebuilds } from './replica-rebuilds.ts';
 import type { ThreadMetrics } from './serve-messages.ts';
 import { feedsBetween, ServePool, type ServePoolOptions } from './serve-pool.ts';
 import { setAsideDamaged } from './slot-attempts.ts';
@@ -205,7 +207,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   if (hasReplicas(startMap)) await peers.process.reload();
   const { map, json: mapJson } = peers.process.maps.held;
   setAsideDamaged({ dataDir, name, map, note });
-  installFetched(dataDir, note);
+  takeFolder(dataDir, map, name, note);
   const options: NodeOptions = { ...given, mapJson };
   const slotsOfThreads = distribute(heldSlotsOf(map, name), options.applyThreads);
   const acting = new ActingSlots();
@@ -298,7 +300,7 @@ function controlOf(
   const { maps } = peers.process;
   const map = (): ShardMap => maps.map;
   const status = (): Promise<NodeStatus> =>
-    nodeStatus(name, maps.map, links, {
+    nodeStatus({ name, dataDir }, maps.map, links, {
       fetches: rebuilds.progress,
       histograms: histograms.memory,
       slotMapBytes,
@@ -319,7 +321,7 @@ function controlOf(
   const control: NodeControl = {
     handlers: new Map([
       ...handlersOf({ search, readers, map, node: name, status, writes, comparison, rebuilds }),
-      ...mapHandlers(maps, clock),
+      ...mapHandlers(maps, clock, () => mapChangesIn(dataDir)),
       ...snapshots.handlers(),
       [nodeCalls.verify, verifier.handler],
       [nodeCalls.histograms, histograms.handler],

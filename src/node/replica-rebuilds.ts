@@ -9,10 +9,11 @@
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { backoffMs } from '../base/backoff.ts';
+import { BytePace } from '../base/byte-pace.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { StreamPosition } from '../log/log-trimmer.ts';
-import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { ShardMap, ShardMove } from '../shardmap/shard-map.ts';
 import { syncFolder, writeDurably } from '../storage/durable-file.ts';
 import type { SlotFetch } from '../wire/node-status.ts';
 import { slotPath } from './data-folder.ts';
@@ -30,15 +31,20 @@ export type ReplicaRebuildsOptions = Omit<SnapshotFetchOptions, 'signal'> & {
 /** Written once a copy is whole: only then does it take the place of a slot. */
 const manifestName = 'manifest.json';
 const retryPolicy = { firstMs: 500, maxMs: 30_000 };
+/** How often a move that is paused is looked at. */
+const pausedLookMs = 250;
 
-/** Puts copies that were fetched in the place of their slots; nothing of these is open yet. */
-export function installFetched(dataDir: string, note: ReplicaRebuildsOptions['note']): void {
+/**
+ * Puts copies that were fetched in the place of their slots; nothing of these is open yet. Those of
+ * slots that the node has no more are removed.
+ */
+export function installFetched(dataDir: string, held: ReadonlySet<number>, note: ReplicaRebuildsOptions['note']): void {
   const folder = dirname(fetchingPath(dataDir, 0));
   if (!existsSync(folder)) return;
   const installed: number[] = [];
   for (const name of readdirSync(folder)) {
     const [from, slot] = [join(folder, name), Number(name)];
-    if (existsSync(join(from, manifestName))) {
+    if (held.has(slot) && existsSync(join(from, manifestName))) {
       const path = slotPath(dataDir, slot);
       rmSync(path, { recursive: true, force: true });
       renameSync(from, path);
@@ -63,11 +69,22 @@ export class ReplicaRebuilds implements AsyncDisposable {
   /** Where the log goes on after the copies; not later. */
   readonly #positions = new Map<number, StreamPosition>();
   #running: Promise<void> | null = null;
+  readonly #pace: BytePace;
+  /** The slot that is fetched now. */
+  #fetched = -1;
 
   constructor(options: ReplicaRebuildsOptions) {
     this.#options = options;
     this.#random = seededRandom(options.clock.nowMs());
-    this.#fetch = new SnapshotFetch({ ...options, signal: this.#stop.signal });
+    this.#pace = new BytePace(null, options.clock);
+    const rebuilds = this;
+    const pace = {
+      get partBytesMax(): number {
+        return rebuilds.#pace.partBytesMax;
+      },
+      pass: (bytes: number) => this.#pass(bytes),
+    };
+    this.#fetch = new SnapshotFetch({ ...options, signal: this.#stop.signal, pace });
   }
 
   /** What is fetched, and how far it is. */
@@ -110,14 +127,20 @@ export class ReplicaRebuilds implements AsyncDisposable {
     const { clock, note, startAgain } = this.#options;
     const { signal } = this.#stop;
     for (let failures = 0; this.#waiting.size > 0 && !signal.aborted; ) {
-      const [slot] = this.#waiting.keys();
-      const isFetched = await this.#fetchOne(slot!);
+      const slot = [...this.#waiting.keys()].find((each) => this.#moveOf(each)?.isPaused !== true);
+      if (slot === undefined) {
+        await clock.sleep(pausedLookMs, signal);
+        continue;
+      }
+      this.#fetched = slot;
+      this.#pace.setLimit(this.#moveOf(slot)?.bytesPerSecond ?? null);
+      const isFetched = await this.#fetchOne(slot);
       failures = isFetched ? 0 : failures + 1;
       if (isFetched) continue;
       // Others may have a copy to give.
-      const last = this.#waiting.get(slot!)!;
-      this.#waiting.delete(slot!);
-      this.#waiting.set(slot!, last);
+      const last = this.#waiting.get(slot)!;
+      this.#waiting.delete(slot);
+      this.#waiting.set(slot, last);
       if (this.#isHeldUp()) break;
       await clock.sleep(backoffMs(retryPolicy, failures, this.#random), signal);
     }
@@ -135,6 +158,26 @@ export class ReplicaRebuilds implements AsyncDisposable {
   #isHeldUp(): boolean {
     if (this.#done.size === 0) return false;
     return [...this.#waiting.values()].every(({ slot, problem }) => problem !== '' && !this.#ordered.has(slot));
+  }
+
+  /** Returns the move by which this node gets a slot, if it does. */
+  #moveOf(slot: number): ShardMove | null {
+    const { map, name } = this.#options;
+    const move = map().shards.find(({ slots }) => slots.includes(slot))?.move ?? null;
+    return move?.to === name ? move : null;
+  }
+
+  /** Resolves once bytes of the slot that is fetched may arrive, as its move says. */
+  async #pass(bytes: number): Promise<void> {
+    await this.#untilResumed(this.#fetched);
+    this.#pace.setLimit(this.#moveOf(this.#fetched)?.bytesPerSecond ?? null);
+    await this.#pace.pass(bytes, this.#stop.signal);
+  }
+
+  /** Waits while the move of a slot is paused. */
+  async #untilResumed(slot: number): Promise<void> {
+    while (this.#moveOf(slot)?.isPaused === true && !this.#stop.signal.aborted)
+      await this.#options.clock.sleep(pausedLookMs, this.#stop.signal);
   }
 
   /** Returns whether a copy of the slot is there now. */

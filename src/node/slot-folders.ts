@@ -98,6 +98,14 @@ export function conditionsOfMissing(options: SlotFoldersOptions): Record<number,
   );
 }
 
+/** Notes that these slots are not to be there any more. Returns when that is on disk. */
+export function forgetSlotsMade(dataDir: string, slots: readonly number[]): void {
+  const made = slotsMade(dataDir);
+  const left = made?.filter((slot) => !slots.includes(slot));
+  if (left !== undefined && left.length < made!.length)
+    writeDurably(listPath(dataDir), `${JSON.stringify({ slots: left })}\n`);
+}
+
 /** Notes that the folders of these slots are made. Returns when that is on disk. */
 export function noteSlotsMade(dataDir: string, slots: readonly number[]): void {
   const made = slotsMade(dataDir) ?? [];

@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import { freeDiskBytes } from '../storage/disk-room.ts';
 import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { ApplyStatus } from './apply-messages.ts';
@@ -21,14 +22,16 @@ async function statusOf(links: readonly StatusLink[]): Promise<ApplyStatus> {
 
 /** Returns the body of `node.status` and of `GET /v1/status`. */
 export async function nodeStatus(
-  name: string,
+  { name, dataDir }: { readonly name: string; readonly dataDir: string },
   map: ShardMap,
   links: readonly ApplyLink[],
   { fetches, histograms, slotMapBytes }: Pick<NodeStatus, 'fetches' | 'histograms' | 'slotMapBytes'>,
 ): Promise<NodeStatus> {
   const { slots, log } = await statusOf(links);
   const { epoch } = map;
-  return { role: 'node', name, epoch, pid: process.pid, slots: [...slots], fetches, log, histograms, slotMapBytes };
+  const freeBytes = freeDiskBytes(dataDir);
+  const more = { fetches, freeBytes, log, histograms, slotMapBytes };
+  return { role: 'node', name, epoch, pid: process.pid, slots: [...slots], ...more };
 }
 
 /** Registers sums over the node's slots. Each apply thread is asked once for each scrape. */

@@ -8,7 +8,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BytePace } from '../base/byte-pace.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -30,6 +29,9 @@ import {
 import { runCopyTask } from './copy-task.ts';
 import { differencesOf } from './slot-copy.ts';
 
+/** How fast a copy may arrive; see `BytePace`. */
+type Pacer = { readonly partBytesMax: number; pass(bytes: number, signal: AbortSignal): Promise<void> };
+
 export type SnapshotFetchOptions = {
   readonly dataDir: string;
   readonly slotMapBytes: number;
@@ -37,7 +39,7 @@ export type SnapshotFetchOptions = {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** How fast bytes may arrive; absent: as fast as they can. */
-  readonly pace?: BytePace;
+  readonly pace?: Pacer;
 };
 
 export type FetchProgress = { readonly bytes: number; readonly bytesDone: number };

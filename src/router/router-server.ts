@@ -179,11 +179,28 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
   );
 }
 
+/** Returns the status of the nodes that the map names without slots. */
+function idleStatuses(router: ServiceRouter): Promise<NodeStatus[]> {
+  const { fanOut } = router;
+  const names = [...router.map.nodes.keys()].filter((name) => !fanOut.nodeNames.includes(name));
+  return Promise.all(
+    names.map(async (name): Promise<NodeStatus> => {
+      try {
+        const answer = await fanOut.askNamed(name, nodeCalls.status, Buffer.alloc(0), statusTimeoutMs);
+        return { ...nodeStatusMessage.decode(answer), name, state: 'up' };
+      } catch (thrown) {
+        const { code, message, hint } = operatingFailure(thrown);
+        return { name, state: 'down', error: message, code, hint };
+      }
+    }),
+  );
+}
+
 type StatusParts = Pick<RouterOptions, 'links' | 'logUrls'> & { readonly memory: () => HistogramMemory | null };
 
 function statusRoute(router: ServiceRouter, clock: Clock, { links, logUrls = [], memory }: StatusParts): JsonRoute {
   return getRoute('/v1/status', async () => {
-    const nodes = await nodeStatuses(router, clock);
+    const [nodes, idleNodes] = await Promise.all([nodeStatuses(router, clock), idleStatuses(router)]);
     const linkByNode = links?.() ?? {};
     return {
       role: 'router',
@@ -193,6 +210,8 @@ function statusRoute(router: ServiceRouter, clock: Clock, { links, logUrls = [],
       logUrls,
       histograms: memory(),
       nodes: nodes.map((node) => ({ ...node, transport: linkByNode[node.name]?.transport ?? null })),
+      /** Without slots: nothing is missing while one of them is down. */
+      idleNodes,
     };
   });
 }

@@ -10,7 +10,7 @@ import { rangesText, type ShardMap, slotsOfNode } from './shard-map.ts';
 
 /** One difference of two maps, for people. Null: it is not there. */
 export type MapDifference = {
-  readonly what: 'node' | 'address' | 'zone' | 'capacity' | 'slots' | 'replicas' | 'lease';
+  readonly what: 'node' | 'address' | 'zone' | 'capacity' | 'slots' | 'replicas' | 'move' | 'lease';
   /** A node, a shard, or '' for the lease. */
   readonly name: string;
   readonly before: string | null;
@@ -79,9 +79,15 @@ function rowsOf(map: ShardMap): Rows {
       ['slots', name, slots.length === 0 ? null : rangesText(slots)],
     ];
   });
-  const ofShards = shards.map(({ name, replicas }) => {
+  const ofShards = shards.flatMap(({ name, replicas, slots, move }): Rows => {
     const text = replicas.length === 0 ? null : [...replicas].sort().join(',');
-    return ['replicas', name, text] as const;
+    if (move === null) return [['replicas', name, text]];
+    const { from, to, step, isPaused, bytesPerSecond } = move;
+    const how = [step, ...(isPaused ? ['paused'] : []), ...(bytesPerSecond === null ? [] : [`${bytesPerSecond} B/s`])];
+    return [
+      ['replicas', name, text],
+      ['move', name, `slots ${rangesText(slots)} from ${from} to ${to}, ${how.join(', ')}`],
+    ];
   });
   const until = lease === null ? null : `${lease.holder} until ${new Date(lease.untilMs).toISOString()}`;
   return [...ofNodes, ...ofShards, ['lease', '', until]];

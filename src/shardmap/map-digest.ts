@@ -15,7 +15,10 @@ export function digestOf({ cluster, epoch, slots, nodes, shards, lease }: ShardM
     epoch,
     slots,
     named(nodes.values()).map(({ name, host, port, zone, capacity }) => [name, host, port, zone, capacity]),
-    named(shards).map((shard) => [shard.name, shard.primary, [...shard.replicas].sort(), shard.slots]),
+    named(shards).map(({ name, primary, replicas, slots: own, move }) => {
+      const moves = move === null ? [] : [[move.from, move.to, move.step, move.isPaused, move.bytesPerSecond]];
+      return [name, primary, [...replicas].sort(), own, ...moves];
+    }),
     lease === null ? null : [lease.holder, lease.untilMs],
   ];
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');

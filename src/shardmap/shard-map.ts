@@ -19,6 +19,18 @@ export type NodeAddress = {
   readonly capacity: number;
 };
 
+/** A move of a copy of a shard's slots from one node to another, which is under way. */
+export type ShardMove = {
+  readonly from: string;
+  readonly to: string;
+  /** `copying` until `to` has taken the place of `from`, which then is `kept` in step. */
+  readonly step: 'copying' | 'kept';
+  /** True while nothing is copied. */
+  readonly isPaused: boolean;
+  /** How fast copies are fetched; null for as fast as it goes. Units: bytes per second. */
+  readonly bytesPerSecond: number | null;
+};
+
 /** The slots of one replica group, and the nodes that serve them. */
 export type Shard = {
   readonly name: string;
@@ -27,6 +39,8 @@ export type Shard = {
   readonly replicas: readonly string[];
   /** Ascending slot indexes. */
   readonly slots: readonly number[];
+  /** Null while its slots stay where they are. */
+  readonly move: ShardMove | null;
 };
 
 /** Who alone may change the map until a time, because a longer work on it is under way. */
@@ -67,11 +81,20 @@ const rangesMessage = 'must be an array of ranges';
 /** `"0-7"` or `"3"`. */
 const rangeShape = v.pipe(textShape, v.regex(/^\d{1,5}(?:-\d{1,5})?$/, 'must look like "0-7" or "3"'));
 
+const moveShape = objectShape({
+  from: textShape,
+  to: textShape,
+  step: v.picklist(['copying', 'kept'], 'must be copying or kept'),
+  isPaused: v.optional(v.boolean('must be true or false'), false),
+  bytesPerSecond: v.nullish(wholeNumberShape(1, Number.MAX_SAFE_INTEGER), null),
+});
+
 const shardShape = objectShape({
   name: textShape,
   primary: v.pipe(v.string(onePrimary), v.minLength(1, onePrimary)),
   replicas: v.nullish(v.array(v.string(namesMessage), namesMessage)),
   slots: v.pipe(v.array(rangeShape, rangesMessage), v.minLength(1, rangesMessage)),
+  move: v.nullish(moveShape),
 });
 
 const nodeShape = objectShape({
@@ -100,6 +123,8 @@ const mapShape = objectShape({
   ),
   shards: v.array(shardShape, 'must be an array'),
   lease: v.nullish(leaseShape),
+  /** Who made the map, and why; noted by nodes, and no part of what it says. */
+  change: v.nullish(objectShape({ by: textShape, what: textShape })),
   adminTokenFile: v.optional(textShape),
   clusterTokenFile: v.optional(textShape),
   tls: v.nullish(objectShape({ certFile: textShape, keyFile: textShape })),
@@ -147,6 +172,15 @@ function replicasOf(
   return replicas;
 }
 
+/** Returns the checked move of a shard: both of its nodes have the shard's slots. */
+function moveOf(move: ShardMove | null, { primary, replicas }: Pick<Shard, 'primary' | 'replicas'>, where: string) {
+  if (move === null) return null;
+  for (const name of [move.from, move.to])
+    if (primary !== name && !replicas.includes(name)) refuse(`${where}: node "${name}" has no copy of the shard`);
+  if (move.from === move.to) refuse(`${where}: it goes from "${move.from}" to itself`);
+  return move;
+}
+
 /**
  * Checks a parsed `shard-map.json`.
  *
@@ -160,12 +194,13 @@ export function parseShardMap(value: unknown): ShardMap {
       { name, ...address, zone, capacity },
     ]),
   );
-  const shards = map.shards.map(({ name, primary, replicas, slots: ranges }, index): Shard => {
+  const shards = map.shards.map(({ name, primary, replicas, slots: ranges, move }, index): Shard => {
     const where = `shards[${index}]`;
     if (!nodes.has(primary)) refuse(`${where}.primary: no node is named "${primary}"`);
     const others = replicasOf(replicas ?? [], primary, nodes, `${where}.replicas`);
     const indexes = ranges.flatMap((range, at) => slotsOfRange(range, `${where}.slots[${at}]`, slots));
-    return { name, primary, replicas: others, slots: indexes.sort((a, b) => a - b) };
+    const moving = moveOf(move ?? null, { primary, replicas: others }, `${where}.move`);
+    return { name, primary, replicas: others, slots: indexes.sort((a, b) => a - b), move: moving };
   });
   return {
     cluster: map.cluster ?? '',

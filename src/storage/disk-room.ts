@@ -31,7 +31,8 @@ export function requireDiskRoomIn(path: string, moreBytes: number): void {
   throw new DataPlaneError('StorageFull', `the disk of ${path} is full${lacks}`);
 }
 
-function freeDiskBytes(path: string): number {
+/** Returns what the disk of a folder has left. Units: bytes. */
+export function freeDiskBytes(path: string): number {
   const disk = statfsSync(path);
   return disk.bavail * disk.bsize;
 }

@@ -30,6 +30,15 @@ export const mapRequest = controlMessage(
   nodeCalls.map,
   v.object({ caller: v.nullable(processMaps), withProcesses: v.boolean() }),
 );
+/** A map that came into force at a node: who made it and why, in texts for people. */
+const changeNote = v.object({
+  epoch,
+  atMs: v.number(),
+  by: v.string(),
+  what: v.string(),
+  changes: v.array(v.string()),
+});
+
 /** `json` is null where the caller has that map. */
 export const mapAnswer = controlMessage(
   nodeCalls.map,
@@ -38,6 +47,8 @@ export const mapAnswer = controlMessage(
     prepared: v.nullable(heldMap),
     /** Those that have asked within `processMsMax`. */
     processes: v.array(v.object({ ...processEntries, ageMs: v.number() })),
+    /** The last changes that the node has noted, oldest first; none with no processes. */
+    changes: v.optional(v.array(changeNote), []),
   }),
   itemCountMax,
 );
@@ -49,6 +60,7 @@ export const changeMapRequest = controlMessage(
   itemCountMax,
 );
 
+export type MapChangeNote = Readonly<v.InferOutput<typeof changeNote>>;
 export type ProcessMaps = Readonly<v.InferOutput<typeof processMaps>>;
 export type ProcessRole = (typeof roles)[number];
 export type MapAnswer = ReturnType<typeof mapAnswer.decode>;

@@ -87,6 +87,8 @@ const nodeStatus = v.object({
   slots: v.array(slotStatus),
   /** Replicas that begin again from copies; these are what the node waits for. */
   fetches: v.optional(v.array(slotFetch), []),
+  /** What the disk of the node's folder has left. */
+  freeBytes: v.optional(count),
   /** Null where the logs of the slots are in their folders. */
   log: v.optional(v.nullable(logServerStatus)),
   histograms: v.optional(histogramMemory),

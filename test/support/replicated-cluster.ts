@@ -241,6 +241,11 @@ export class ReplicatedCluster implements AsyncDisposable {
     await node?.kill();
   }
 
+  /** False while a node is down, and while its supervisor starts it again. */
+  isRunning(name: string): boolean {
+    return this.#running.has(name);
+  }
+
   async stopNode(name: string): Promise<void> {
     this.#orders.set(name, this.#ordersOf(name) + 1);
     await this.#starting.get(name);
@@ -256,6 +261,13 @@ export class ReplicatedCluster implements AsyncDisposable {
   async push(change: (shards: ShardOfTest[]) => readonly ShardOfTest[]): Promise<void> {
     const shards = change(structuredClone(this.mapJson['shards']) as ShardOfTest[]);
     const next = { ...this.mapJson, epoch: this.map.epoch + 1, shards };
+    await pushFrom(this.mapJson, next);
+    this.mapJson = next;
+    this.client.setMap(this.map);
+  }
+
+  /** Pushes a map that says what comes next. */
+  async pushMap(next: MapJson): Promise<void> {
     await pushFrom(this.mapJson, next);
     this.mapJson = next;
     this.client.setMap(this.map);

@@ -1,11 +1,14 @@
 /** `skyshard map show | diff | push`: the shard map of a running cluster. */
+import { basename } from 'node:path';
 import type { PushReport } from '../../mapchange/map-push.ts';
 import { differencesOf, type MapDifference } from '../../shardmap/map-change.ts';
 import { parseShardMap } from '../../shardmap/shard-map.ts';
+import type { MapChangeNote } from '../../wire/map-messages.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { readMapFile } from '../map-file.ts';
 import { askRouter } from '../process/ask-process.ts';
+import { pushMap } from '../process/push-map.ts';
 import { textTable } from '../text-table.ts';
 
 type Shown = { readonly epoch: number; readonly map: Readonly<Record<string, unknown>> };
@@ -20,6 +23,19 @@ function differencesText(changes: readonly MapDifference[]): string {
 export const runMapShow: Command = async (context) => {
   const shown = (await askRouter(context, '/v1/map')) as Shown;
   context.print(`${JSON.stringify(context.settings.json ? shown : shown.map, null, 2)}\n`);
+  return exitCode.done;
+};
+
+/** Shows who changed the map and why, as the nodes have noted it. */
+export const runMapLog: Command = async (context) => {
+  const { changes } = (await askRouter(context, '/v1/map')) as { readonly changes: readonly MapChangeNote[] };
+  if (context.settings.json) context.print(changes.map((change) => `${JSON.stringify(change)}\n`).join(''));
+  else if (changes.length === 0) context.print('no change of the map was pushed yet\n');
+  else
+    for (const { epoch, atMs, by, what, changes: texts } of changes) {
+      context.print(`epoch ${epoch}  ${new Date(atMs).toISOString()}  ${by || '-'}  ${what || '-'}\n`);
+      context.print(texts.map((text) => `  ${text}\n`).join(''));
+    }
   return exitCode.done;
 };
 
@@ -57,8 +73,7 @@ function reportText({ epoch, isDryRun, isRepeated, changes, nodes, others }: Pus
 export const runMapPush: Command = async (context) => {
   const { settings, print, operands } = context;
   const { raw } = readMapFile(operands[0]!);
-  const body = { map: raw, isDryRun: settings.dryRun, holder: settings.leaseHolder };
-  const report = (await askRouter(context, '/v1/map', body)) as PushReport;
+  const report = await pushMap(context, raw, `map push ${basename(operands[0]!)}`);
   print(settings.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
   return exitCode.done;
 };

@@ -1,14 +1,14 @@
 /** `skyshard promote`: replicas become primaries, by one change of the shard map. */
 import * as v from 'valibot';
-import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
 import { openObjectShape, readShape } from '../../config/json-shape.ts';
-import type { PushReport } from '../../mapchange/map-push.ts';
 import type { MapJson } from '../../shardmap/map-follower.ts';
 import { type CopiesByNode, choosePromotions, mapAfter, type Promotion } from '../../shardmap/promotion.ts';
 import { parseShardMap } from '../../shardmap/shard-map.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askRouter } from '../process/ask-process.ts';
+import { pushMap } from '../process/push-map.ts';
 import { textTable } from '../text-table.ts';
 
 const statusShape = openObjectShape({
@@ -49,17 +49,17 @@ function promotionsText(promotions: readonly Promotion[]): string {
   return textTable(['shard', 'primary before', 'after', 'behind ms'], rows);
 }
 
-/** Waits until the new primaries act: they have applied all that came before, and take writes. */
-async function untilActing(context: CommandContext, map: MapJson, promotions: readonly Promotion[]): Promise<boolean> {
+/** A node that is the primary of slots by the map in force. */
+export type NewPrimary = { readonly after: string; readonly slots: readonly number[] };
+
+/** Returns whether new primaries act in time: they have applied all that came before. */
+export async function untilActing(context: CommandContext, wanted: readonly NewPrimary[]): Promise<boolean> {
   const { clock, settings } = context;
-  const { shards } = parseShardMap(map);
-  const wanted = promotions.map(({ shard, after }) => ({
-    after,
-    slots: shards.find(({ name }) => name === shard)!.slots,
-  }));
   const endMs = clock.monotonicMs() + settings.timeoutMs;
   for (;;) {
-    const { nodes } = await statusOf(context);
+    // The router may be one that starts again with its node.
+    const status = await statusOf(context).catch((thrown: unknown) => void operatingFailure(thrown));
+    const nodes = status?.nodes ?? [];
     const acting = new Map(nodes.map(({ name, slots = [] }) => [name, slots.filter(({ acts }) => acts)]));
     const doesAct = (node: string, slot: number): boolean =>
       acting.get(node)?.some((copy) => copy.slot === slot) === true;
@@ -81,12 +81,17 @@ export const runPromote: Command = async (context) => {
   const { map } = (await askRouter(context, '/v1/map')) as { readonly map: MapJson };
   const promotions = choosePromotions(parseShardMap(map), copiesOf(await statusOf(context)), wish);
   const next = mapAfter(map, promotions);
-  const body = { map: next, isDryRun: settings.dryRun, holder: settings.leaseHolder };
-  const { epoch, isDryRun } = (await askRouter(context, '/v1/map', body)) as PushReport;
+  const what = promotions.map(({ shard, before, after }) => `${shard} from ${before} to ${after}`).join(', ');
+  const { epoch, isDryRun } = await pushMap(context, next, `promote ${what}`);
   if (!settings.json) {
     print(`epoch ${epoch} ${isDryRun ? 'can be pushed' : 'is in force'}\n\n${promotionsText(promotions)}`);
   }
-  const isActing = isDryRun ? null : await untilActing(context, next, promotions);
+  const { shards } = parseShardMap(next);
+  const wanted = promotions.map(({ shard, after }) => ({
+    after,
+    slots: shards.find(({ name }) => name === shard)!.slots,
+  }));
+  const isActing = isDryRun ? null : await untilActing(context, wanted);
   if (settings.json) print(`${JSON.stringify({ epoch, isDryRun, promotions, isActing }, null, 2)}\n`);
   else if (isActing === true) print('\nthe new primaries take writes\n');
   if (isActing !== false) return exitCode.done;

@@ -49,7 +49,7 @@ function slotsToVerify(map: ShardMap, operand: string | undefined): number[] {
 }
 
 /** Has all copies read through, shows how far that is, and returns what they are. */
-async function verifySlot(context: CommandContext, slot: number): Promise<readonly VerifiedCopy[]> {
+export async function verifySlot(context: CommandContext, slot: number): Promise<readonly VerifiedCopy[]> {
   const { clock, print, settings } = context;
   const ask = async (action: 'begin' | 'look' | 'end'): Promise<Answer> =>
     (await askRouter(context, '/v1/replica/verify', { slot, action })) as Answer;

@@ -7,6 +7,7 @@ import { parseShardMap, rangesText, replicaSlotsOf, type ShardMap } from '../../
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askRouter } from '../process/ask-process.ts';
+import { pushMap } from '../process/push-map.ts';
 import { replicaStatus } from '../process/replica-status.ts';
 import { bytesText } from '../text-table.ts';
 
@@ -76,8 +77,12 @@ async function changeReplicas(context: CommandContext, change: Change): Promise<
   const { map } = (await askRouter(context, '/v1/map')) as { readonly map: MapJson };
   const before = parseShardMap(map);
   const next = change(map, before, { node: operands[0]!, shards: settings.shard });
-  const body = { map: next, isDryRun: settings.dryRun, holder: settings.leaseHolder };
-  const report = (await askRouter(context, '/v1/map', body)) as PushReport;
+  const words = [
+    change === withReplica ? 'replica add' : 'replica remove',
+    operands[0]!,
+    ...settings.shard.map((name) => `--shard ${name}`),
+  ];
+  const report = await pushMap(context, next, words.join(' '));
   const after = parseShardMap(next);
   const shards = after.shards.filter(
     ({ replicas }, index) => replicas.length !== before.shards[index]!.replicas.length,

@@ -161,6 +161,11 @@ export class FanOut {
     return this.#run === null ? null : this.#run.trace;
   }
 
+  /** Asks a node by its name, which may have no slots. Errors: DataPlaneError of the node. */
+  async askNamed(node: string, method: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    return this.#of.caller.call({ node, method, payload, timeoutMs });
+  }
+
   async #later(node: number, method: string, answer: Promise<Uint8Array>): Promise<Uint8Array> {
     const step = this.#began(node, method);
     try {
