@@ -59,6 +59,9 @@ export type PushReport = {
 type Outcomes = ReadonlyMap<string, DataPlaneError | null>;
 
 const stepMsMax = 3_000;
+/** How long a node may take that starts again before its answer is on the way. */
+const commitMsMax = 15_000;
+const commitCheckMs = 250;
 /** Routers and ingest ask once a second. */
 const othersMsMax = 3_000;
 const othersCheckMs = 100;
@@ -82,6 +85,14 @@ function nodesOfMovedSlots(before: ShardMap, after: ShardMap): string[] {
     if (!former.replicas.includes(primary)) names.add(former.primary);
   }
   return [...names];
+}
+
+function ableOf(outcomes: Outcomes): number {
+  return [...outcomes.values()].filter((error) => error === null || error.code === 'WrongEpoch').length;
+}
+
+function isMost({ nodes }: Pick<ShardMap, 'nodes'>, outcomes: Outcomes): boolean {
+  return 2 * ableOf(outcomes) > nodes.size;
 }
 
 export class MapPush {
@@ -131,7 +142,7 @@ export class MapPush {
     const reached = nodes.filter((node) => !isUnreached(checked.get(node)!));
     await this.#prepare(before, reached, call);
     reachCrashPoint('map-before-commit');
-    const committed = await this.#step('commit', reached, call);
+    const committed = await this.#commit(before, reached, call);
     this.#requireMost(before, committed, 'It may be in force: push the same map again.');
     // The maps of a node's own process are the ones that its handler has changed.
     if (maps.map.epoch < next.map.epoch) maps.commit(sharedPartOf(next.json));
@@ -151,6 +162,22 @@ export class MapPush {
       throw thrown;
     }
     await this.#untilOthers(({ digest, preparedDigest }) => [digest, preparedDigest].includes(call.next.digest));
+  }
+
+  /**
+   * Has those who promised it take the map. A node that the map gives slots starts again, and may
+   * break the connection first; so while too few have answered, the others are asked again.
+   */
+  async #commit(before: ShardMap, reached: readonly string[], call: PushCall): Promise<Outcomes> {
+    const { clock } = this.#options;
+    const endMs = clock.monotonicMs() + commitMsMax;
+    let outcomes = await this.#step('commit', reached, call);
+    while (!isMost(before, outcomes) && clock.monotonicMs() < endMs) {
+      await clock.sleep(commitCheckMs);
+      const again = reached.filter((node) => isUnreached(outcomes.get(node)!));
+      outcomes = new Map([...outcomes, ...(await this.#step('commit', again, call))]);
+    }
+    return outcomes;
   }
 
   #require(before: ShardMap, after: ShardMap, outcomes: Outcomes): void {
@@ -175,10 +202,9 @@ export class MapPush {
   }
 
   #requireMost({ nodes }: ShardMap, outcomes: Outcomes, hint: string): void {
-    const able = [...outcomes.values()].filter((error) => error === null || error.code === 'WrongEpoch').length;
-    if (2 * able > nodes.size) return;
+    if (isMost({ nodes }, outcomes)) return;
     const why = [...outcomes.values()].find((error) => error !== null)?.message ?? '';
-    const problem = `${able} of ${nodes.size} nodes can take the map, and more than half must: ${why}`;
+    const problem = `${ableOf(outcomes)} of ${nodes.size} nodes can take the map, and more than half must: ${why}`;
     throw new DataPlaneError('Unavailable', problem, { hint });
   }
 

@@ -1,0 +1,86 @@
+/** A push of a shard map: what a node's lost answer to it means. */
+import { expect, it } from 'vitest';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { MapPush } from '../../../src/mapchange/map-push.ts';
+import { MapWatch } from '../../../src/mapchange/map-watch.ts';
+import { MapFollower, type MapJson } from '../../../src/shardmap/map-follower.ts';
+import { changeMapRequest, mapAnswer } from '../../../src/wire/map-messages.ts';
+import type { NodeCall } from '../../../src/wire/node-caller.ts';
+import { nodeCalls } from '../../../src/wire/node-calls.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+function jsonOf(epoch: number): MapJson {
+  const nodes = Object.fromEntries(
+    ['n0', 'n1', 'n2'].map((name, port) => [name, { host: '127.0.0.1', port: port + 1 }]),
+  );
+  return { epoch, slots: 1, nodes, shards: [{ name: 's0', primary: 'n0', slots: ['0'] }] };
+}
+
+type Pushed = {
+  readonly push: MapPush;
+  readonly maps: MapFollower;
+  readonly commits: string[];
+  readonly clock: ManualClock;
+};
+
+/** Three nodes, of which two answer no commit before the one with this number. */
+function pushed(answeredFrom: number): Pushed {
+  const clock = new ManualClock();
+  const maps = new MapFollower({
+    mapJson: jsonOf(1),
+    store: () => {},
+    read: () => jsonOf(1),
+    adopt: () => null,
+    note: () => {},
+    clock,
+  });
+  const commits: string[] = [];
+  const call = async ({ node, method, payload }: NodeCall): Promise<Uint8Array> => {
+    if (method === nodeCalls.map) {
+      const { digest, map } = maps.held;
+      return mapAnswer.encode({
+        committed: { epoch: map.epoch, digest, json: null },
+        prepared: null,
+        processes: [],
+        changes: [],
+      });
+    }
+    if (changeMapRequest.decode(payload).step === 'commit') {
+      commits.push(node);
+      const count = commits.filter((name) => name === node).length;
+      if (node !== 'n0' && count < answeredFrom) throw new DataPlaneError('Unavailable', 'the connection broke');
+    }
+    return Buffer.alloc(0);
+  };
+  const caller = { call };
+  const watch = new MapWatch({ maps, caller, role: 'router', name: 'r', note: () => {}, clock });
+  return { push: new MapPush({ maps, caller, watch, name: 'r', clock }), maps, commits, clock };
+}
+
+async function whilePassing<T>(clock: ManualClock, running: Promise<T>): Promise<T> {
+  let isOver = false;
+  const end = (): void => {
+    isOver = true;
+  };
+  running.then(end, end);
+  for (let turn = 0; !isOver && turn < 1_000; turn++) {
+    await new Promise(setImmediate);
+    clock.advance(100);
+  }
+  return running;
+}
+
+it('nodes that start again before they answer are asked again, and the push is done', async () => {
+  const { push, maps, commits, clock } = pushed(3);
+  const report = await whilePassing(clock, push.push({ map: jsonOf(2), isDryRun: false, holder: null }));
+  expect(report.nodes.map(({ state }) => state)).toEqual(['has it', 'has it', 'has it']);
+  expect(maps.map.epoch).toBe(2);
+  expect(commits.toSorted()).toEqual(['n0', 'n1', 'n1', 'n1', 'n2', 'n2', 'n2']);
+});
+
+it('nodes that stay away end the push, which may have taken', async () => {
+  const { push, maps, clock } = pushed(Number.POSITIVE_INFINITY);
+  const running = whilePassing(clock, push.push({ map: jsonOf(2), isDryRun: false, holder: null }));
+  await expect(running).rejects.toThrow(/1 of 3 nodes can take the map.*the connection broke/);
+  expect(maps.map.epoch).toBe(1);
+});
