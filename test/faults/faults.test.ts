@@ -44,7 +44,7 @@ it(
 it.each(['lost', 'doubled'] as const)(
   'the lane fails when an effect is %s',
   async (kind) => {
-    const options = { only: ['kill router'], hasBoxes: false, holdMs: 100, planted: { kind, id: 10 } };
+    const options = { only: ['kill router'], hasBoxes: false, holdMs: 100, planted: { kind, id: 1 } };
     const result = await run(options);
     expect(isGood(result)).toBe(false);
     expect(summariesOf(result).at(-1)![kind]).toBeGreaterThan(0);
