@@ -185,6 +185,8 @@ export class Boxes implements Disposable {
   down(): void {
     for (let box = this.count(); box >= 1; box--) {
       const namespace = this.#namespaceOf(box);
+      // What holds up packets ends with its devices, and keeps a namespace alive until then.
+      for (const device of delayDevicesIn(namespace)) tryIp('-n', namespace, 'link', 'delete', device);
       // A link that is left by a failed `up` has no namespace yet.
       for (const words of [
         ['link', 'delete', namespace],
@@ -203,6 +205,11 @@ export class Boxes implements Disposable {
 
 function deviceTo(address: string): string {
   return `to${address.split('.')[3]}`;
+}
+
+function delayDevicesIn(namespace: string): string[] {
+  const links = JSON.parse(ip('-n', namespace, '-j', 'link', 'show')) as readonly { readonly ifname: string }[];
+  return links.map(({ ifname }) => ifname).filter((name) => /^to\d+$/.test(name));
 }
 
 function addressIn(json: string): string {

@@ -1,12 +1,13 @@
 /** Boxes as network namespaces: they reach each other until a link is cut, and leave nothing. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Boxes, problemWithBoxes } from '../../ops/boxes.ts';
 import { projectRoot } from '../support/source-scan.ts';
+import { until } from '../support/until.ts';
 
 const problem = problemWithBoxes();
 const script = join(projectRoot, 'ops', 'boxes.ts');
@@ -18,6 +19,19 @@ const asking = (address: string): string => `
   const socket = require('node:net').connect(${port}, '${address}', () => socket.write('x'));
   setTimeout(() => { console.log('none'); process.exit(); }, 4000);
   socket.on('error', () => {}).on('data', () => { console.log(performance.now() - begin); process.exit(); });`;
+
+/** Returns the processes that hold up packets between boxes. */
+function delaysOf(name: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      return words.some((word) => word.endsWith('delay-link.py')) && words.includes(`${name}1`);
+    } catch {
+      // No process, or one that has ended.
+      return false;
+    }
+  });
+}
 
 describe.skipIf(problem !== null && process.env['CI'] !== 'true')('boxes', () => {
   let folder: string;
@@ -60,7 +74,7 @@ describe.skipIf(problem !== null && process.env['CI'] !== 'true')('boxes', () =>
     }
   });
 
-  it('have a folder of their own each at one path, and leave nothing', () => {
+  it('have a folder of their own each at one path, and leave nothing', async () => {
     boxes.up(2);
     for (const box of [1, 2]) writeFileSync(join(boxes.folderOf(box), 'name'), String(box));
     const read = (box: number): string => {
@@ -73,7 +87,9 @@ describe.skipIf(problem !== null && process.env['CI'] !== 'true')('boxes', () =>
     expect(() => boxes.prefixOf(3)).toThrow('there are boxes 1 to 2, and no 3');
     expect(() => boxes.cut(1, 1)).toThrow('name two boxes');
     boxes.delay(1, 2, 50);
+    expect(delaysOf(boxes.name)).toHaveLength(1);
     boxes.down();
+    await until(() => delaysOf(boxes.name).length === 0, 10_000);
     const left = ['netns list', 'link show'].map((words) => execFileSync('ip', words.split(' '), { encoding: 'utf8' }));
     expect(left.join('')).not.toContain(boxes.name);
     expect(existsSync(boxes.folder)).toBe(false);
