@@ -1,12 +1,12 @@
 /** What a router records, or the process that it shares with others of a node. */
 import type { Registry } from 'prom-client';
+import type { Note } from '../base/bounded-notes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { HistogramSource } from '../metrics/histogram-report.ts';
 import type { HistogramMemory } from '../metrics/histogram-store.ts';
 import { readGauges } from '../metrics/process-gauges.ts';
 import { type LiveSource, ProcessHistograms } from '../metrics/process-histograms.ts';
 import type { Recording } from '../metrics/recording.ts';
-import type { Note } from './failure-log.ts';
 import { SlowLog } from './slow-log.ts';
 
 /** Absent parts are the router's own. */

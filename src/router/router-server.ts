@@ -5,6 +5,7 @@
  * token, since reads show private data.
  */
 import type { Registry } from 'prom-client';
+import type { Note } from '../base/bounded-notes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode, operatingFailure } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
@@ -32,7 +33,7 @@ import { startHttpEdge } from './edge/http-edge.ts';
 import type { Http2Limits } from './edge/http2-connection.ts';
 import { type ListeningHttp2, startHttp2Edge } from './edge/http2-edge.ts';
 import type { CallSharing } from './edge/rpc-endpoint.ts';
-import { FailureLog, type Note } from './failure-log.ts';
+import { FailureLog } from './failure-log.ts';
 import { histogramRoutes } from './histogram-routes.ts';
 import { labelRoutes } from './label-routes.ts';
 import { LiveCluster, type NodeState } from './live-cluster.ts';

@@ -4,11 +4,10 @@
  *
  * Owns: how many are noted a second. Never says what was asked for or answered.
  */
+import { BoundedNotes, type Note } from '../base/bounded-notes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ErrorCode } from '../base/data-plane-error.ts';
-import { TokenBucket } from '../base/token-bucket.ts';
 import { newRequestId } from './edge/request-id.ts';
-import type { Note } from './failure-log.ts';
 import type { RequestRun } from './plan/request-run.ts';
 import type { SlowRequest } from './plan/service-router-options.ts';
 
@@ -63,17 +62,31 @@ function stepsText(steps: readonly SlowStep[]): string {
   return `${texts.join('; ')}${left === 0 ? '' : `; ${left} shorter`}`;
 }
 
+/** Returns what is noted of a request; `stepsLeft` counts steps that were not kept. */
+function fieldsOf(kept: KeptRequest, stepsLeft: number): Record<string, unknown> {
+  const { request, trace, method, caller, code, items, waitedMs, isShared, steps } = kept;
+  return {
+    request,
+    ...(trace === null ? {} : { trace }),
+    ...(caller === '' ? {} : { caller }),
+    ...(code === null ? {} : { code }),
+    plan: method,
+    items,
+    ...(waitedMs === 0 ? {} : { waitedMs }),
+    ...(isShared ? { shared: true } : {}),
+    steps: steps.length === 0 ? 'none but here' : stepsText(steps),
+    ...(stepsLeft === 0 ? {} : { stepsNotKept: stepsLeft }),
+  };
+}
+
 export class SlowLog {
-  readonly #note: Note;
   readonly #clock: Clock;
-  readonly #bucket: TokenBucket;
+  readonly #notes: BoundedNotes;
   #kept: KeptRequest[] = [];
-  #left = 0;
 
   constructor(note: Note, clock: Clock) {
-    this.#note = note;
     this.#clock = clock;
-    this.#bucket = new TokenBucket(notesPerSecondMax, clock);
+    this.#notes = new BoundedNotes(note, 'slowNotNoted', notesPerSecondMax, clock);
   }
 
   /** The slowest of the last minutes, the slowest first. */
@@ -98,32 +111,10 @@ export class SlowLog {
       steps: stepsOf(run),
     };
     this.#keep(kept);
-    if (this.#bucket.tryTake()) this.#say(kept, run.left);
-    else this.#left++;
+    this.#notes.add(() => [`${method} took ${Math.round(durationMs)} ms`, fieldsOf(kept, run.left)]);
   }
 
   #keep(kept: KeptRequest): void {
     this.#kept = [...this.slowest, kept].sort((a, b) => b.durationMs - a.durationMs).slice(0, keptMax);
-  }
-
-  #say(
-    { request, trace, method, caller, code, durationMs, items, waitedMs, isShared, steps }: KeptRequest,
-    more: number,
-  ): void {
-    const left = this.#left;
-    this.#left = 0;
-    this.#note(`${method} took ${Math.round(durationMs)} ms`, {
-      request,
-      ...(trace === null ? {} : { trace }),
-      ...(caller === '' ? {} : { caller }),
-      ...(code === null ? {} : { code }),
-      plan: method,
-      items,
-      ...(waitedMs === 0 ? {} : { waitedMs }),
-      ...(isShared ? { shared: true } : {}),
-      steps: steps.length === 0 ? 'none but here' : stepsText(steps),
-      ...(more === 0 ? {} : { stepsNotKept: more }),
-      ...(left === 0 ? {} : { slowNotNoted: left }),
-    });
   }
 }
