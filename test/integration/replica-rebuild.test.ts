@@ -32,28 +32,35 @@ async function startAll(
   return { server, cluster };
 }
 
+/** Writes before and after n2 stops. Returns the actor whom all follow, and these. */
+async function followWhileAway(cluster: ReplicatedCluster): Promise<{ actor: string; fans: readonly string[] }> {
+  const actor = cluster.didIn(0, 1);
+  const before = cluster.fansFrom(10, 8);
+  await cluster.follow(before, actor);
+  await cluster.haveFollowed(before, actor);
+  await cluster.settle();
+  await cluster.stopNode('n2');
+  const meanwhile = cluster.fansFrom(100, 8);
+  await cluster.follow(meanwhile, actor);
+  const fans = [...before, ...meanwhile];
+  await cluster.haveFollowed(fans, actor);
+  await cluster.settle();
+  return { actor, fans };
+}
+
 describe('a replica', () => {
   it(
     'whose log has lost what it needs next begins again from a copy',
     async () => {
       const { server, cluster } = await startAll({ primary: 'n0', replicas: ['n1', 'n2'] });
-      const actor = cluster.didIn(0, 1);
-      const before = cluster.fansFrom(10, 8);
-      await cluster.follow(before, actor);
-      await cluster.haveFollowed(before, actor);
-      await cluster.settle();
-      await cluster.stopNode('n2');
-      const meanwhile = cluster.fansFrom(100, 8);
-      await cluster.follow(meanwhile, actor);
-      await cluster.haveFollowed([...before, ...meanwhile], actor);
-      await cluster.settle();
+      const { actor, fans } = await followWhileAway(cluster);
       await dropLog(server);
       await cluster.startNode('n2');
       await until(() => cluster.notes.some((note) => /^n2: slots begin again from copies/.test(note)), waitMsMax);
       for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
       const later = cluster.fansFrom(200, 8);
       await cluster.follow(later, actor);
-      await cluster.haveFollowed([...before, ...meanwhile, ...later], actor);
+      await cluster.haveFollowed([...fans, ...later], actor);
       for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
       expect(existsSync(join(cluster.dataDirOf('n2'), 'fetching', '00000'))).toBe(false);
     },
@@ -131,16 +138,7 @@ it(
     ];
     const cluster = await ReplicatedCluster.start(server, slots, ['n0', 'n1', 'n2'], shards);
     disposals.push(cluster);
-    const actor = cluster.didIn(0, 1);
-    const before = cluster.fansFrom(10, 8);
-    await cluster.follow(before, actor);
-    await cluster.haveFollowed(before, actor);
-    await cluster.settle();
-    await cluster.stopNode('n2');
-    const meanwhile = cluster.fansFrom(100, 8);
-    await cluster.follow(meanwhile, actor);
-    await cluster.haveFollowed([...before, ...meanwhile], actor);
-    await cluster.settle();
+    await followWhileAway(cluster);
     await dropLog(server);
     await cluster.stopNode('n1');
     await cluster.startNode('n2');
