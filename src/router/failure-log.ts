@@ -6,18 +6,10 @@
  */
 import { BoundedNotes, type Note } from '../base/bounded-notes.ts';
 import type { Clock } from '../base/clock.ts';
-import type { ErrorCode } from '../base/data-plane-error.ts';
 import type { RequestFailure } from './plan/service-router-options.ts';
+import { outcomeOf } from './request-outcome.ts';
 
 const notesPerSecondMax = 10;
-const codesOfCallers: ReadonlySet<ErrorCode> = new Set([
-  'InvalidArgument',
-  'NotFound',
-  'Unimplemented',
-  'Unauthenticated',
-  'PermissionDenied',
-  'Canceled',
-]);
 
 export class FailureLog {
   readonly #notes: BoundedNotes;
@@ -27,7 +19,7 @@ export class FailureLog {
   }
 
   add({ requestId, method, caller, error, trace }: RequestFailure): void {
-    if (codesOfCallers.has(error.code)) return;
+    if (outcomeOf(error.code) === 'caller') return;
     this.#notes.add(() => [
       `${method} failed: ${error.code}: ${error.message}`,
       {

@@ -6,26 +6,7 @@ import { LabelledCounter, registerReadout } from '../metrics/metric.ts';
 import type { RecordedHistogram, Recording } from '../metrics/recording.ts';
 import type { HedgeOutcome } from './plan/hedges.ts';
 import type { RequestObserver } from './plan/request-observer.ts';
-
-/** How a request ended, as one of few. */
-export type RequestOutcome = 'ok' | 'caller' | 'refused' | 'late' | 'unavailable' | 'failed';
-
-/** Other codes are `failed`. */
-const outcomeByCode: Readonly<Partial<Record<ErrorCode, RequestOutcome>>> = {
-  InvalidArgument: 'caller',
-  NotFound: 'caller',
-  Unimplemented: 'caller',
-  Unauthenticated: 'caller',
-  PermissionDenied: 'caller',
-  Canceled: 'caller',
-  ResourceExhausted: 'refused',
-  StorageFull: 'refused',
-  DeadlineExceeded: 'late',
-  Unavailable: 'unavailable',
-  WrongEpoch: 'unavailable',
-  ApplyStopped: 'unavailable',
-  Aborted: 'unavailable',
-};
+import { outcomeOf } from './request-outcome.ts';
 
 export class RequestMetrics implements RequestObserver {
   readonly #durations: RecordedHistogram;
@@ -52,7 +33,7 @@ export class RequestMetrics implements RequestObserver {
   }
 
   ended(method: string, caller: string, durationMs: number, code: ErrorCode | null): void {
-    const outcome = code === null ? 'ok' : (outcomeByCode[code] ?? 'failed');
+    const outcome = code === null ? 'ok' : outcomeOf(code);
     this.#durations.with(method, outcome).recordMs(durationMs);
     this.#callers.record(caller, method, durationMs);
     if (code !== null) this.#errors.with(method, code).add();
