@@ -23,7 +23,7 @@ export type MapWatchOptions = {
 
 const pollMs = 1_000;
 const askMsMax = 1_000;
-/** A check that found nothing newer is not repeated sooner. */
+/** A check that found nothing newer is not repeated sooner, unless a newer epoch is heard of. */
 const checkPauseMs = 1_000;
 /** A process that did nothing for longer, as under SIGSTOP, may have missed a map. */
 const stoodStillMsMax = 3_000;
@@ -36,6 +36,8 @@ export class MapWatch {
   #polling: Promise<void> | null = null;
   #checking: Promise<void> | null = null;
   #checkedMs = Number.NEGATIVE_INFINITY;
+  /** The highest epoch that was heard of when the last check began. */
+  #checkedEpoch = 0;
   #notedDigest = '';
   /** Why the last answer that failed did. */
   #problem: string | null = null;
@@ -59,7 +61,7 @@ export class MapWatch {
   }
 
   /**
-   * Asks all nodes now, unless that was just done.
+   * Asks all nodes now, unless that was just done and no newer epoch was heard of since.
    *
    * Returns: null if there is nothing to wait for; else what resolves when a newer map is in force,
    * or all nodes have answered, at the latest after `askMsMax`. A process that stood still waits
@@ -68,15 +70,24 @@ export class MapWatch {
   check(): Promise<void> | null {
     this.#noteTime();
     if (this.#checking !== null) return this.#checking;
-    const isRecent = this.#options.clock.monotonicMs() - this.#checkedMs < checkPauseMs;
+    const { maps, clock } = this.#options;
+    const isRecent = clock.monotonicMs() - this.#checkedMs < checkPauseMs && maps.seenEpoch <= this.#checkedEpoch;
     if (this.#stop.signal.aborted || (isRecent && !this.#isUnsure)) return null;
-    this.#checking = (this.#isUnsure ? this.#askUntilSure() : this.#askAll()).finally(() => {
-      const { maps } = this.#options;
+    this.#checking = this.#askForNewest().finally(() => {
       if (maps.isOutdated) maps.missed(this.#problem);
       this.#checking = null;
-      this.#checkedMs = this.#options.clock.monotonicMs();
+      this.#checkedMs = clock.monotonicMs();
     });
     return this.#checking;
+  }
+
+  /** Asks once more for an epoch that is heard of meanwhile: answers may be older than it. */
+  async #askForNewest(): Promise<void> {
+    const { maps } = this.#options;
+    do {
+      this.#checkedEpoch = maps.seenEpoch;
+      await (this.#isUnsure ? this.#askUntilSure() : this.#askAll());
+    } while (maps.isOutdated && maps.seenEpoch > this.#checkedEpoch && !this.#stop.signal.aborted);
   }
 
   async #poll(): Promise<void> {

@@ -103,6 +103,11 @@ export class MapFollower {
     return this.#prepared;
   }
 
+  /** The highest that a peer had, or that of the map in force. */
+  get seenEpoch(): number {
+    return Math.max(this.#seenEpoch, this.map.epoch);
+  }
+
   /** True while a peer has a newer map than this process could adopt. */
   get isOutdated(): boolean {
     return this.#seenEpoch > this.map.epoch;

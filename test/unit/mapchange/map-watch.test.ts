@@ -1,5 +1,5 @@
 /** A process that asks nodes for their maps: what ends a check, and what comes after a stop. */
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { InvariantError } from '../../../src/base/invariant.ts';
 import { MapWatch } from '../../../src/mapchange/map-watch.ts';
 import { MapFollower, type MapJson } from '../../../src/shardmap/map-follower.ts';
@@ -11,7 +11,12 @@ function jsonOf(epoch: number): MapJson {
   return { epoch, slots: 1, nodes, shards: [{ name: 's0', primary: 'n0', slots: ['0'] }] };
 }
 
-type Asked = { readonly watch: MapWatch; readonly answers: PromiseWithResolvers<Uint8Array>[]; stored: number[] };
+type Asked = {
+  readonly maps: MapFollower;
+  readonly watch: MapWatch;
+  readonly answers: PromiseWithResolvers<Uint8Array>[];
+  stored: number[];
+};
 
 function watched(): Asked {
   const clock = new ManualClock();
@@ -30,6 +35,7 @@ function watched(): Asked {
     return answers.at(-1)!.promise;
   };
   return {
+    maps,
     watch: new MapWatch({ maps, caller: { call }, role: 'router', name: 'r', note: () => {}, clock }),
     answers,
     stored,
@@ -52,4 +58,44 @@ it('an answer that comes after the stop changes no map', async () => {
   for (const { resolve } of answers) resolve(mapAnswer.encode({ committed, prepared: null, processes: [] }));
   await check;
   expect(stored).toEqual([]);
+});
+
+function answerOf(epoch: number): Uint8Array {
+  const committed = { epoch, digest: String(epoch), json: jsonOf(epoch) };
+  return mapAnswer.encode({ committed, prepared: null, processes: [] });
+}
+
+it('asks again at once for an epoch that is heard of right after a check', async () => {
+  const { maps, watch, answers } = watched();
+  const check = watch.check();
+  for (const { resolve } of answers.splice(0)) resolve(answerOf(1));
+  await check;
+  expect(watch.check()).toBe(null);
+  maps.saw(2);
+  const again = watch.check();
+  for (const { resolve } of answers.splice(0)) resolve(answerOf(2));
+  await again;
+  expect(maps.map.epoch).toBe(2);
+});
+
+it('asks again for an epoch that is heard of while answers are on their way', async () => {
+  const { maps, watch, answers } = watched();
+  const check = watch.check();
+  const first = answers.splice(0);
+  maps.saw(2);
+  for (const { resolve } of first) resolve(answerOf(1));
+  await vi.waitUntil(() => answers.length > 0);
+  for (const { resolve } of answers.splice(0)) resolve(answerOf(2));
+  await check;
+  expect(maps.map.epoch).toBe(2);
+});
+
+it('does not ask again and again for an epoch that no node has', async () => {
+  const { maps, watch, answers } = watched();
+  maps.saw(3);
+  const check = watch.check();
+  for (const { resolve } of answers.splice(0)) resolve(answerOf(1));
+  await check;
+  expect(maps.isOutdated).toBe(true);
+  expect([watch.check(), answers.length]).toEqual([null, 0]);
 });
