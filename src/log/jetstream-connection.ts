@@ -84,6 +84,8 @@ export class JetStreamConnection implements AsyncDisposable {
       // Loads the client of NATS, which a cluster without a server does not need.
       const { LogSession } = await import('./log-session.ts');
       session = await LogSession.open(server, url, map());
+      // Nobody else closes one that was opened after the end.
+      if (this.#stop.signal.aborted) return new DataPlaneError('Canceled', `the connection to ${url} is not needed`);
       this.#session = session;
       this.#failure = null;
       this.#noteFacts(session.facts);
