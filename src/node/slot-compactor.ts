@@ -151,7 +151,7 @@ export class SlotCompactor {
     const { slots, clock, quietMs } = this.#options;
     const { signal } = this.#stop;
     for (const slot of slots) this.#lookBySlot.set(slot, { cursor: slot.cursor, judgedCursor: -1 });
-    for (;;) {
+    while (!signal.aborted) {
       await clock.sleep(quietMs, signal);
       for (const slot of slots) {
         if (signal.aborted) return;

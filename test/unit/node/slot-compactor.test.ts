@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
-import type { Clock } from '../../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { TidClock } from '../../../src/demo/model/tid-clock.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { SlotCompactor } from '../../../src/node/slot-compactor.ts';
@@ -150,3 +150,10 @@ it('is tried again at the next look after it failed', async () => {
   expect(notes.map(({ message }) => message)).toEqual(['a slot is not compacted', 'a slot is compacted']);
   await compactor.close();
 }, 60_000);
+
+it('ends where a node has no slots', async () => {
+  const clock: Clock = { ...systemClock, sleep: () => new Promise((resolve) => setImmediate(resolve)) };
+  const compactor = new SlotCompactor({ slots: [], clock, quietMs: 1, onReplaced: () => {}, note: () => {} });
+  compactor.start();
+  await compactor.close();
+}, 5_000);
