@@ -114,11 +114,13 @@ describe('a node', () => {
       await catchUp();
       expect((await found('hello')).length).toBe(round);
     }
-    await call(nodeCalls.searchRebuild, searchSlotRequest.encode({ slot: null }));
-    await expect(catchUp(1)).rejects.toMatchObject({
+    // Both at once, so that the wait is there before the slots are built, one after the other.
+    const rebuild = call(nodeCalls.searchRebuild, searchSlotRequest.encode({ slot: null }));
+    await expect(catchUp(0)).rejects.toMatchObject({
       code: 'DeadlineExceeded',
       message: expect.stringMatching(/the search index is behind: \d slots are being built/),
     });
+    await rebuild;
     await catchUp();
     expect((await found('hello')).length).toBe(5);
   });
