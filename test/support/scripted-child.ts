@@ -2,6 +2,7 @@
  * A child process for tests of supervision: reports that it serves, and ends as its flags say.
  *
  * Flags: `--port=n`, `--never-ready`, `--exit=code` before serving, `--stubborn` ignores SIGTERM.
+ * `--starts-again` asks to be started again, and ends.
  */
 const words = process.argv.slice(2);
 const flag = (name: string): string | undefined => words.find((word) => word.startsWith(`--${name}=`))?.split('=')[1];
@@ -23,3 +24,4 @@ if (!words.includes('--never-ready')) {
   process.send?.({ type: 'ready', listening });
   console.log(`serving ${words.join(' ')}`);
 }
+if (words.includes('--starts-again')) process.send!({ type: 'starts-again' }, () => process.exit(1));

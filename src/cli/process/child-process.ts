@@ -2,9 +2,10 @@
  * One supervised child process of skyshard: started, awaited, restarted, stopped.
  *
  * Owns: the child's life and its backoff. A child that was ready once and exits unasked is
- * restarted on the same ports for as long as `up` runs; one that never became ready fails the
- * start. Each child has its own process group, so that Ctrl-C in a terminal reaches `up` alone,
- * which stops children in order; they stop by themselves when the channel to `up` breaks.
+ * restarted on the same ports for as long as `up` runs, at once if it asked for that; one that
+ * never became ready fails the start. Each child has its own process group, so that Ctrl-C in a
+ * terminal reaches `up` alone, which stops children in order; they stop by themselves when the
+ * channel to `up` breaks.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -17,8 +18,10 @@ import type { ProcessLog } from '../process-log.ts';
 /** Where a child listens, by the name of the port (`port`, `http2Port`), as it reported. */
 export type Listening = { readonly host: string; readonly ports: Readonly<Record<string, number>> };
 
-/** What a child sends on its channel once it serves. */
-export type ReadyMessage = { readonly type: 'ready'; readonly listening: Listening };
+/** What a child sends on its channel: that it serves, and that it ends only to be started again. */
+export type ChildMessage =
+  | { readonly type: 'ready'; readonly listening: Listening }
+  | { readonly type: 'starts-again' };
 
 export type ChildSpec = {
   readonly name: string;
@@ -45,8 +48,11 @@ const restartPolicy = { firstMs: 200, maxMs: 10_000 };
 /** A child that served this long is restarted as if after its first failure. */
 const steadyMs = 60_000;
 
-function isReady(message: unknown): message is ReadyMessage {
-  return typeof message === 'object' && message !== null && (message as { type?: unknown }).type === 'ready';
+function isOfType<Type extends ChildMessage['type']>(
+  message: unknown,
+  type: Type,
+): message is ChildMessage & { readonly type: Type } {
+  return typeof message === 'object' && message !== null && (message as { type?: unknown }).type === type;
 }
 
 /** Runs one child process, restarting it whenever it exits, until it is stopped. */
@@ -57,6 +63,8 @@ export class SupervisedChild {
   #process: ChildProcess | null = null;
   #ended: Promise<string> = Promise.resolve('never started');
   #listening: Listening | null = null;
+  /** Whether the child that runs has asked to be started again. */
+  #startsAgain = false;
   #watching: Promise<void> = Promise.resolve();
 
   constructor(spec: ChildSpec, context: SupervisorContext) {
@@ -93,6 +101,7 @@ export class SupervisedChild {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#process = child;
+    this.#startsAgain = false;
     for (const stream of [child.stdout!, child.stderr!]) {
       createInterface({ input: stream }).on('line', (line) => this.#context.onLine(name, line));
     }
@@ -102,7 +111,10 @@ export class SupervisedChild {
     });
     const giveUp = new AbortController();
     const ready = new Promise<Listening>((resolve) => {
-      child.on('message', (message) => isReady(message) && resolve(message.listening));
+      child.on('message', (message) => {
+        if (isOfType(message, 'ready')) resolve(message.listening);
+        else if (isOfType(message, 'starts-again')) this.#startsAgain = true;
+      });
     });
     const outcome = await Promise.race([
       ready,
@@ -125,11 +137,16 @@ export class SupervisedChild {
       const startedMs = clock.monotonicMs();
       const how = await this.#ended;
       if (this.#stopping.signal.aborted) return;
-      if (clock.monotonicMs() - startedMs > steadyMs) failures = 1;
-      const afterMs = Math.round(backoffMs(restartPolicy, failures, random));
-      log('error', `${this.#spec.name} ended; it is started again`, { how, afterMs });
-      await clock.sleep(afterMs, this.#stopping.signal);
-      if (this.#stopping.signal.aborted) return;
+      if (this.#startsAgain) {
+        failures = 0;
+        log('info', `${this.#spec.name} starts again, as it asked to`, { how });
+      } else {
+        if (clock.monotonicMs() - startedMs > steadyMs) failures = 1;
+        const afterMs = Math.round(backoffMs(restartPolicy, failures, random));
+        log('error', `${this.#spec.name} ended; it is started again`, { how, afterMs });
+        await clock.sleep(afterMs, this.#stopping.signal);
+        if (this.#stopping.signal.aborted) return;
+      }
       try {
         await this.#launch();
         log('info', `${this.#spec.name} serves again`, { pid: this.pid });

@@ -3,10 +3,13 @@ import { join } from 'node:path';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import type { Listening, ReadyMessage } from './child-process.ts';
+import type { ChildMessage, Listening } from './child-process.ts';
 import { lockFolder, lockWaitMsMax } from './process-lock.ts';
 
-/** `failed` rejects when the server cannot go on; it may stay pending, or resolve at the end. */
+/**
+ * `failed` rejects when the server cannot go on, with `WrongEpoch` when it must start again to take
+ * a newer map; it may stay pending, or resolve at the end.
+ */
 export type RunningServer = {
   readonly listening: Listening;
   readonly failed?: Promise<void>;
@@ -55,12 +58,19 @@ export async function serve(
   const lock = await lockFolder(settings.dataDir, name, clock, lockWaitMsMax);
   try {
     const server = await start(join(settings.dataDir, name));
-    const ready: ReadyMessage = { type: 'ready', listening: server.listening };
-    if (process.send !== undefined) process.send(ready);
+    const tell = (message: ChildMessage): boolean => process.send?.(message) ?? false;
+    if (process.send !== undefined) tell({ type: 'ready', listening: server.listening });
     else print(`${JSON.stringify({ event: 'ready', name, pid: process.pid, ...server.listening })}\n`);
     // Only the rejection matters: a server that ends without failing was closed on purpose.
     const failed = (server.failed ?? requested).then(() => requested);
-    log('info', `${name} stops`, { because: await Promise.race([requested, failed]) });
+    const because = await Promise.race([requested, failed]).catch(async (thrown: unknown) => {
+      if (!(thrown instanceof DataPlaneError) || thrown.code !== 'WrongEpoch') throw thrown;
+      // It is whole, and answers what it was asked.
+      tell({ type: 'starts-again' });
+      await closeInTime(server, name, context);
+      throw thrown;
+    });
+    log('info', `${name} stops`, { because });
     await closeInTime(server, name, context);
   } finally {
     lock.release();

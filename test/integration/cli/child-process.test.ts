@@ -86,6 +86,14 @@ describe('a supervised child', () => {
     expect(messages).toEqual(['scripted ended; it is started again', 'scripted serves again']);
   });
 
+  it('that asks to be started again is, at once', async () => {
+    const words = (before: unknown): string[] => (before === null ? ['--starts-again'] : ['--again']);
+    const { child, lines, messages, restarts } = childOf({ words });
+    await child.start();
+    await until(() => restarts() === 1 && lines.includes('scripted: serving --again'));
+    expect(messages).toEqual(['scripted starts again, as it asked to', 'scripted serves again']);
+  });
+
   it('stops on request and stays stopped', async () => {
     const { child, restarts } = childOf({});
     await child.start();
