@@ -67,18 +67,17 @@ describe('a replica', () => {
     testMsMax,
   );
 
-  it.each([
+  // Both at once: they mostly wait for what a primary does six times a minute.
+  it.concurrent.each([
     ['for room', { bytesMax: 2 ** 21 }, 1_200, 'the log is nearly full'],
     ['by age', { ageMsMax: 1_000 }, 10, 'what it lacks is too old'],
   ] as const)(
     'that its primary leaves behind %s begins again from a copy, and no other does',
     async (_why, limits, textLength, said) => {
-      const server = await NatsServer.start();
-      disposals.push(server);
+      await using server = await NatsServer.start();
       const nodes = ['n0', 'n1', 'n2'];
       const shard = { primary: 'n0', replicas: ['n1', 'n2'], slots: ['0-1'] };
-      const cluster = await ReplicatedCluster.make(server, slots, nodes, [shard], limits);
-      disposals.push(cluster);
+      await using cluster = await ReplicatedCluster.make(server, slots, nodes, [shard], limits);
       await Promise.all(nodes.map((node) => cluster.startNode(node)));
       const actor = cluster.didIn(0, 1);
       const before = cluster.fansFrom(10, 8);
