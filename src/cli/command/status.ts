@@ -181,8 +181,12 @@ function slotLogText(nodes: readonly Fields[]): string {
     .join('');
 }
 
-/** Returns lines about replicas that must begin again from copies, as their primaries say. */
-function leftBehindText(nodes: readonly Fields[]): string {
+/**
+ * Returns lines about replicas that must begin again from copies, as their primaries say.
+ *
+ * Shape: `nodes` as in the answer to `/v1/status`.
+ */
+export function leftBehindText(nodes: readonly Fields[]): string {
   const left = nodes.flatMap((node) =>
     fieldsOf(node['slots']).flatMap(({ slot, leftBehind }) =>
       Array.isArray(leftBehind) ? leftBehind.map((replica) => ({ slot: cell(slot), replica: String(replica) })) : [],
