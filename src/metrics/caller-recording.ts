@@ -1,5 +1,6 @@
 /**
- * Durations by caller and method, of the busiest callers; those of the rest are `other`.
+ * Durations by caller and method, and items by caller, of the busiest callers; those of the rest are
+ * `other`.
  *
  * Owns: who is among them. Names of callers come from outside, so they are bounded: a caller takes
  * the place of the least busy one once it asked for more than twice as much lately.
@@ -15,35 +16,45 @@ const otherLabel = 'other';
 const unnamedLabel = 'unnamed';
 
 export class CallerRecording {
-  readonly #histogram: RecordedHistogram;
+  readonly #durations: RecordedHistogram;
+  readonly #items: RecordedHistogram;
   /** Requests of late, by caller. */
   readonly #busiest = new Map<string, { count: number }>();
   readonly #candidates = new Map<string, number>();
 
   constructor(recording: Recording) {
-    this.#histogram = recording.histogram('skyshard_caller_request_duration_seconds');
+    this.#durations = recording.histogram('skyshard_caller_request_duration_seconds');
+    this.#items = recording.histogram('skyshard_caller_request_items');
     recording.onTake.push(() => this.#choose());
   }
 
   /** Records a request of a caller, '' for one without a name. */
   record(caller: string, method: string, durationMs: number): void {
     const name = caller === '' ? unnamedLabel : caller;
-    const known = this.#busiest.get(name);
-    if (known !== undefined) {
-      known.count++;
-      return this.#histogram.with(name, method).recordMs(durationMs);
-    }
-    this.#recordUnknown(name, method, durationMs);
-  }
-
-  #recordUnknown(name: string, method: string, durationMs: number): void {
-    if (name !== otherLabel && this.#busiest.size < busiestCallersMax) {
-      this.#busiest.set(name, { count: 1 });
-      return this.#histogram.with(name, method).recordMs(durationMs);
+    const busy = this.#busyOf(name);
+    if (busy !== null) {
+      busy.count++;
+      return this.#durations.with(name, method).recordMs(durationMs);
     }
     const count = this.#candidates.get(name);
     if (count !== undefined || this.#candidates.size < candidatesMax) this.#candidates.set(name, (count ?? 0) + 1);
-    this.#histogram.with(otherLabel, method).recordMs(durationMs);
+    this.#durations.with(otherLabel, method).recordMs(durationMs);
+  }
+
+  /** Records how many items a request of a caller asks for. */
+  recordItems(caller: string, items: number): void {
+    const name = caller === '' ? unnamedLabel : caller;
+    this.#items.with(this.#busyOf(name) === null ? otherLabel : name).record(items);
+  }
+
+  /** Returns the entry of one of the busiest, which it becomes while there is room. */
+  #busyOf(name: string): { count: number } | null {
+    const known = this.#busiest.get(name);
+    if (known !== undefined) return known;
+    if (name === otherLabel || this.#busiest.size >= busiestCallersMax) return null;
+    const made = { count: 0 };
+    this.#busiest.set(name, made);
+    return made;
   }
 
   /** Gives the place of the least busy caller to one that is much busier. */
@@ -62,7 +73,7 @@ export class CallerRecording {
     const least = [...this.#busiest].reduce((a, b) => (b[1].count < a[1].count ? b : a));
     if (count <= 2 * least[1].count) return;
     this.#busiest.delete(least[0]);
-    this.#histogram.drop(least[0]);
+    for (const histogram of [this.#durations, this.#items]) histogram.drop(least[0]);
     this.#candidates.delete(name);
     this.#busiest.set(name, { count });
   }

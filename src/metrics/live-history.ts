@@ -40,6 +40,7 @@ export type Gauges = Record<string, number>;
 const kinds: Readonly<Partial<Record<string, readonly [kind: string, labels: readonly string[]]>>> = {
   skyshard_request_duration_seconds: ['request', ['method', 'outcome']],
   skyshard_caller_request_duration_seconds: ['caller', ['caller']],
+  skyshard_caller_request_items: ['caller-items', ['caller']],
   skyshard_request_items: ['items', ['method']],
   skyshard_request_queue_seconds: ['queue', []],
   skyshard_request_hedge_seconds: ['hedge', ['outcome']],

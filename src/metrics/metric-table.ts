@@ -31,6 +31,12 @@ export const metricTable = {
     'caller',
     'The same of the busiest callers, and of others.',
   ),
+  skyshard_caller_request_items: row(
+    'histogram',
+    'router',
+    'caller',
+    'Items that a request of the busiest callers, and of others, asks for.',
+  ),
   skyshard_request_items: row('histogram', 'router', 'method', 'Items that a request asks for.'),
   skyshard_request_queue_seconds: row(
     'histogram',
@@ -164,6 +170,25 @@ export const metricTable = {
   skyshard_slots_stopped: row('gauge', 'node', '', 'Slots that have stopped applying and only serve.'),
   skyshard_slots_without_log: row('gauge', 'node', '', 'Slots that cannot read or write their log on a server.'),
   skyshard_slots_incomplete: row('gauge', 'node', '', 'Slots that lost what they held and wait for a repair.'),
+  skyshard_slots_moving: row(
+    'gauge',
+    'node',
+    'from to state',
+    'Slots that move to the node, by how far: copying, reading their log, paused, ready for the hand-over, kept.',
+  ),
+  skyshard_slot_fetches: row(
+    'gauge',
+    'node',
+    'state',
+    'Copies of slots that the node waits for: arriving, or failing and tried again.',
+  ),
+  skyshard_slot_fetch_left_bytes: row(
+    'gauge',
+    'node',
+    '',
+    'Bytes that are missing of the copies that the node waits for, as far as their sizes are known.',
+  ),
+  skyshard_slot_fetched_bytes_total: row('counter', 'node', '', 'Bytes of copies of slots that came from other nodes.'),
   skyshard_slots_replica: row('gauge', 'node', '', 'Slots of which the node is a replica.'),
   skyshard_log_lag_seconds: row(
     'gauge',

@@ -305,7 +305,7 @@ function controlOf(
       histograms: histograms.memory,
       slotMapBytes,
     });
-  registerSlotMetrics(registry, links);
+  registerSlotMetrics(registry, links, { name, map, rebuilds });
   const writes = new SlotWrites(links, readers, map, name);
   const comparison = comparisonOf(options, peers.caller, {
     map,

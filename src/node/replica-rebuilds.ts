@@ -72,6 +72,7 @@ export class ReplicaRebuilds implements AsyncDisposable {
   readonly #pace: BytePace;
   /** The slot that is fetched now. */
   #fetched = -1;
+  #receivedBytes = 0;
 
   constructor(options: ReplicaRebuildsOptions) {
     this.#options = options;
@@ -90,6 +91,11 @@ export class ReplicaRebuilds implements AsyncDisposable {
   /** What is fetched, and how far it is. */
   get progress(): SlotFetch[] {
     return [...this.#waiting.values()];
+  }
+
+  /** Of all copies since the node started, whether or not they became whole. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
   /** Returns where this node reads on in the log of a slot that has a copy, or gets one. */
@@ -169,6 +175,7 @@ export class ReplicaRebuilds implements AsyncDisposable {
 
   /** Resolves once bytes of the slot that is fetched may arrive, as its move says. */
   async #pass(bytes: number): Promise<void> {
+    this.#receivedBytes += bytes;
     await this.#untilResumed(this.#fetched);
     this.#pace.setLimit(this.#moveOf(this.#fetched)?.bytesPerSecond ?? null);
     await this.#pace.pass(bytes, this.#stop.signal);

@@ -2,11 +2,13 @@
 import type { Registry } from 'prom-client';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
+import { movePhases, moveProgress } from '../router/move-progress.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { freeDiskBytes } from '../storage/disk-room.ts';
 import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { ApplyStatus } from './apply-messages.ts';
+import type { ReplicaRebuilds } from './replica-rebuilds.ts';
 
 type StatusLink = Pick<ApplyLink, 'status'>;
 
@@ -34,8 +36,43 @@ export async function nodeStatus(
   return { role: 'node', name, epoch, pid: process.pid, slots: [...slots], ...more };
 }
 
+/** Moves and copies of a node, as its metrics say how far they are. */
+export type SlotArrivals = {
+  readonly name: string;
+  readonly map: () => ShardMap;
+  readonly rebuilds: Pick<ReplicaRebuilds, 'progress' | 'receivedBytes'>;
+};
+
+type Statuses = () => Promise<readonly SlotStatus[]>;
+
+/** Registers how far the slots are that move to the node, and copies that it fetches. */
+function registerArrivals(registry: Registry, statuses: Statuses, { name, map, rebuilds }: SlotArrivals): void {
+  registerReadout(registry, 'skyshard_slots_moving', async () => {
+    const own = { name, slots: await statuses(), fetches: rebuilds.progress };
+    const arriving = moveProgress(map(), [own]).filter(({ to }) => to === name);
+    const bySource = Map.groupBy(arriving, ({ from }) => from);
+    return [...bySource].flatMap(([from, moves]) =>
+      movePhases.map((state) => ({
+        labels: { from, to: name, state },
+        value: moves.filter(({ phase }) => phase === state).length,
+      })),
+    );
+  });
+  registerReadout(registry, 'skyshard_slot_fetches', () => {
+    const failing = rebuilds.progress.filter(({ problem }) => problem !== '').length;
+    return [
+      { labels: { state: 'arriving' }, value: rebuilds.progress.length - failing },
+      { labels: { state: 'failing' }, value: failing },
+    ];
+  });
+  registerReadout(registry, 'skyshard_slot_fetch_left_bytes', () =>
+    rebuilds.progress.reduce((sum, { bytes, bytesDone }) => sum + bytes - bytesDone, 0),
+  );
+  registerReadout(registry, 'skyshard_slot_fetched_bytes_total', () => rebuilds.receivedBytes);
+}
+
 /** Registers sums over the node's slots. Each apply thread is asked once for each scrape. */
-export function registerSlotMetrics(registry: Registry, links: readonly StatusLink[]): void {
+export function registerSlotMetrics(registry: Registry, links: readonly StatusLink[], arrivals: SlotArrivals): void {
   const statuses = sharedReading(async () => (await statusOf(links)).slots);
   const sum = (name: MetricName, numberOf: (slot: SlotStatus) => number): void =>
     registerReadout(registry, name, async () => (await statuses()).reduce((total, slot) => total + numberOf(slot), 0));
@@ -58,6 +95,7 @@ export function registerSlotMetrics(registry: Registry, links: readonly StatusLi
       value: Math.max(0, ...all.filter((slot) => slot.role === role).map(({ behindMs }) => behindMs)) / 1000,
     }));
   });
+  registerArrivals(registry, statuses, arrivals);
   sum('skyshard_slots_bytes', ({ bytes }) => bytes);
   registerReadout(
     registry,

@@ -39,8 +39,9 @@ export class RequestMetrics implements RequestObserver {
     if (code !== null) this.#errors.with(method, code).add();
   }
 
-  asked(method: string, items: number): void {
+  asked(method: string, caller: string, items: number): void {
     this.#items.with(method).record(items);
+    this.#callers.recordItems(caller, items);
   }
 
   waited(durationMs: number): void {

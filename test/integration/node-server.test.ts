@@ -10,6 +10,7 @@ import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import type { ApplyStatus } from '../../src/node/apply-messages.ts';
 import { type NodeServerOptions, type RunningNodeServer, startNodeServer } from '../../src/node/node-server.ts';
 import { registerSlotMetrics } from '../../src/node/slot-statuses.ts';
+import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
 import type { SlotStatus } from '../../src/wire/node-status.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
@@ -122,13 +123,36 @@ describe('the socket of a node', () => {
       },
     });
     const registry = new Registry();
-    registerSlotMetrics(registry, [link(0), link(1)]);
+    const address = { host: '127.0.0.1', port: 1 };
+    const move = { from: 'n1', to: 'n0', step: 'copying' };
+    const map = parseShardMap({
+      epoch: 1,
+      slots: 4,
+      nodes: { n0: address, n1: address },
+      shards: [
+        { name: 's0', primary: 'n0', slots: ['0-1'] },
+        { name: 's1', primary: 'n1', replicas: ['n0'], slots: ['2-3'], move },
+      ],
+    });
+    const fetch = { from: 'n1', bytes: 100, bytesDone: 40, problem: '' };
+    const progress = [
+      { ...fetch, slot: 2 },
+      { ...fetch, slot: 3, bytes: 0, bytesDone: 0, problem: 'no other node has the slot' },
+    ];
+    const rebuilds = { progress, receivedBytes: 70 };
+    registerSlotMetrics(registry, [link(0), link(1)], { name: 'n0', map: () => map, rebuilds });
     const serving = await start({ registry });
     const { text } = await ask(serving.port, '/metrics');
     expect(asks).toBe(2);
     expect(text).toContain('skyshard_entries_applied_total 30\n');
     expect(text).toContain('skyshard_entries_waiting 2\n');
     expect(text).toContain('skyshard_apply_lag_seconds 0.002\n');
+    expect(text).toContain('skyshard_slots_moving{from="n1",to="n0",state="copying"} 2\n');
+    expect(text).toContain('skyshard_slots_moving{from="n1",to="n0",state="kept"} 0\n');
+    expect(text).toContain('skyshard_slot_fetches{state="arriving"} 1\n');
+    expect(text).toContain('skyshard_slot_fetches{state="failing"} 1\n');
+    expect(text).toContain('skyshard_slot_fetch_left_bytes 60\n');
+    expect(text).toContain('skyshard_slot_fetched_bytes_total 70\n');
     expect((await ask(serving.port, '/metrics')).text).toContain('skyshard_entries_applied_total 70\n');
   });
 

@@ -5,6 +5,7 @@
  * holds the lease on the map meanwhile: of two operators the second is told who the first is.
  */
 import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
+import { type MoveProgress, moveProgress } from '../../router/move-progress.ts';
 import type { MapJson } from '../../shardmap/map-follower.ts';
 import type { ClusterFigures, MovePlan, PlannedMove } from '../../shardmap/move-plan.ts';
 import { parseShardMap, rangesText, type ShardMap } from '../../shardmap/shard-map.ts';
@@ -13,7 +14,6 @@ import { copyVerdict } from '../../wire/copy-verdict.ts';
 import type { CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { clusterFigures, lookAtNodes, type NodeLook } from '../process/cluster-figures.ts';
-import { type MoveProgress, moveProgress } from '../process/move-progress.ts';
 import { type MapInForce, mapInForce, operatorOf, pushMap } from '../process/push-map.ts';
 import { durationText } from '../progress-printer.ts';
 import { bytesText, textTable } from '../text-table.ts';

@@ -7,7 +7,7 @@ export interface RequestObserver {
   /** A request was answered; `code` is null unless by an error. */
   ended(method: string, caller: string, durationMs: number, code: ErrorCode | null): void;
   /** A request asked for so many items; at least 1. */
-  asked(method: string, items: number): void;
+  asked(method: string, caller: string, items: number): void;
   /** A request, or a part of one, had to wait for its turn. */
   waited(durationMs: number): void;
   /** A second attempt ended. */

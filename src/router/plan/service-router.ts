@@ -263,7 +263,7 @@ export class ServiceRouter implements AsyncDisposable {
       // A second attempt asks for the same.
       if (run.items === 0) {
         run.items = Math.max(1, items - weight);
-        this.#options.observer?.asked(plan.method, run.items);
+        this.#options.observer?.asked(plan.method, caller, run.items);
       }
       this.#admission.release(caller, items);
       queue.ended(itemsBegun);

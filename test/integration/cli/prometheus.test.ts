@@ -94,7 +94,7 @@ it('evaluates the rules, of which no alert fires', async () => {
     data: { groups: { rules: { health: string; state?: string; name: string }[] }[] };
   };
   const rules = data.groups.flatMap((group) => group.rules);
-  expect(rules.length).toBe(19);
+  expect(rules.length).toBe(21);
   expect(rules.filter(({ health }) => health === 'err')).toEqual([]);
   expect(rules.filter(({ state }) => state === 'firing').map(({ name }) => name)).toEqual([]);
 }, 60_000);

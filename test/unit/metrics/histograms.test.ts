@@ -235,6 +235,21 @@ describe('callers', () => {
     expect(Object.fromEntries(second)).toEqual({ late: 1, other: 1 });
   });
 
+  it('have their items apart, from the first request on', () => {
+    const recording = new Recording();
+    const callers = new CallerRecording(recording);
+    const ask = (caller: string, items: number): void => {
+      callers.recordItems(caller, items);
+      callers.record(caller, 'GetActors', 1);
+    };
+    ask('bulk', 5_000);
+    for (let caller = 1; caller < busiestCallersMax; caller++) ask(`c${caller}`, 1);
+    ask('late', 9_000);
+    const items = recording.take().series.filter(({ name }) => name === 'skyshard_caller_request_items');
+    const sums = Object.fromEntries(items.map(({ labels, sum }) => [labels[0], sum]));
+    expect([sums['bulk'], sums['c1'], sums['late'], sums['other']]).toEqual([5_000, 1, undefined, 9_000]);
+  });
+
   it('whose series goes lose no value', () => {
     const recording = new Recording();
     const callers = new CallerRecording(recording);

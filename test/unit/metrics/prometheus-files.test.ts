@@ -60,7 +60,8 @@ describe('rules and dashboards', () => {
 
   it('have panels with units, each with something to show', () => {
     const all = dashboards();
-    expect(all.map(({ file }) => file).sort()).toEqual(['ingest.json', 'latency.json', 'overview.json', 'slots.json']);
+    const files = ['ingest.json', 'latency.json', 'moves.json', 'overview.json', 'slots.json'];
+    expect(all.map(({ file }) => file).sort()).toEqual(files);
     expect(new Set(all.map(({ uid }) => uid)).size).toBe(all.length);
     for (const { title, panels } of all) {
       expect(panels.length, title).toBeGreaterThanOrEqual(8);
