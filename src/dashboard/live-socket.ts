@@ -13,13 +13,28 @@ import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import { carriesToken } from '../config/access-token.ts';
 import type { PageGuard } from '../http/page-guard.ts';
+import { spans } from '../metrics/live-history.ts';
+
+/**
+ * Frames that a page asks for: of so many seconds each, that ended after a time, with the values of
+ * series that begin with prefixes; `process` null means all.
+ */
+export type FramesQuestion = {
+  readonly spanS: number;
+  readonly sinceMs: number;
+  readonly prefixes: readonly string[];
+  readonly process: string | null;
+};
 
 /** What a page shows; see `src/dashboard/page/`. */
 export type LiveHost = {
-  /** Returns what is new, once a second while somebody watches. Errors: DataPlaneError. */
-  next(): Promise<object>;
-  /** Returns the history of series whose key begins with `prefix`. Errors: DataPlaneError. */
-  history(prefix: string, minutes: number): Promise<object>;
+  /**
+   * Returns what is new, once a second while somebody watches, with the values of series that
+   * somebody looks at. Errors: DataPlaneError.
+   */
+  next(prefixes: readonly string[]): Promise<object>;
+  /** Returns what is in memory. Errors: DataPlaneError. */
+  frames(question: FramesQuestion): Promise<object>;
 };
 
 /** Who may watch: whoever brings the token, everyone, or nobody, and why. */
@@ -42,21 +57,34 @@ const everyMs = 1_000;
 /** Until a new watcher has brought the token. */
 const loginMsMax = 10_000;
 const messageBytesMax = 4 * 1024;
-const messageItemsMax = 16;
+const messageItemsMax = 32;
+/** Series that one page looks at, and all pages do. */
+const prefixesMax = 8;
+const allPrefixesMax = 256;
+const prefixLengthMax = 256;
+/** Longer messages are sent as they are: to compress them would hold up requests. */
+const compressedLengthMax = 256 * 1024;
 /** A watcher with more unread gets no frame. Units: bytes. */
 const unreadBytesMax = 8 * 1024 * 1024;
-const historyMinutesMax = 60;
 
 const messageShape = v.variant('type', [
   v.strictObject({ type: v.literal('login'), token: v.pipe(v.string(), v.maxLength(1_024)) }),
   v.strictObject({
-    type: v.literal('history'),
-    prefix: v.pipe(v.string(), v.maxLength(256)),
-    minutes: v.pipe(v.number(), v.minValue(1), v.maxValue(historyMinutesMax)),
+    type: v.literal('watch'),
+    spanS: v.picklist(spans),
+    sinceMs: v.pipe(v.number(), v.minValue(0)),
+    prefixes: v.pipe(v.array(v.pipe(v.string(), v.maxLength(prefixLengthMax))), v.maxLength(prefixesMax)),
+    process: v.nullable(v.pipe(v.string(), v.maxLength(prefixLengthMax))),
   }),
 ]);
 
-type Watcher = { isAdmitted: boolean; readonly openedMs: number; isAsking: boolean };
+type Watcher = {
+  isAdmitted: boolean;
+  readonly openedMs: number;
+  isAsking: boolean;
+  /** Series that it looks at. */
+  prefixes: readonly string[];
+};
 type Socket = WebSocket<Watcher>;
 
 /** The sockets of one listener. Dispose of it before the app closes. */
@@ -83,7 +111,12 @@ export class LiveSockets implements Disposable {
         if (this.#sockets.size >= watchersMax) {
           return void response.writeStatus('503 Service Unavailable').end('too many watch (watchersMax)', true);
         }
-        const watcher: Watcher = { isAdmitted: access.kind === 'open', openedMs: clock.monotonicMs(), isAsking: false };
+        const watcher: Watcher = {
+          isAdmitted: access.kind === 'open',
+          openedMs: clock.monotonicMs(),
+          isAsking: false,
+          prefixes: [],
+        };
         const [key, protocol, extensions] = ['key', 'protocol', 'extensions'].map((part) =>
           request.getHeader(`sec-websocket-${part}`),
         );
@@ -116,10 +149,11 @@ export class LiveSockets implements Disposable {
     if (this.#isBusy || admitted.length === 0) return;
     this.#isBusy = true;
     try {
-      const text = JSON.stringify({ type: 'now', ...(await host.next()) });
+      const prefixes = new Set(admitted.flatMap((socket) => socket.getUserData().prefixes));
+      const text = JSON.stringify({ type: 'now', ...(await host.next([...prefixes].slice(0, allPrefixesMax))) });
       for (const socket of admitted) {
         // It may have gone meanwhile.
-        if (this.#sockets.has(socket) && socket.getBufferedAmount() < unreadBytesMax) socket.send(text, false, true);
+        if (this.#sockets.has(socket)) sendText(socket, text);
       }
     } catch (thrown) {
       operatingFailure(thrown);
@@ -138,14 +172,15 @@ export class LiveSockets implements Disposable {
       watcher.isAdmitted = carriesToken(`Bearer ${message.token}`, access.token);
       return send(socket, { type: 'login', isAdmitted: watcher.isAdmitted });
     }
-    // One question at a time, so that a page cannot have many prepared.
-    if (!watcher.isAdmitted || watcher.isAsking) return;
+    if (!watcher.isAdmitted) return;
+    watcher.prefixes = message.prefixes;
+    // One question at a time, so that a page cannot have many prepared; it asks again.
+    if (watcher.isAsking) return;
     watcher.isAsking = true;
     try {
-      const history = await host.history(message.prefix, message.minutes);
-      if (this.#sockets.has(socket)) {
-        send(socket, { type: 'history', prefix: message.prefix, minutes: message.minutes, ...history });
-      }
+      const { type: _type, ...question } = message;
+      const frames = await host.frames(question);
+      if (this.#sockets.has(socket)) send(socket, { type: 'frames', ...question, ...frames });
     } catch (thrown) {
       operatingFailure(thrown);
     } finally {
@@ -162,7 +197,12 @@ export class LiveSockets implements Disposable {
 }
 
 function send(socket: Socket, message: object): void {
-  socket.send(JSON.stringify(message), false, true);
+  sendText(socket, JSON.stringify(message));
+}
+
+/** A page that reads too slowly goes without. */
+function sendText(socket: Socket, text: string): void {
+  if (socket.getBufferedAmount() < unreadBytesMax) socket.send(text, false, text.length < compressedLengthMax);
 }
 
 function readMessage(text: string): v.InferOutput<typeof messageShape> | null {

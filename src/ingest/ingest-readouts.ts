@@ -4,6 +4,8 @@ import type { Clock } from '../base/clock.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
+import { readGauges } from '../metrics/process-gauges.ts';
+import { ProcessHistograms } from '../metrics/process-histograms.ts';
 import { type AdmissionParts, registerAdmissionReadouts } from './admission-parts.ts';
 import type { Backfill } from './backfill.ts';
 import type { Bsync, BsyncStatus } from './bsync.ts';
@@ -53,8 +55,11 @@ function registerBsyncReadouts(registry: Registry, { bsync }: ReadParts): void {
   byStream('skyshard_bsync_connected', ({ problems }, stream) => (problems[stream] === undefined ? 1 : 0));
 }
 
-/** Publishes what ingest does now; `sources` are those of all kinds of streams. */
-export function registerReadouts(registry: Registry, parts: ReadParts): void {
+/**
+ * Publishes what ingest does now, and keeps it for pages of routers; `sources` are those of all
+ * kinds of streams. Returns what keeps it, until it is disposed.
+ */
+export function registerReadouts(registry: Registry, parts: ReadParts): ProcessHistograms {
   const { sources } = parts;
   registerBsyncReadouts(registry, parts);
   const bySource = (name: MetricName, read: (status: SubscriptionStatus) => number | null): void =>
@@ -79,4 +84,7 @@ export function registerReadouts(registry: Registry, parts: ReadParts): void {
   registerReadout(registry, 'skyshard_identities_pending', () => parts.identities.pendingCount);
   registerReadout(registry, 'skyshard_repos_queued', () => parts.backfill.progress.reposQueued);
   registerReadout(registry, 'skyshard_appends_pending_bytes', () => parts.appender.pendingBytes);
+  const recorded = new ProcessHistograms(parts.clock);
+  recorded.keepHistory(() => readGauges(registry));
+  return recorded;
 }

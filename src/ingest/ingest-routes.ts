@@ -7,6 +7,7 @@ import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
+import type { ProcessHistograms } from '../metrics/process-histograms.ts';
 import type { AccountDeletions } from './account-deletions.ts';
 import type { Backfill } from './backfill.ts';
 import type { Bsync } from './bsync.ts';
@@ -46,6 +47,8 @@ export type IngestRoutesOptions = {
   readonly clock: Clock;
   /** The log itself, refused repos or not. */
   readonly log: LogAppender;
+  /** What pages of routers show over time. */
+  readonly recorded: Pick<ProcessHistograms, 'live'>;
 };
 
 /** Repos in one request. */
@@ -270,6 +273,11 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
       repair: options.cluster?.repair.progress ?? null,
       log: options.log.serverStatus ?? null,
     })),
+    // For the page of a router: what is kept of the last hour, in frames of 1, 5 or 30 seconds.
+    getRoute('/v1/live', (query) => {
+      const [spanS, sinceMs] = [Number(query.get('span') ?? 1), Number(query.get('since') ?? 0)];
+      return options.recorded.live({ spanS, sinceMs, prefixes: [], numbersMax: 0 });
+    }),
     getRoute('/v1/backfill', (query) => showBackfill(options, query)),
     postRoute('/v1/backfill', backfillBody, (body) => requestBackfill(options, body)),
     postRoute('/v1/resync', resyncBody, (body) => requestResyncs(options, body)),

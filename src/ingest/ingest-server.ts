@@ -4,7 +4,6 @@
  * Owns: the construction of all parts, and the order of shutdown: stop receiving, wait for
  * unfinished work, store the cursors, close the state.
  */
-
 import { mkdirSync } from 'node:fs';
 import { Registry } from 'prom-client';
 import type { AccountsEvent } from '../atproto/firehose-event.ts';
@@ -337,7 +336,8 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
   const labelers = parts.followedLabelers.map(({ subscription }) => subscription);
   const followed = [...subscriptions, ...labelers];
-  registerReadouts(registry, { ...parts, sources: followed, appender: options.appender, clock: shared.clock });
+  const { appender: log } = options;
+  const recorded = registerReadouts(registry, { ...parts, sources: followed, appender: log, clock: shared.clock });
   const cluster = clusterPartsOf(options, parts, shared);
   const { host, port, tls = null, adminToken } = options;
   const http = await startJsonServer({
@@ -348,8 +348,9 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     tokens: [adminToken],
     isReady: () => true,
     metricsText: () => registry.metrics(),
-    routes: ingestRoutes({ ...parts, labelers, cluster, clock: shared.clock, log: options.appender }),
+    routes: ingestRoutes({ ...parts, labelers, cluster, recorded, clock: shared.clock, log }),
   }).catch(async (error: unknown) => {
+    recorded[Symbol.dispose]();
     await state[Symbol.asyncDispose]();
     throw error;
   });
@@ -373,6 +374,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     stop.abort();
     http.stopListening();
     await http.close();
+    recorded[Symbol.dispose]();
     // Unfinished events are received again at the next start; a log that is down must not block.
     const deadline = AbortSignal.timeout(closeMsMax);
     await Promise.all(followed.map((subscription) => subscription.waitDurable(null, deadline)));

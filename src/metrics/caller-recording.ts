@@ -1,5 +1,5 @@
 /**
- * Durations by caller and method, and items by caller, of the busiest callers; those of the rest are
+ * Durations by caller and method, and items by caller, of the busiest callers; those of others are
  * `other`.
  *
  * Owns: who is among them. Names of callers come from outside, so they are bounded: a caller takes

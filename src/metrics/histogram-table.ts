@@ -24,7 +24,7 @@ function row(unit: Unit, digits: 2 | 3, labels = ''): HistogramRow {
 export const histogramTable = {
   skyshard_request_duration_seconds: row('seconds', 3, 'method outcome'),
   skyshard_caller_request_duration_seconds: row('seconds', 2, 'caller method'),
-  skyshard_caller_request_items: row('items', 2, 'caller'),
+  skyshard_caller_request_items: row('items', 3, 'caller'),
   skyshard_request_items: row('items', 3, 'method'),
   skyshard_request_queue_seconds: row('seconds', 3),
   skyshard_request_hedge_seconds: row('seconds', 3, 'outcome'),

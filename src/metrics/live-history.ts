@@ -1,26 +1,34 @@
 /**
- * What a process recorded lately, second by second, and in steps of five seconds for an hour: what
- * dashboards draw.
+ * What a process recorded lately: two minutes by the second, ten by five seconds, and an hour by
+ * half minutes. It is what dashboards draw.
  *
- * Owns: that it is small. Values are rounded down to two significant digits of HdrHistogram (less
- * than 0.8 % off), and series are few: callers over all methods, calls over all slots.
+ * Owns: that it is small, and that answers are, whatever was recorded. Values are rounded down to
+ * two significant digits of HdrHistogram (less than 0.8 % off), and series are few: callers over
+ * all methods, calls over all slots. An answer has the values only of series that are asked for,
+ * and these are rounded further where there is no room for all of them.
  */
 import type { Clock } from '../base/clock.ts';
 import type { HistogramStore } from './histogram-store.ts';
 import { histogramTable } from './histogram-table.ts';
 import { type Interval, intervalMs } from './recording.ts';
 
-/** How many intervals are kept one by one, and how many of five seconds: two minutes, an hour. */
-const secondsKept = 120;
-const stepSeconds = 5;
-const stepsKept = 720;
-/** Of steps and seconds; the oldest steps go first. */
-export const historyBytesMax = 32 * 1024 * 1024;
+/** Frames of each of these lengths are kept, as many of each. Units: seconds. */
+export const spans = [1, 5, 30] as const;
+export type SpanS = (typeof spans)[number];
+export const framesKept = 120;
+/** Of the frames of one length; the oldest go first. */
+export const levelBytesMax = 12 * 1024 * 1024;
 /** Of one frame. */
 const seriesMax = 256;
+/** Bits of values: as they are kept, and at least in answers. */
+const valueBits = 8;
+const valueBitsMin = 3;
 
 /** One series. `counts` has its values, each followed by its count, or nothing if not asked for. */
 export type LiveSeries = { readonly count: number; readonly sum: number; readonly counts: number[] };
+
+/** How much of a kind of series there was: values, and their sum. */
+export type Total = [count: number, sum: number];
 
 /** What was recorded in `spanMs` up to `endMs`. */
 export type LiveFrame = {
@@ -28,6 +36,8 @@ export type LiveFrame = {
   readonly spanMs: number;
   /** By `<kind>|<label>|…`, such as `request|GetTimeline|ok`. */
   readonly series: Record<string, LiveSeries>;
+  /** Of all series, by kind; of requests by `request|<outcome>`. */
+  readonly totals: Record<string, Total>;
   /** Slots, each followed by how often reads looked into it. */
   readonly slotReads: number[];
   /** Figures of the process at the end of the frame, by name. */
@@ -51,10 +61,26 @@ const kinds: Readonly<Partial<Record<string, readonly [kind: string, labels: rea
   skyshard_commit_seconds: ['commit', []],
 };
 
+/** Returns a value without what is below its first bits. */
+export function withBits(value: number, bits: number): number {
+  const shift = Math.max(0, 32 - bits - Math.clz32(value));
+  return (value >>> shift) << shift;
+}
+
 /** Returns the least value of two significant digits with the same unit. */
 export function twoDigits(value: number): number {
-  const shift = Math.max(0, 24 - Math.clz32(value));
-  return (value >>> shift) << shift;
+  return withBits(value, valueBits);
+}
+
+/** True for a key whose parts begin with those of the prefix. */
+function isIn(key: string, prefix: string): boolean {
+  return key === prefix || key.startsWith(`${prefix}|`);
+}
+
+/** Returns under which name a series is summed. */
+function totalNameOf(key: string): string {
+  const parts = key.split('|');
+  return parts[0] === 'request' ? `request|${parts.at(-1)}` : parts[0]!;
 }
 
 type Sums = { count: number; sum: number; readonly counts: Map<number, number> };
@@ -102,8 +128,14 @@ class Accumulator {
 
   take(endMs: number, spanMs: number, gauges: Gauges): LiveFrame {
     const series: Record<string, LiveSeries> = {};
-    for (const [key, { count, sum, counts }] of this.#series) series[key] = { count, sum, counts: [...counts].flat() };
-    const frame = { endMs, spanMs, series, slotReads: [...this.#slotReads].flat(), gauges };
+    const totals: Record<string, Total> = {};
+    for (const [key, { count, sum, counts }] of this.#series) {
+      series[key] = { count, sum, counts: [...counts].flat() };
+      const name = totalNameOf(key);
+      const [countBefore, sumBefore] = totals[name] ?? [0, 0];
+      totals[name] = [countBefore + count, sumBefore + sum];
+    }
+    const frame = { endMs, spanMs, series, totals, slotReads: [...this.#slotReads].flat(), gauges };
     this.#series.clear();
     this.#slotReads.clear();
     return frame;
@@ -120,25 +152,110 @@ function bytesOf({ series, slotReads, gauges }: LiveFrame): number {
   return 8 * (counts + slotReads.length) + 96 * (Object.keys(series).length + Object.keys(gauges).length);
 }
 
+/** The last frames of one length, and what adds up to the next one. */
+class Level {
+  readonly #accumulator = new Accumulator();
+  readonly #framesOfOne: number;
+  #frames: LiveFrame[] = [];
+  #bytes = 0;
+  #added = 0;
+  #lastEndMs: number;
+
+  /** `framesOfOne` shorter frames make one of this length. */
+  constructor(framesOfOne: number, startMs: number) {
+    this.#framesOfOne = framesOfOne;
+    this.#lastEndMs = startMs;
+  }
+
+  get frames(): readonly LiveFrame[] {
+    return this.#frames;
+  }
+
+  /** Adds a frame of this length. */
+  push(frame: LiveFrame): void {
+    this.#frames.push(frame);
+    this.#bytes += bytesOf(frame);
+    while (this.#frames.length > framesKept || this.#bytes > levelBytesMax)
+      this.#bytes -= bytesOf(this.#frames.shift()!);
+  }
+
+  /** Adds a shorter frame. Returns the one that it completes, if it does. */
+  add(frame: LiveFrame): LiveFrame | null {
+    this.#accumulator.addFrame(frame);
+    if (++this.#added < this.#framesOfOne) return null;
+    const { endMs, gauges } = frame;
+    const made = this.#accumulator.take(endMs, endMs - this.#lastEndMs, gauges);
+    this.#lastEndMs = endMs;
+    this.#added = 0;
+    this.push(made);
+    return made;
+  }
+}
+
+/**
+ * Only frames of one length that ended later than `sinceMs` are meant (ms since 1970). Only series
+ * whose keys begin with the parts of a prefix have their values, of which an answer has at most
+ * `numbersMax`, counts included.
+ */
+export type LiveQuestion = {
+  readonly spanS: number;
+  readonly sinceMs: number;
+  readonly prefixes: readonly string[];
+  readonly numbersMax: number;
+};
+
+export type LiveAnswer = {
+  readonly frames: LiveFrame[];
+  /** Of all series in these frames, whether or not these have their values. */
+  readonly names: string[];
+  /** What the values have: 8 for less than 0.8 % off, 3 for less than 25 %. */
+  readonly bits: number;
+};
+
+/** Returns a series with values of so many bits. */
+function roundedTo({ count, sum, counts }: LiveSeries, bits: number): LiveSeries {
+  const rounded = new Map<number, number>();
+  for (let at = 0; at < counts.length; at += 2) addTo(rounded, withBits(counts[at]!, bits), counts[at + 1]!);
+  return { count, sum, counts: [...rounded].flat() };
+}
+
+type NamedSeries = [key: string, series: LiveSeries];
+
+function numbersOf(all: readonly (readonly NamedSeries[])[]): number {
+  return all.reduce((total, series) => total + series.reduce((sum, [, { counts }]) => sum + counts.length, 0), 0);
+}
+
+/** Rounds values until they have room; if they never have, the oldest frames go without. */
+function fitted(all: readonly NamedSeries[][], numbersMax: number): { series: NamedSeries[][]; bits: number } {
+  let [series, bits] = [[...all], valueBits];
+  while (numbersOf(series) > numbersMax && bits > valueBitsMin) {
+    bits--;
+    series = all.map((named) => named.map(([key, one]) => [key, roundedTo(one, bits)]));
+  }
+  for (let index = 0, left = numbersOf(series) - numbersMax; left > 0; index++) {
+    left -= numbersOf([series[index]!]);
+    series[index] = [];
+  }
+  return { series, bits };
+}
+
 export class LiveHistory implements Disposable {
   readonly #clock: Clock;
   readonly #now = new Accumulator();
-  readonly #step = new Accumulator();
+  readonly #levels: readonly Level[];
   readonly #timer: NodeJS.Timeout;
   readonly #readGauges: () => Promise<Gauges>;
-  #seconds: LiveFrame[] = [];
-  #steps: LiveFrame[] = [];
-  #bytes = 0;
   #lastEndMs: number;
-  #secondsOfStep = 0;
   #isReading = false;
   #gauges: Gauges = {};
 
-  /** `readGauges` is called every five seconds, or every second while `isWatched`. */
+  /** `readGauges` is called every five seconds, or every second while it is watched. */
   constructor(store: HistogramStore, readGauges: () => Promise<Gauges>, clock: Clock) {
     this.#clock = clock;
     this.#readGauges = readGauges;
-    this.#lastEndMs = clock.nowMs();
+    const startMs = clock.nowMs();
+    this.#lastEndMs = startMs;
+    this.#levels = spans.map((span, index) => new Level(span / (spans[index - 1] ?? span), startMs));
     store.listeners.add((interval) => this.#now.add(interval));
     this.#timer = setInterval(() => this.#close(), intervalMs).unref();
   }
@@ -151,23 +268,16 @@ export class LiveHistory implements Disposable {
     const endMs = this.#clock.nowMs();
     const frame = this.#now.take(endMs, endMs - this.#lastEndMs, this.#gauges);
     this.#lastEndMs = endMs;
-    this.#seconds.push(frame);
-    if (this.#seconds.length > secondsKept) this.#seconds.shift();
-    this.#step.addFrame(frame);
-    this.#secondsOfStep++;
-    const isStep = this.#secondsOfStep === stepSeconds;
-    if (isStep) this.#endStep(endMs);
-    if (isStep || endMs < this.watchedUntilMs) void this.#refreshGauges();
-  }
-
-  #endStep(endMs: number): void {
-    const startMs = this.#steps.at(-1)?.endMs ?? endMs - stepSeconds * intervalMs;
-    const step = this.#step.take(endMs, endMs - startMs, this.#gauges);
-    this.#secondsOfStep = 0;
-    this.#steps.push(step);
-    this.#bytes += bytesOf(step);
-    while (this.#steps.length > stepsKept || this.#bytes > historyBytesMax)
-      this.#bytes -= bytesOf(this.#steps.shift()!);
+    const [seconds, ...longer] = this.#levels;
+    seconds!.push(frame);
+    let ended: LiveFrame | null = frame;
+    let hasLonger = false;
+    for (const level of longer) {
+      ended = level.add(ended);
+      if (ended === null) break;
+      hasLonger = true;
+    }
+    if (hasLonger || endMs < this.watchedUntilMs) void this.#refreshGauges();
   }
 
   async #refreshGauges(): Promise<void> {
@@ -180,23 +290,26 @@ export class LiveHistory implements Disposable {
     }
   }
 
-  /** Returns the seconds that ended after a time. */
-  secondsSince(sinceMs: number): LiveFrame[] {
-    return this.#seconds.filter(({ endMs }) => endMs > sinceMs);
-  }
-
-  /**
-   * Returns the steps of the last hour that ended after a time. Only series whose key begins with
-   * `prefix` have their values.
-   */
-  stepsSince(sinceMs: number, prefix: string): LiveFrame[] {
-    const withoutCounts = ([key, { count, sum, counts }]: [string, LiveSeries]): [string, LiveSeries] => [
-      key,
-      { count, sum, counts: key.startsWith(prefix) ? counts : [] },
-    ];
-    return this.#steps
-      .filter(({ endMs }) => endMs > sinceMs)
-      .map((step) => ({ ...step, series: Object.fromEntries(Object.entries(step.series).map(withoutCounts)) }));
+  /** Returns the frames that a question is about, the oldest first. */
+  answer({ spanS, sinceMs, prefixes, numbersMax }: LiveQuestion): LiveAnswer {
+    const level = this.#levels[spans.indexOf(spanS as SpanS)];
+    const frames = (level?.frames ?? []).filter(({ endMs }) => endMs > sinceMs);
+    const names = new Set<string>();
+    const wanted = frames.map(({ series }) => {
+      const keys = Object.keys(series);
+      for (const key of keys) names.add(key);
+      const meant = keys.filter((key) => prefixes.some((prefix) => isIn(key, prefix)));
+      return meant.map((key): NamedSeries => [key, series[key]!]);
+    });
+    const { series, bits } = fitted(wanted, numbersMax);
+    const made = frames.map(
+      (frame, index): LiveFrame => ({
+        ...frame,
+        series: Object.fromEntries(series[index]!),
+        slotReads: spanS === spans[0] ? frame.slotReads : [],
+      }),
+    );
+    return { frames: made, names: [...names], bits };
   }
 
   [Symbol.dispose](): void {

@@ -14,16 +14,16 @@ type Source = { readonly metric: MetricName | string; readonly label?: string };
 /** By the names that dashboards know; with a label, one figure for each of its values. */
 const sources: Readonly<Record<string, Source>> = {
   residentBytes: { metric: 'process_resident_memory_bytes' },
-  heapBytes: { metric: 'nodejs_heap_size_used_bytes' },
   pageFaults: { metric: 'skyshard_page_faults_total', label: 'kind' },
   cacheHits: { metric: 'skyshard_cache_hits_total' },
   cacheMisses: { metric: 'skyshard_cache_misses_total' },
-  coalesced: { metric: 'skyshard_requests_coalesced_total' },
   hedged: { metric: 'skyshard_requests_hedged_total', label: 'outcome' },
   refused: { metric: 'skyshard_requests_refused_total', label: 'limit' },
-  itemsInFlight: { metric: 'skyshard_request_items_in_flight' },
-  itemsWaiting: { metric: 'skyshard_request_items_waiting' },
-  callErrors: { metric: 'skyshard_call_errors_total', label: 'code' },
+  eventsReceived: { metric: 'skyshard_events_received_total', label: 'source' },
+  eventsDropped: { metric: 'skyshard_events_dropped_total', label: 'source' },
+  eventsPending: { metric: 'skyshard_events_pending', label: 'source' },
+  sourceLagSeconds: { metric: 'skyshard_source_lag_seconds', label: 'source' },
+  appendsPendingBytes: { metric: 'skyshard_appends_pending_bytes' },
 };
 
 /** Of the timer that measures the event loop: as that of the metrics. */

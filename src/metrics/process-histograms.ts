@@ -8,7 +8,7 @@ import type { Registry } from 'prom-client';
 import type { Clock } from '../base/clock.ts';
 import { type HistogramQuestion, type HistogramReport, histogramReport } from './histogram-report.ts';
 import { HistogramStore } from './histogram-store.ts';
-import { type Gauges, type LiveFrame, LiveHistory } from './live-history.ts';
+import { type Gauges, type LiveAnswer, LiveHistory, type LiveQuestion } from './live-history.ts';
 import { registerReadout } from './metric.ts';
 import { everyInterval, Recording } from './recording.ts';
 import { registerHistograms } from './stored-histogram.ts';
@@ -16,17 +16,8 @@ import { registerHistograms } from './stored-histogram.ts';
 /** How long after a question a process counts as watched. */
 const watchMs = 10_000;
 
-/**
- * Times in ms since 1970: only frames that ended later are meant. Of steps, only series whose key
- * begins with `prefix` have their values.
- */
-export type LiveQuestion = {
-  readonly stepsSinceMs: number;
-  readonly secondsSinceMs: number;
-  readonly prefix: string;
-};
-
-export type Live = { readonly startMs: number; readonly steps: LiveFrame[]; readonly seconds: LiveFrame[] };
+/** What a process recorded lately, and since when it runs. */
+export type Live = LiveAnswer & { readonly startMs: number };
 
 export type LiveSource = (question: LiveQuestion) => Promise<Live>;
 
@@ -69,14 +60,12 @@ export class ProcessHistograms implements Disposable {
   }
 
   /** Returns what was recorded lately. */
-  live({ stepsSinceMs, secondsSinceMs, prefix }: LiveQuestion): Live {
+  live(question: LiveQuestion): Live {
+    const { startMs } = this.store;
     const history = this.#history;
-    if (history !== null) history.watchedUntilMs = this.#clock.nowMs() + watchMs;
-    return {
-      startMs: this.store.startMs,
-      steps: history?.stepsSince(stepsSinceMs, prefix) ?? [],
-      seconds: history?.secondsSince(secondsSinceMs) ?? [],
-    };
+    if (history === null) return { startMs, frames: [], names: [], bits: 0 };
+    history.watchedUntilMs = this.#clock.nowMs() + watchMs;
+    return { startMs, ...history.answer(question) };
   }
 
   [Symbol.dispose](): void {

@@ -17,7 +17,8 @@ import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
 import { SlotTouches } from '../read/lookup/slot-touches.ts';
 import { type CallSharing, replyTo } from '../router/edge/rpc-endpoint.ts';
-import { LiveCluster, type NodeState } from '../router/live-cluster.ts';
+import { LiveCluster } from '../router/live-cluster.ts';
+import type { NodeState } from '../router/live-rows.ts';
 import type { LookUpSettings } from '../router/looking-up-router.ts';
 import type { MapAdmin } from '../router/map-routes.ts';
 import type { IdentitySource } from '../router/plan/identity-source.ts';
@@ -322,7 +323,7 @@ export class ReadServer implements ListeningPorts {
     const { name: ownNode } = this.#settings;
     const statuses = async (): Promise<NodeState[]> => [{ ...(await control.status()), state: 'up' }];
     const { live: own, map } = control;
-    return new LiveCluster({ router: null, map, own, ownNode, statuses, slowest: () => [], clock });
+    return new LiveCluster({ router: null, map, own, ownNode, ingest: null, statuses, slowest: () => [], clock });
   }
 
   get port(): number {

@@ -11,7 +11,7 @@ import { InvariantError, invariant } from '../base/invariant.ts';
 import type { SettleBody } from '../http/settle-body.ts';
 import type { PushBody } from '../mapchange/map-push.ts';
 import type { HistogramQuestion } from '../metrics/histogram-report.ts';
-import type { LiveQuestion } from '../metrics/process-histograms.ts';
+import type { LiveQuestion } from '../metrics/live-history.ts';
 import type { Interval } from '../metrics/recording.ts';
 import type { ResolvedIdentity } from '../router/plan/identity-source.ts';
 import type { EraseAtIngest } from '../router/private-routes.ts';
@@ -145,6 +145,8 @@ export class ServeLink implements AsyncDisposable {
     if (request === 'histograms') return await histograms(body as HistogramQuestion);
     if (request === 'settle-ingest') return await askingIngest.settleIngest?.(body as SettleBody);
     if (request === 'erase-at-ingest') return await askingIngest.eraseAtIngest?.(body as Parameters<EraseAtIngest>[0]);
+    if (request === 'live-at-ingest') return await askingIngest.liveAtIngest?.(body as LiveQuestion);
+    if (request === 'ingest-status') return await askingIngest.ingestStatus?.();
     if (request === 'show-map') return await mapAdmin.show();
     if (request === 'push-map') return await mapAdmin.push(body as PushBody);
     if (request === 'identity') return await this.#lookUp(body as IdentityQuestion);

@@ -30,6 +30,8 @@ export type ControlRequest =
   | 'live'
   | 'reload'
   | 'settle-ingest'
+  | 'live-at-ingest'
+  | 'ingest-status'
   | 'erase-at-ingest'
   | 'identity'
   | 'show-map'

@@ -1,121 +1,180 @@
 /**
- * What a router's page shows: what the router and its nodes recorded lately, the state of nodes and
- * slots, and the slowest requests.
+ * What a router's page shows: what the router, its nodes and ingest recorded lately, the state of
+ * nodes, slots, moves and sources, and the slowest requests.
  *
- * Nodes are asked only while somebody watches; one that does not answer is shown as down.
+ * Owns: that this stays small with many nodes and slots. Nodes and ingest are asked only while
+ * somebody watches; one that does not answer is shown as down.
  */
 import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
-import type { LiveHost } from '../dashboard/live-socket.ts';
-import type { Live, LiveQuestion, LiveSource } from '../metrics/process-histograms.ts';
+import type { FramesQuestion, LiveHost } from '../dashboard/live-socket.ts';
+import type { LiveAnswer, LiveQuestion } from '../metrics/live-history.ts';
+import type { Live, LiveSource } from '../metrics/process-histograms.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
 import { liveAnswer, liveRequest } from '../wire/live-messages.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
-import type { SlotStatus } from '../wire/node-status.ts';
+import type { IngestView } from './ingest-view.ts';
+import { moveRows, type NodeState, shardRows, slotRow } from './live-rows.ts';
 import type { ServiceRouter } from './plan/service-router.ts';
 import type { KeptRequest } from './slow-log.ts';
 
 /** Less than watchers wait between two messages, so that one node that hangs holds up few. */
 const askTimeoutMs = 900;
-/** How often nodes are asked for the status of their slots. */
-const statusEveryMs = 1_000;
 const slowestShown = 30;
+/** What a page that watches has already. Units: ms. */
+const newMs = 5_000;
+/** Values of series, counts included: of the router's process, and of all others together. */
+const numbersMax = { now: { own: 50_000, others: 100_000 }, frames: { own: 200_000, others: 600_000 } } as const;
+/** Of all series that exist. */
+const namesMax = 1_024;
+/** More slots are sent less often. */
+const slotsPerSecond = 1_024;
+const slotsEveryMax = 5;
 
-/** What the page needs of a node's status. */
-export type NodeState = {
-  readonly name: string;
-  readonly state: string;
-  readonly error?: string | undefined;
-  readonly slots?: readonly SlotStatus[] | undefined;
-  readonly slotMapBytes?: number | undefined;
+/** What the router asks of ingest. Errors: DataPlaneError. */
+export type WatchedIngest = {
+  live(question: LiveQuestion): Promise<Live>;
+  status(): Promise<IngestView>;
 };
 
 export type LiveClusterOptions = {
   /** Null on a node without an edge, whose page shows the node alone. */
-  readonly router: ServiceRouter | null;
-  readonly map: () => { readonly epoch: number; readonly slots: number };
+  readonly router: Pick<ServiceRouter, 'fanOut'> | null;
+  readonly map: () => ShardMap;
   /** What the process of the router recorded, which is also the node's of an edge. */
   readonly own: LiveSource;
   /** The node in this process; null for a router. */
   readonly ownNode: string | null;
+  /** Null where it is not known where ingest is. */
+  readonly ingest: WatchedIngest | null;
   readonly statuses: () => Promise<readonly NodeState[]>;
   readonly slowest: () => readonly KeptRequest[];
   readonly clock: Clock;
 };
 
-type ProcessLive = Live & { readonly process: string };
+const ingestName = 'ingest';
 
-/** A slot for the page, in the order of its columns. */
-function slotRow(slot: SlotStatus): (number | string | boolean | null)[] {
-  const { role, state, condition, lagMs, behindMs, waiting, outbox, bytes, quarantined } = slot;
-  const health = state !== 'applying' ? state : condition;
-  return [slot.slot, role, health, lagMs, behindMs, waiting, outbox, bytes, quarantined];
-}
+type ProcessLive = Omit<LiveAnswer, 'names'> & { readonly process: string };
+type Asked = { readonly processes: readonly ProcessLive[]; readonly names: readonly string[] };
 
 export class LiveCluster implements LiveHost {
   readonly #options: LiveClusterOptions;
-  readonly #sinceMsByProcess = new Map<string, number>();
-  #statusMs = Number.NEGATIVE_INFINITY;
+  readonly #lastMsByProcess = new Map<string, number>();
+  /** Messages until slots are sent again. */
+  #slotsDueIn = 0;
 
   constructor(options: LiveClusterOptions) {
     this.#options = options;
   }
 
-  async next(): Promise<object> {
-    const { clock, slowest, map } = this.#options;
-    const startMs = clock.nowMs() - 2 * 1_000;
-    const processes = await this.#ask((process) => ({
-      stepsSinceMs: Number.MAX_SAFE_INTEGER,
-      secondsSinceMs: this.#sinceMsByProcess.get(process) ?? startMs,
-      prefix: '',
-    }));
-    for (const { process, seconds } of processes) {
-      const last = seconds.at(-1);
-      if (last !== undefined) this.#sinceMsByProcess.set(process, last.endMs);
+  async next(prefixes: readonly string[]): Promise<object> {
+    const { clock, slowest } = this.#options;
+    const oldestMs = clock.nowMs() - newMs;
+    const questionOf = (process: string): Omit<LiveQuestion, 'numbersMax'> => ({
+      spanS: 1,
+      sinceMs: Math.max(oldestMs, this.#lastMsByProcess.get(process) ?? 0),
+      prefixes,
+    });
+    const [asked, cluster, ingest] = await Promise.all([
+      this.#ask(questionOf, numbersMax.now, null),
+      this.#cluster(),
+      this.#ingest(),
+    ]);
+    for (const { process, frames } of asked.processes) {
+      const last = frames.at(-1);
+      if (last !== undefined) this.#lastMsByProcess.set(process, last.endMs);
     }
-    const isDue = clock.monotonicMs() - this.#statusMs >= statusEveryMs;
-    if (!isDue) return { atMs: clock.nowMs(), processes };
-    this.#statusMs = clock.monotonicMs();
-    const { epoch, slots } = map();
-    const cluster = { epoch, slots, nodes: await this.#nodes() };
-    return { atMs: clock.nowMs(), processes, cluster, slowest: slowest().slice(0, slowestShown) };
+    return { atMs: clock.nowMs(), ...asked, cluster, ingest, slowest: slowest().slice(0, slowestShown) };
   }
 
-  async history(prefix: string, minutes: number): Promise<object> {
-    const { clock } = this.#options;
-    const stepsSinceMs = clock.nowMs() - minutes * 60_000;
-    const processes = await this.#ask(() => ({ stepsSinceMs, secondsSinceMs: Number.MAX_SAFE_INTEGER, prefix }));
-    return { atMs: clock.nowMs(), processes };
+  async frames({ spanS, sinceMs, prefixes, process }: FramesQuestion): Promise<object> {
+    // A page that begins has no slots yet.
+    if (sinceMs === 0) this.#slotsDueIn = 0;
+    const questionOf = (name: string): Omit<LiveQuestion, 'numbersMax'> => ({
+      spanS,
+      sinceMs,
+      prefixes: process === null || process === name ? prefixes : [],
+    });
+    return { atMs: this.#options.clock.nowMs(), ...(await this.#ask(questionOf, numbersMax.frames, process)) };
   }
 
-  async #nodes(): Promise<object[]> {
-    const nodes = await this.#options.statuses();
-    return nodes.map(({ name, state, error = '', slots = [], slotMapBytes = null }) => ({
-      name,
-      state,
-      error,
-      slotMapBytes,
-      slots: slots.map(slotRow),
-    }));
+  async #cluster(): Promise<object> {
+    const { map: mapNow, router, statuses } = this.#options;
+    const nodes = await statuses();
+    const map = mapNow();
+    const slots = nodes.reduce((sum, node) => sum + (node.slots?.length ?? 0), 0);
+    const areSlotsDue = --this.#slotsDueIn < 0;
+    if (areSlotsDue) this.#slotsDueIn = Math.min(slotsEveryMax, Math.ceil(slots / slotsPerSecond)) - 1;
+    const rows = nodes.map((node) => {
+      const { name, state, error = '', epoch = null, slotMapBytes = null, freeBytes = null } = node;
+      const about = { name, state, error, epoch, slotMapBytes, freeBytes };
+      return { ...about, slots: areSlotsDue ? (node.slots ?? []).map(slotRow) : null };
+    });
+    // A node by itself does not know how others are.
+    const isWhole = router !== null;
+    return {
+      epoch: map.epoch,
+      slots: map.slots,
+      nodes: rows,
+      shards: isWhole ? shardRows(map, nodes) : [],
+      moves: isWhole ? moveRows(map, nodes) : { groups: [], slots: [] },
+    };
   }
 
-  /** Asks this process and the nodes; those that do not answer in time are left out. */
-  async #ask(questionOf: (process: string) => LiveQuestion): Promise<ProcessLive[]> {
-    const { router, own, ownNode, clock } = this.#options;
+  /** Returns the state of ingest, or why there is none; null where it is not known where it is. */
+  async #ingest(): Promise<object | null> {
+    const { ingest } = this.#options;
+    if (ingest === null) return null;
+    try {
+      return await ingest.status();
+    } catch (thrown) {
+      return { error: operatingFailure(thrown).message };
+    }
+  }
+
+  /**
+   * Asks this process, the nodes and ingest; those that do not answer in time are left out. The
+   * values of one process may be as many as those of all others together.
+   */
+  async #ask(
+    questionOf: (process: string) => Omit<LiveQuestion, 'numbersMax'>,
+    max: { readonly own: number; readonly others: number },
+    only: string | null,
+  ): Promise<Asked> {
+    const { router, own, ownNode, ingest, clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + askTimeoutMs;
     const fanOut = router?.fanOut;
-    const askNode = async (process: string, node: number): Promise<ProcessLive[]> => {
-      if (fanOut === undefined || process === ownNode) return [];
+    const nodeNames = fanOut?.nodeNames ?? [];
+    const share = only === null ? Math.floor(max.others / Math.max(1, nodeNames.length)) : max.others;
+    const askOne = async (process: string, ask: () => Promise<Live>): Promise<(Live & { process: string })[]> => {
       try {
-        const payload = liveRequest.encode(questionOf(process));
-        const answer = await fanOut.ask(node, nodeCalls.live, payload, deadlineMs);
-        return [{ process, ...liveAnswer.decode(answer) }];
+        return [{ process, ...(await ask()) }];
       } catch (thrown) {
         operatingFailure(thrown);
         return [];
       }
     };
     const name = ownNode ?? 'router';
-    const ownLive = own(questionOf(name)).then((live) => [{ process: name, ...live }]);
-    return (await Promise.all([ownLive, ...(fanOut?.nodeNames ?? []).map(askNode)])).flat();
+    const asked = [askOne(name, () => own({ ...questionOf(name), numbersMax: max.own }))];
+    nodeNames.forEach((process, node) => {
+      if (process === ownNode) return;
+      const payload = liveRequest.encode({
+        ...questionOf(process),
+        prefixes: [...questionOf(process).prefixes],
+        numbersMax: share,
+      });
+      asked.push(
+        askOne(process, async () => liveAnswer.decode(await fanOut!.ask(node, nodeCalls.live, payload, deadlineMs))),
+      );
+    });
+    if (ingest !== null) {
+      asked.push(askOne(ingestName, () => ingest.live({ ...questionOf(ingestName), numbersMax: 0 })));
+    }
+    const lives = (await Promise.all(asked)).flat();
+    const names = new Set(lives.flatMap((live) => live.names));
+    return {
+      names: [...names].slice(0, namesMax),
+      processes: lives.map(({ process, frames, bits }) => ({ process, frames, bits })),
+    };
   }
 }

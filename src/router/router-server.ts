@@ -7,7 +7,7 @@
 import type { Registry } from 'prom-client';
 import type { Note } from '../base/bounded-notes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { DataPlaneError, type ErrorCode, operatingFailure } from '../base/data-plane-error.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { settingTable } from '../config/setting-table.ts';
@@ -20,13 +20,12 @@ import { type ArrivingBound, bodyMsMaxDefault } from '../http/request-body.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { HistogramSource } from '../metrics/histogram-report.ts';
 import type { HistogramMemory } from '../metrics/histogram-store.ts';
-import type { LiveSource } from '../metrics/process-histograms.ts';
+import type { LiveQuestion } from '../metrics/live-history.ts';
+import type { Live, LiveSource } from '../metrics/process-histograms.ts';
 import type { Recording } from '../metrics/recording.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { LinkSnapshot } from '../wire/link-environment.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
-import { nodeCalls } from '../wire/node-calls.ts';
-import { nodeStatusMessage } from '../wire/node-status.ts';
 import { actorRoutes } from './actor-routes.ts';
 import { compactionRoutes } from './compaction-routes.ts';
 import { startHttpEdge } from './edge/http-edge.ts';
@@ -35,9 +34,11 @@ import { type ListeningHttp2, startHttp2Edge } from './edge/http2-edge.ts';
 import type { CallSharing } from './edge/rpc-endpoint.ts';
 import { FailureLog } from './failure-log.ts';
 import { histogramRoutes } from './histogram-routes.ts';
+import type { IngestView } from './ingest-view.ts';
 import { labelRoutes } from './label-routes.ts';
-import { LiveCluster, type NodeState } from './live-cluster.ts';
+import { LiveCluster } from './live-cluster.ts';
 import { type MapAdmin, mapRoutes } from './map-routes.ts';
+import { idleStatuses, type NodeStatus, nodeStatuses, statusTimeoutMs } from './node-statuses.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
 import { answerMemoryOf } from './plan/answer-memory.ts';
 import type { IdentitySource } from './plan/identity-source.ts';
@@ -53,7 +54,7 @@ import { RequestMetrics } from './request-metrics.ts';
 import { registerRouterMetrics } from './router-metrics.ts';
 import { RouterRecording } from './router-recording.ts';
 import { catchUpSearch, searchRoutes } from './search-routes.ts';
-import { type NodeCounts, type SlotCounts, settle } from './settle.ts';
+import { type SlotCounts, settle } from './settle.ts';
 import { suggestionRoutes } from './suggestion-routes.ts';
 
 export type RouterLimits = AdmissionLimits & {
@@ -121,6 +122,9 @@ export type RouterOptions = {
   /** Waits until received events, or those up to the cursors, are logged. Absent without ingest. */
   readonly settleIngest?: (body: SettleBody) => Promise<object>;
   readonly eraseAtIngest?: EraseAtIngest;
+  /** What the page shows of ingest. */
+  readonly liveAtIngest?: (question: LiveQuestion) => Promise<Live>;
+  readonly ingestStatus?: () => Promise<IngestView>;
   readonly mapAdmin?: MapAdmin;
   readonly routes?: readonly JsonRoute[];
   readonly onFault: (error: InvariantError, method: string) => void;
@@ -139,7 +143,7 @@ export type RouterOptions = {
 };
 
 /** What a router has ingest do; absent without ingest. */
-export type AskingIngest = Pick<RouterOptions, 'settleIngest' | 'eraseAtIngest'>;
+export type AskingIngest = Pick<RouterOptions, 'settleIngest' | 'eraseAtIngest' | 'liveAtIngest' | 'ingestStatus'>;
 
 export type RunningRouter = AsyncDisposable & {
   readonly port: number;
@@ -156,46 +160,7 @@ export type RunningRouter = AsyncDisposable & {
 
 const closeGraceMsDefault = 5_000;
 const drainCheckMs = 5;
-const statusTimeoutMs = 2_000;
 const slowMsDefault = settingTable.slowMs.default;
-
-/** The status of a node, or the error that it answered. */
-type NodeStatus = NodeCounts &
-  NodeState & { readonly state: 'up' | 'down'; readonly code?: ErrorCode; readonly hint?: string };
-
-/** Asks every node for its status; one that does not answer is reported as `down`. */
-async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeStatus[]> {
-  const { fanOut } = router;
-  const deadlineMs = clock.monotonicMs() + statusTimeoutMs;
-  return Promise.all(
-    fanOut.nodeNames.map(async (name, index): Promise<NodeStatus> => {
-      try {
-        const answer = await fanOut.ask(index, nodeCalls.status, Buffer.alloc(0), deadlineMs);
-        return { ...nodeStatusMessage.decode(answer), name, state: 'up' };
-      } catch (thrown) {
-        const { code, message, hint } = operatingFailure(thrown);
-        return { name, state: 'down', error: message, code, hint };
-      }
-    }),
-  );
-}
-
-/** Returns the status of the nodes that the map names without slots. */
-function idleStatuses(router: ServiceRouter): Promise<NodeStatus[]> {
-  const { fanOut } = router;
-  const names = [...router.map.nodes.keys()].filter((name) => !fanOut.nodeNames.includes(name));
-  return Promise.all(
-    names.map(async (name): Promise<NodeStatus> => {
-      try {
-        const answer = await fanOut.askNamed(name, nodeCalls.status, Buffer.alloc(0), statusTimeoutMs);
-        return { ...nodeStatusMessage.decode(answer), name, state: 'up' };
-      } catch (thrown) {
-        const { code, message, hint } = operatingFailure(thrown);
-        return { name, state: 'down', error: message, code, hint };
-      }
-    }),
-  );
-}
 
 type StatusParts = Pick<RouterOptions, 'links' | 'logUrls'> & { readonly memory: () => HistogramMemory | null };
 
@@ -271,9 +236,13 @@ function liveHostOf(
   { live: own, slow }: RouterRecording,
   clock: Clock,
 ): LiveHost {
-  const ownNode = options.ownNode ?? null;
-  const statuses = (): Promise<NodeStatus[]> => nodeStatuses(router, clock);
-  return new LiveCluster({ router, map: () => router.map, own, ownNode, statuses, slowest: () => slow.slowest, clock });
+  const { ownNode = null, liveAtIngest, ingestStatus } = options;
+  const isIngestKnown = liveAtIngest !== undefined && ingestStatus !== undefined;
+  const ingest = isIngestKnown ? { live: liveAtIngest, status: ingestStatus } : null;
+  const statuses = async (): Promise<NodeStatus[]> =>
+    (await Promise.all([nodeStatuses(router, clock), idleStatuses(router)])).flat();
+  const [map, slowest] = [() => router.map, () => slow.slowest];
+  return new LiveCluster({ router, map, own, ownNode, ingest, statuses, slowest, clock });
 }
 
 /** Returns the endpoints of operators. */

@@ -11,8 +11,8 @@ import { noIdentitySource } from '../support/no-identities.ts';
 import { until } from '../support/until.ts';
 
 type Message = Record<string, unknown> & { readonly type: string };
-type Frame = { readonly series: Record<string, { count: number }> };
-type Process = { readonly process: string; readonly seconds: Frame[]; readonly steps: Frame[] };
+type Frame = { readonly endMs: number; readonly series: Record<string, { count: number }> };
+type Process = { readonly process: string; readonly frames: Frame[] };
 
 const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
 const actors = encodeMessage('GetActorsRequest', { dids: [didOf(1), didOf(2)] });
@@ -53,13 +53,19 @@ class Watcher {
     return await until(() => this.messages.find((message) => message.type === type) ?? null);
   }
 
+  /** Asks for what is in memory, and has what comes have the values of these series. */
+  watch(prefixes: readonly string[], more: object = {}): void {
+    this.send({ type: 'watch', spanS: 1, sinceMs: 0, prefixes, process: null, ...more });
+  }
+
   /** Returns how often something was counted in all seconds so far. */
   countOf(process: string, key: string): number {
-    return this.messages
+    const frames = this.messages
       .flatMap((message) => (message['processes'] ?? []) as Process[])
       .filter((one) => one.process === process)
-      .flatMap(({ seconds }) => seconds)
-      .reduce((sum, { series }) => sum + (series[key]?.count ?? 0), 0);
+      .flatMap((one) => one.frames);
+    const byEnd = new Map(frames.map((frame) => [frame.endMs, frame.series[key]?.count ?? 0]));
+    return [...byEnd.values()].reduce((sum, count) => sum + count, 0);
   }
 
   [Symbol.dispose](): void {
@@ -105,6 +111,8 @@ describe('a watcher on loopback', () => {
   it('is told what the router answers, once', async () => {
     using watcher = new Watcher(router.port);
     expect(await watcher.first('access')).toMatchObject({ access: 'open' });
+    watcher.watch(['request', 'caller', 'items']);
+    await watcher.first('frames');
     await watcher.first('now');
     const before = watcher.countOf('router', 'request|GetActors|ok');
     for (let turn = 0; turn < 9; turn++) {
@@ -119,32 +127,65 @@ describe('a watcher on loopback', () => {
     expect(cluster!.nodes.map(({ name }) => name)).toEqual(['n0', 'n1']);
   });
 
-  it('gets the history that it asks for', async () => {
+  it('begins with what is in memory, though nobody watched then', async () => {
+    for (let turn = 0; turn < 7; turn++) {
+      await router.router.handle('GetActors', Buffer.from(actors), { caller: 'before', timeoutMs: null });
+    }
+    const opened = async (): Promise<Watcher> => {
+      const watcher = new Watcher(router.port);
+      await watcher.first('access');
+      watcher.watch(['caller']);
+      await watcher.first('frames');
+      return watcher;
+    };
+    await until(async () => {
+      using early = await opened();
+      return early.countOf('router', 'caller|before') === 7;
+    });
+    using watcher = await opened();
+    expect(watcher.countOf('router', 'caller|before')).toBe(7);
+    await until(() => watcher.messages.filter(({ type }) => type === 'now').length >= 3);
+    expect(watcher.countOf('router', 'caller|before')).toBe(7);
+    const { names } = watcher.messages.find(({ type }) => type === 'frames') as unknown as { names: string[] };
+    expect(names).toContain('request|GetActors|ok');
+  }, 20_000);
+
+  it('gets longer frames, and the values only of what it looks at', async () => {
     using watcher = new Watcher(router.port);
     await watcher.first('access');
     await router.router.handle('GetActors', Buffer.from(actors), { caller: 'app', timeoutMs: null });
-    const total = await until(async () => {
+    const keys = await until(async () => {
       watcher.messages.length = 0;
-      watcher.send({ type: 'history', prefix: 'request', minutes: 10 });
-      const { processes } = (await watcher.first('history')) as unknown as { processes: Process[] };
-      const counts = processes.flatMap(({ steps }) =>
-        steps.map(({ series }) => series['request|GetActors|ok']?.count ?? 0),
-      );
-      return counts.reduce((sum, count) => sum + count, 0) || null;
+      watcher.watch(['request'], { spanS: 5 });
+      const { processes, spanS } = (await watcher.first('frames')) as unknown as {
+        processes: Process[];
+        spanS: number;
+      };
+      expect(spanS).toBe(5);
+      const found = processes.flatMap(({ frames }) => frames.flatMap(({ series }) => Object.keys(series)));
+      return found.length === 0 ? null : found;
     });
-    expect(total).toBeGreaterThan(0);
-  });
+    expect(new Set(keys.map((key) => key.split('|')[0]))).toEqual(new Set(['request']));
+    watcher.messages.length = 0;
+    watcher.watch(['request'], { process: 'n0', spanS: 5 });
+    const { processes } = (await watcher.first('frames')) as unknown as { processes: Process[] };
+    const own = processes.find(({ process }) => process === 'router')!;
+    expect(own.frames.flatMap(({ series }) => Object.keys(series))).toEqual([]);
+  }, 20_000);
 
-  it.each(['nonsense', '{}', '{"type":"history","prefix":"a","minutes":61}', '{"type":"history"}'])(
-    'is cut off after %s',
-    async (text) => {
-      using watcher = new Watcher(router.port);
-      await watcher.first('access');
-      watcher.send(text);
-      const [code] = (await once(watcher.socket, 'close')) as [number];
-      expect(code).toBe(1008);
-    },
-  );
+  it.each([
+    'nonsense',
+    '{}',
+    '{"type":"watch"}',
+    '{"type":"watch","spanS":2,"sinceMs":0,"prefixes":[],"process":null}',
+    `{"type":"watch","spanS":1,"sinceMs":0,"prefixes":${JSON.stringify(new Array(9).fill('a'))},"process":null}`,
+  ])('is cut off after %s', async (text) => {
+    using watcher = new Watcher(router.port);
+    await watcher.first('access');
+    watcher.send(text);
+    const [code] = (await once(watcher.socket, 'close')) as [number];
+    expect(code).toBe(1008);
+  });
 
   it.each([
     ['of another origin', { origin: 'https://evil.example' }],
@@ -176,7 +217,7 @@ describe('a view token', () => {
       expect(await watcher.first('access')).toMatchObject({ access: 'token' });
       watcher.send({ type: 'login', token });
       expect(await watcher.first('login')).toEqual({ type: 'login', isAdmitted });
-      watcher.send({ type: 'history', prefix: '', minutes: 1 });
+      watcher.watch(['request']);
       if (isAdmitted) await watcher.first('now');
     }
     const statusOf = async (path: string, token: string): Promise<number> =>

@@ -1,25 +1,20 @@
 /** What is off, in plain sentences, with the command to run. */
-import { systemClock } from '../../base/clock.ts';
 import { adviceOf } from './advice.ts';
 import { h } from './dom.ts';
 import type { View } from './view.ts';
 
 const recentMs = 60_000;
-const historyEveryMs = 30_000;
 
 export const adviceView: View = (root, { connection }) => {
-  let askedMs = 0;
+  connection.want({ prefixes: ['items', 'caller-items'], process: null, spanS: 30 });
   return () => {
-    if (systemClock.nowMs() - askedMs >= historyEveryMs) {
-      askedMs = systemClock.nowMs();
-      connection.askHistory('', 60);
-    }
     const sinceMs = connection.atMs - recentMs;
     const earlier = new Map(
       [...connection.stepsByProcess].map(([name, steps]) => [name, steps.filter(({ endMs }) => endMs < sinceMs)]),
     );
-    const nodes = connection.cluster?.nodes ?? [];
-    const advice = adviceOf({ nodes, recent: connection.recent(recentMs), earlier });
+    const { nodes, moves } = connection.cluster ?? { nodes: [], moves: { groups: [] } };
+    const { ingest } = connection;
+    const advice = adviceOf({ nodes, moves: moves.groups, ingest, recent: connection.recent(recentMs), earlier });
     const found = advice.map(({ isBad, text, command }) =>
       h(
         'section',

@@ -1,30 +1,13 @@
 /** Plain sentences about what is off, each with the command to run. Pure. */
-import { bytes, distributionOf, duration, type Frame, rateOf, threeDigits } from './figures.ts';
-
-/** In the order in which the server sends a slot's columns. */
-export type SlotRow = readonly [
-  slot: number,
-  role: string,
-  health: string,
-  lagMs: number | null,
-  behindMs: number,
-  waiting: number,
-  outbox: number,
-  bytes: number,
-  quarantined: number,
-];
-export type NodeState = {
-  readonly name: string;
-  readonly state: string;
-  readonly error: string;
-  readonly slotMapBytes: number | null;
-  readonly slots: readonly SlotRow[];
-};
+import type { ClusterState, IngestAnswer, NodeState } from './cluster-state.ts';
+import { bytes, distributionOf, duration, type Frame, kindRateOf, threeDigits, totalOf } from './figures.ts';
 
 export type Advice = { readonly isBad: boolean; readonly text: string; readonly command: string };
 
 export type AdviceInput = {
   readonly nodes: readonly NodeState[];
+  readonly moves: ClusterState['moves']['groups'];
+  readonly ingest: IngestAnswer;
   /** Of the last minute, and of the hour before it, by process. */
   readonly recent: ReadonlyMap<string, readonly Frame[]>;
   readonly earlier: ReadonlyMap<string, readonly Frame[]>;
@@ -34,6 +17,7 @@ export type AdviceInput = {
 const hotTimes = 5;
 const hotReadsMin = 500;
 const behindMsMax = 5_000;
+/** More than so many items are a huge batch. */
 const itemsMax = 1_000;
 const slowerTimes = 2;
 const samplesMin = 50;
@@ -109,24 +93,86 @@ function ofLoad({ nodes, recent }: AdviceInput): Advice[] {
   });
 }
 
-function methodsOf(frames: readonly Frame[], kind: string): Set<string> {
+/** Returns of whom one in a hundred requests is huge, and how large these are at least. */
+function hugeOf(frames: readonly Frame[], kind: string): { readonly name: string; readonly items: number }[] {
   const keys = frames.flatMap(({ series }) => Object.keys(series)).filter((key) => key.startsWith(`${kind}|`));
-  return new Set(keys.map((key) => key.split('|')[1]!));
+  return [...new Set(keys)].flatMap((key) => {
+    const items = distributionOf(frames, key).at(99);
+    return items < itemsMax ? [] : [{ name: key.split('|')[1]!, items }];
+  });
+}
+
+function ofBatches(process: string, frames: readonly Frame[]): Advice[] {
+  const methods = hugeOf(frames, 'items');
+  const callers = hugeOf(frames, 'caller-items');
+  const command = `skyshard hist show --series ${callers.length > 0 ? 'caller_request_items' : 'request_items'}`;
+  const which = methods.map(({ name }) => name).join(', ');
+  if (callers.length > 0) {
+    const most = which === '' ? '' : `, by ${which}`;
+    return callers.map(({ name, items }) => {
+      const who = name === 'other' ? 'A caller that is not among the busiest' : `Caller ${name}`;
+      const text = `${who} sends huge batches to ${process}: 1 in 100 asks for ${threeDigits(items)} items or more${most}.`;
+      return { isBad: false, text, command };
+    });
+  }
+  return methods.map(({ name, items }) => {
+    const text = `Requests of ${name} at ${process} are huge: 1 in 100 asks for ${threeDigits(items)} items or more.`;
+    return { isBad: false, text, command };
+  });
 }
 
 function ofRequests({ recent }: AdviceInput): Advice[] {
   return [...recent].flatMap(([process, frames]) => {
-    const batches = [...methodsOf(frames, 'items')].flatMap((method): Advice[] => {
-      const items = distributionOf(frames, `items|${method}`);
-      if (items.count === 0 || items.at(99) < itemsMax) return [];
-      const text = `Requests of ${method} at ${process} ask for ${threeDigits(items.at(99))} items (1 in 100 for more).`;
-      return [{ isBad: false, text, command: 'skyshard hist show --series request_items' }];
-    });
-    const refused = rateOf(frames, 'request', (key) => key.endsWith('|refused'));
+    const batches = ofBatches(process, frames);
+    const refused = kindRateOf(frames, 'request', (key) => key.endsWith('|refused'));
     if (refused === 0) return batches;
     const text = `${process} refuses ${threeDigits(refused)} requests/s, since a limit is reached.`;
     return [...batches, { isBad: true, text, command: 'skyshard top --once' }];
   });
+}
+
+function ofMoves({ moves }: AdviceInput): Advice[] {
+  return moves.flatMap(({ from, to, countByPhase }): Advice[] => {
+    const { ready = 0, kept = 0, paused = 0, copying = 0, reading = 0 } = countByPhase;
+    const what = `from ${from} to ${to}`;
+    const found: Advice[] = [];
+    if (kept > 0) {
+      const text = `${kept} slots ${what} are handed over, and ${from} still keeps its copies.`;
+      found.push({ isBad: false, text, command: 'skyshard move drop' });
+    }
+    if (paused > 0) {
+      found.push({
+        isBad: false,
+        text: `Moves of ${paused} slots ${what} are paused.`,
+        command: 'skyshard move resume',
+      });
+    }
+    if (ready > 0 && paused + copying + reading === 0) {
+      found.push({
+        isBad: false,
+        text: `${ready} slots ${what} are in step, and not handed over.`,
+        command: 'skyshard move',
+      });
+    }
+    return found;
+  });
+}
+
+function ofIngest({ ingest }: AdviceInput): Advice[] {
+  if (ingest === null) return [];
+  const command = 'skyshard source list';
+  if ('error' in ingest)
+    return [{ isBad: true, text: `Ingest does not answer: ${ingest.error}`, command: 'skyshard status' }];
+  return [...ingest.sources, ...ingest.labelers].flatMap(
+    ({ name, connected, pausedMs, problem, lastProblem }): Advice[] => {
+      if (problem !== null) return [{ isBad: true, text: `${problem.message}. ${problem.hint}`, command }];
+      if (pausedMs !== null)
+        return [{ isBad: false, text: `Source ${name} is paused.`, command: `skyshard source resume ${name}` }];
+      if (connected) return [];
+      const why = lastProblem === null ? '' : `: ${lastProblem}`;
+      return [{ isBad: true, text: `Source ${name} is not connected${why}.`, command }];
+    },
+  );
 }
 
 /** Steps whose time should not grow, by what they are called. */
@@ -135,12 +181,12 @@ const steps = { commit: 'A commit with its flush', apply: 'An event until it is 
 function ofSteps({ recent, earlier }: AdviceInput): Advice[] {
   return [...recent].flatMap(([process, frames]) =>
     Object.entries(steps).flatMap(([kind, name]): Advice[] => {
-      const now = distributionOf(frames, kind);
-      const then = distributionOf(earlier.get(process) ?? [], kind);
-      if (now.count < samplesMin || then.count < samplesMin || then.mean === 0) return [];
-      const times = now.mean / then.mean;
+      const [now, then] = [totalOf(frames, kind), totalOf(earlier.get(process) ?? [], kind)];
+      if (now.count < samplesMin || then.count < samplesMin || then.sum === 0) return [];
+      const [mean, before] = [now.sum / now.count, then.sum / then.count];
+      const times = mean / before;
       if (times < slowerTimes) return [];
-      const text = `${name} takes ${threeDigits(times)} times as long on ${process} as before (${duration(now.mean)}, was ${duration(then.mean)}).`;
+      const text = `${name} takes ${threeDigits(times)} times as long on ${process} as before (${duration(mean)}, was ${duration(before)}).`;
       return [{ isBad: false, text, command: `skyshard hist show --series ${process}/${kind}` }];
     }),
   );
@@ -148,6 +194,7 @@ function ofSteps({ recent, earlier }: AdviceInput): Advice[] {
 
 /** Returns what is off now, the worst first. */
 export function adviceOf(input: AdviceInput): Advice[] {
-  const all = [...ofSlots(input.nodes), ...ofLoad(input), ...ofRequests(input), ...ofSteps(input)];
+  const parts = [ofIngest, ofMoves, ofLoad, ofRequests, ofSteps];
+  const all = [...ofSlots(input.nodes), ...parts.flatMap((part) => part(input))];
   return all.sort((a, b) => Number(b.isBad) - Number(a.isBad));
 }

@@ -1,41 +1,89 @@
-/** Nodes, slots by load or lag, and how soon events can be read. */
-import { readsBySlot, type SlotRow } from './advice.ts';
+/** Nodes, shards, moves, slots by load or lag, and how soon events can be read. */
+import { readsBySlot } from './advice.ts';
 import { Chart } from './charts.ts';
-import { columnsOf } from './columns.ts';
+import type { ShardState } from './cluster-state.ts';
+import { Columns } from './columns.ts';
 import { type Cell, card, choice, h, table } from './dom.ts';
-import { bytes, distributionOf, duration, rateOf, threeDigits } from './figures.ts';
+import { bytes, distributionOf, duration, type Frame, kindRateOf, threeDigits } from './figures.ts';
+import { movesCard } from './moves-card.ts';
+import { describe, type SlotFigures, SlotMap } from './slot-map.ts';
 import type { View, ViewContext } from './view.ts';
 
 const windowMs = 10_000;
-/** Beyond so many, slots are drawn smaller. */
-const largeSlotsMax = 256;
+/** Shown one by one; those that are well come last. */
+const shardsShown = 64;
 
 function nodeRows({ connection }: ViewContext): Cell[][] {
   const recent = connection.recent(windowMs);
-  return (connection.cluster?.nodes ?? []).map(({ name, state, error, slots }) => {
+  const newest = connection.cluster?.epoch ?? 0;
+  return (connection.cluster?.nodes ?? []).map(({ name, state, error, epoch, freeBytes, slots }) => {
     const lags = slots.flatMap(([, , , lagMs]) => (lagMs === null ? [] : [lagMs]));
     const behind = Math.max(0, ...slots.map(([, , , , behindMs]) => behindMs));
-    const sum = (column: 5 | 6 | 7): number => slots.reduce((total, slot) => total + slot[column], 0);
-    const frames = recent.get(name) ?? [];
+    const sum = (column: 5 | 6 | 7 | 8): number => slots.reduce((total, slot) => total + slot[column], 0);
     const unwell = slots.filter(([, , health]) => health !== 'complete').length;
+    const quarantined = sum(8);
     return [
       name,
       { text: state, className: `text ${state === 'up' ? 'good' : 'bad'}` },
+      epoch === null ? '–' : { text: String(epoch), className: epoch < newest ? 'warn' : '' },
       String(slots.filter(([, role]) => role === 'primary').length),
       String(slots.filter(([, role]) => role === 'replica').length),
-      { text: unwell === 0 ? '0' : String(unwell), className: unwell === 0 ? '' : 'bad' },
+      { text: String(unwell), className: unwell === 0 ? '' : 'bad' },
       lags.length === 0 ? '–' : duration(Math.max(...lags) * 1000),
       behind === 0 ? '0' : duration(behind * 1000),
       threeDigits(sum(5)),
       threeDigits(sum(6)),
+      { text: threeDigits(quarantined), className: quarantined === 0 ? '' : 'warn' },
       bytes(sum(7)),
-      threeDigits(rateOf(frames, 'call')),
+      freeBytes === null ? '–' : bytes(freeBytes),
+      threeDigits(kindRateOf(recent.get(name) ?? [], 'call')),
       { text: error, className: 'wrap' },
     ];
   });
 }
 
-type SlotFigures = { readonly row: SlotRow; readonly node: string; readonly reads: number };
+const nodeHeadings = [
+  'node',
+  '~state',
+  'map',
+  'primary',
+  'replica',
+  'unwell',
+  'lag',
+  'behind',
+  'waiting',
+  'outbox',
+  'aside',
+  'size',
+  'disk free',
+  'calls/s',
+  '',
+];
+
+function shardRow({ name, primary, replicas, slots, unwell, lagMs, behindMs, bytes: size }: ShardState): Cell[] {
+  return [
+    name,
+    { text: primary, className: 'text' },
+    { text: replicas.length === 0 ? '–' : replicas.join(', '), className: 'text' },
+    String(slots),
+    { text: String(unwell), className: unwell === 0 ? '' : 'bad' },
+    lagMs === null ? '–' : duration(lagMs * 1000),
+    behindMs === 0 ? '0' : duration(behindMs * 1000),
+    bytes(size),
+  ];
+}
+
+function showShards(root: HTMLElement, shards: readonly ShardState[]): void {
+  const rows = shards
+    .toSorted((a, b) => b.unwell - a.unwell)
+    .slice(0, shardsShown)
+    .map(shardRow);
+  const left = shards.length - rows.length;
+  root.replaceChildren(
+    table(['shard', '~primary', '~replicas', 'slots', 'unwell copies', 'lag', 'behind', 'size'], rows),
+    left === 0 ? '' : h('p', { class: 'note' }, `${left} more shards that are no worse.`),
+  );
+}
 
 function slotsOf({ connection }: ViewContext): SlotFigures[] {
   const reads = readsBySlot(connection.recent(60_000).values());
@@ -45,114 +93,77 @@ function slotsOf({ connection }: ViewContext): SlotFigures[] {
   return all.sort((a, b) => a.row[0] - b.row[0]);
 }
 
-function describe({ row, node, reads }: SlotFigures): string {
-  const [slot, role, health, lagMs, , waiting, outbox, used] = row;
-  const lag = lagMs === null ? 'no event yet' : `last event ${duration(lagMs * 1000)} ago`;
-  return (
-    `slot ${slot} on ${node}, ${role}, ${health}: ${threeDigits(reads)} reads in the last minute, ${lag}, ` +
-    `${waiting} entries wait, ${outbox} effects owed, ${bytes(used)}`
-  );
+type Events = { readonly p50: number | null; readonly p99: number | null; readonly perS: number };
+
+/** Returns how soon events could be read, and how many came, in one column of all nodes. */
+function eventsOf(frames: readonly Frame[]): Events {
+  const of = distributionOf(frames, 'apply');
+  const [p50, p99] = of.atAll([50, 99]);
+  const perS = frames.reduce((sum, frame) => sum + kindRateOf([frame], 'apply'), 0);
+  return of.count === 0 ? { p50: null, p99: null, perS } : { p50: p50!, p99: p99!, perS };
 }
 
-/** Draws the slots; the darker, the greater its value. */
-function showSlots(
-  map: HTMLElement,
-  slots: readonly SlotFigures[],
-  weightOf: (slot: SlotFigures) => number,
-  choose: (slot: SlotFigures) => void,
-): void {
-  const max = Math.max(1, ...slots.map(weightOf));
-  const buttons = slots.map((slot) => {
-    const text = describe(slot);
-    const share = Math.round((100 * weightOf(slot)) / max);
-    const button = h('button', { type: 'button', title: text, 'aria-label': text, onclick: () => choose(slot) });
-    if (slots.length > largeSlotsMax) button.className = 'small';
-    const isWell = slot.row[2] === 'complete';
-    button.style.background = isWell ? `color-mix(in srgb, var(--accent) ${share}%, var(--card))` : 'var(--bad)';
-    return button;
-  });
-  // A click between two messages must not lose its button.
-  const focused = [...map.children].indexOf(document.activeElement as Element);
-  map.replaceChildren(...buttons);
-  if (focused >= 0) buttons[focused]?.focus();
-}
+type By = 'load' | 'lag' | 'size';
 
-/** Draws how soon events can be read, and how many come, over all nodes. */
-function showEvents({ connection }: ViewContext, delay: Chart, rate: Chart): void {
-  const columns = columnsOf([...connection.secondsByProcess.values()]);
-  const xs = columns.map(({ endMs }) => endMs / 1000);
-  const of = columns.map((frame) => distributionOf([frame], 'apply'));
-  const at = (percentile: number): (number | null)[] => of.map((one) => (one.count === 0 ? null : one.at(percentile)));
-  delay.show(xs, [
-    { name: 'p50', values: at(50) },
-    { name: 'p99', values: at(99) },
-  ]);
-  rate.show(xs, [{ name: 'events', values: columns.map((frame) => rateOf([frame], 'apply')) }]);
+function weightBy(by: string): (slot: SlotFigures) => number {
+  return ({ row, reads }) => (by === 'load' ? reads : by === 'lag' ? (row[3] ?? 0) : row[7]);
 }
 
 export const clusterView: View = (root, context) => {
+  const { connection, state, set } = context;
+  connection.want({ prefixes: ['apply'], process: null, spanS: 1 });
   const nodes = h('div');
-  const by = context.state['by'] ?? 'load';
-  const map = h('div', { class: 'slots' });
+  const shards = h('div');
+  const by = state['by'] ?? 'load';
   const detail = h('p', { class: 'note', 'aria-live': 'polite' }, 'Choose a slot to see its figures.');
+  let chosen: number | null = null;
+  const map = new SlotMap((slot) => {
+    chosen = slot.row[0];
+    detail.textContent = describe(slot);
+  });
   const delay = new Chart('time', duration);
   const rate = new Chart('time', (value) => `${threeDigits(value)}/s`);
-  const nodeCard = card('Nodes', 'calls/s of the last 10 s', nodes);
-  const slotCard = card(
-    'Slots',
-    'of primaries; darker is more',
-    h(
-      'div',
-      { class: 'controls' },
-      choice(
-        'coloured by',
-        [
-          ['load', 'reads of the last minute'],
-          ['lag', 'age of the last event'],
-          ['size', 'size'],
-        ],
-        by,
-        (value) => context.set({ by: value }),
-      ),
-    ),
-    h('p'),
-    map,
-    detail,
+  const moves = movesCard(connection);
+  const colours: readonly (readonly [By, string])[] = [
+    ['load', 'reads of the last minute'],
+    ['lag', 'age of the last event'],
+    ['size', 'size'],
+  ];
+  const controls = h(
+    'div',
+    { class: 'controls' },
+    choice('coloured by', colours, by, (value) => set({ by: value })),
   );
-  nodeCard.className = 'wide';
-  slotCard.className = 'wide';
+  const nodeCard = card('Nodes', 'calls/s of the last 10 s; aside: entries in quarantine', nodes);
+  const shardCard = card('Shards', 'slots with one primary and the same replicas', shards);
+  const slotCard = card('Slots', 'of primaries; darker is more', controls, h('p'), map.element, detail);
+  for (const wide of [nodeCard, shardCard, slotCard]) wide.className = 'wide';
   root.append(
     nodeCard,
+    moves.element,
     slotCard,
+    shardCard,
     card('From event to visible', 'p50 and p99 of each second; at most a minute', delay.element),
     card('Events applied', 'per second', rate.element),
   );
-  let chosen: number | null = null;
+  const columns = new Columns(eventsOf);
   return () => {
-    const headings = [
-      'node',
-      '~state',
-      'primary',
-      'replica',
-      'unwell',
-      'lag',
-      'behind',
-      'waiting',
-      'outbox',
-      'size',
-      'calls/s',
-      '',
-    ];
-    nodes.replaceChildren(table(headings, nodeRows(context)));
+    nodes.replaceChildren(table(nodeHeadings, nodeRows(context)));
+    moves.update();
+    showShards(shards, connection.cluster?.shards ?? []);
+    // Of a node's own page others are not known.
+    shardCard.hidden = connection.cluster?.shards.length === 0;
+    moves.element.hidden = shardCard.hidden;
     const slots = slotsOf(context);
-    const weightOf = ({ row, reads }: SlotFigures): number =>
-      by === 'load' ? reads : by === 'lag' ? (row[3] ?? 0) : row[7];
-    showSlots(map, slots, weightOf, (slot) => {
-      chosen = slot.row[0];
-      detail.textContent = describe(slot);
-    });
+    map.show(slots, weightBy(by));
     const now = slots.find(({ row }) => row[0] === chosen);
     if (now !== undefined) detail.textContent = describe(now);
-    showEvents(context, delay, rate);
+    const { ends, values } = columns.of([...connection.secondsByProcess.values()]);
+    const xs = ends.map((end) => end / 1000);
+    delay.show(xs, [
+      { name: 'p50', values: values.map(({ p50 }) => p50) },
+      { name: 'p99', values: values.map(({ p99 }) => p99) },
+    ]);
+    rate.show(xs, [{ name: 'events', values: values.map(({ perS }) => perS) }]);
   };
 };

@@ -6,23 +6,44 @@ export function columnMs(frames: readonly Frame[]): number {
   return Math.max(1_000, 1_000 * Math.round((frames.at(-1)?.spanMs ?? 0) / 1_000));
 }
 
-/** Returns frames of all processes as those of one, by the second or step in which they end. */
-export function columnsOf(frames: readonly (readonly Frame[])[]): Frame[] {
-  const longest = frames.reduce((a, b) => (b.length > a.length ? b : a), []);
-  const spanMs = columnMs(longest);
-  const byTime = new Map<number, Frame[]>();
-  for (const frame of frames.flat()) {
-    const time = Math.round(frame.endMs / spanMs);
-    byTime.set(time, [...(byTime.get(time) ?? []), frame]);
+type Column<Value> = { readonly frames: readonly Frame[]; readonly value: Value };
+
+/** Values of columns, which are computed again only where frames came or went. */
+export class Columns<Value> {
+  readonly #valueIn: (frames: readonly Frame[]) => Value;
+  #byTime = new Map<number, Column<Value>>();
+  #spanMs = 0;
+
+  /** `valueIn` gets the frames of all processes that end in one column. */
+  constructor(valueIn: (frames: readonly Frame[]) => Value) {
+    this.#valueIn = valueIn;
   }
-  return [...byTime]
-    .sort(([a], [b]) => a - b)
-    .map(([time, together]) => {
-      const series: Record<string, Frame['series'][string]> = {};
-      together.forEach((frame, index) => {
-        // Keys are kept apart by a last part, since several processes have the same.
-        for (const [key, one] of Object.entries(frame.series)) series[`${key}|${index}`] = one;
-      });
-      return { endMs: time * spanMs, spanMs, series, slotReads: [], gauges: {} };
-    });
+
+  /** Returns the columns of these frames in the order of their ends. Units: ms since 1970. */
+  of(all: readonly (readonly Frame[])[]): { readonly ends: number[]; readonly values: Value[] } {
+    const spanMs = columnMs(all.reduce((a, b) => (b.length > a.length ? b : a), []));
+    const framesByTime = new Map<number, Frame[]>();
+    for (const frames of all) {
+      for (const frame of frames) {
+        const time = Math.round(frame.endMs / spanMs);
+        const together = framesByTime.get(time);
+        if (together === undefined) framesByTime.set(time, [frame]);
+        else together.push(frame);
+      }
+    }
+    const before = spanMs === this.#spanMs ? this.#byTime : new Map<number, Column<Value>>();
+    const sorted = [...framesByTime].sort(([a], [b]) => a - b);
+    this.#byTime = new Map(sorted.map(([time, frames]) => [time, this.#column(frames, before.get(time))]));
+    this.#spanMs = spanMs;
+    return {
+      ends: sorted.map(([time]) => time * spanMs),
+      values: Array.from(this.#byTime.values(), ({ value }) => value),
+    };
+  }
+
+  #column(frames: readonly Frame[], before: Column<Value> | undefined): Column<Value> {
+    const isSame =
+      before?.frames.length === frames.length && frames.every((frame, index) => frame === before.frames[index]);
+    return isSame ? before! : { frames, value: this.#valueIn(frames) };
+  }
 }

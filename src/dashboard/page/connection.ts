@@ -1,7 +1,8 @@
 /** The socket of the page's data, which comes back by itself, and what it has brought. */
 import { systemClock } from '../../base/clock.ts';
-import type { NodeState } from './advice.ts';
+import type { ClusterState, IngestAnswer, NodeState, SlotRow } from './cluster-state.ts';
 import type { Frame } from './figures.ts';
+import { framesKept, withFrames } from './frame-windows.ts';
 
 export type Step = {
   readonly node: string;
@@ -21,56 +22,91 @@ export type SlowRequest = {
   readonly waitedMs: number;
   readonly steps: readonly Step[];
 };
-export type ClusterState = { readonly epoch: number; readonly slots: number; readonly nodes: readonly NodeState[] };
 
-type ProcessLive = { readonly process: string; readonly seconds: Frame[]; readonly steps: Frame[] };
+/** How long frames are that the server keeps. Units: seconds. */
+export type SpanS = 1 | 5 | 30;
+
+/**
+ * What a view shows: values of series that begin with prefixes, of one process or, for null, all,
+ * and frames of which length, beside those of a second.
+ */
+export type Wanted = {
+  readonly prefixes: readonly string[];
+  readonly process: string | null;
+  readonly spanS: SpanS;
+};
+
+type NodeMessage = Omit<NodeState, 'slots'> & { readonly slots: readonly SlotRow[] | null };
+type ClusterMessage = Omit<ClusterState, 'nodes'> & { readonly nodes: readonly NodeMessage[] };
+type Frames = {
+  readonly names: readonly string[];
+  readonly processes: readonly { readonly process: string; readonly frames: readonly Frame[]; readonly bits: number }[];
+};
 type Message =
   | { readonly type: 'access'; readonly access: 'open' | 'token' | 'closed'; readonly why: string }
   | { readonly type: 'login'; readonly isAdmitted: boolean }
-  | {
+  | (Frames & {
       readonly type: 'now';
       readonly atMs: number;
-      readonly processes: readonly ProcessLive[];
-      readonly cluster?: ClusterState;
-      readonly slowest?: readonly SlowRequest[];
-    }
-  | { readonly type: 'history'; readonly prefix: string; readonly processes: readonly ProcessLive[] };
+      readonly cluster: ClusterMessage;
+      readonly ingest: IngestAnswer;
+      readonly slowest: readonly SlowRequest[];
+    })
+  | (Frames & Wanted & { readonly type: 'frames'; readonly atMs: number; readonly sinceMs: number });
 
 const retryMs = 1_000;
+/** A question without an answer for so long is asked again. */
+const answerMsMax = 5_000;
 /** Without a message for so long, what is shown is old. */
 export const silentMsMax = 3_500;
-const secondsKept = 120;
+const namesKept = 1_024;
+/** A process of which nothing came for so long is gone. */
+const goneMs = 150_000;
 const tokenKey = 'skyshard-view-token';
+
+function aboutOf({ prefixes, process }: Pick<Wanted, 'prefixes' | 'process'>): string {
+  return JSON.stringify([prefixes, process]);
+}
 
 export class Connection {
   readonly #onChange: () => void;
   readonly #onLogin: (problem: string | null) => void;
   #socket: WebSocket | null = null;
   #isAdmitted = false;
+  #wanted: Wanted = { prefixes: [], process: null, spanS: 1 };
+  /** What the frames that are there are about; '' for nothing yet. */
+  #secondsAbout = '';
+  #stepsAbout = '';
+  #stepsMs = 0;
+  /** When a question was sent that has no answer yet, else 0. */
+  #askedMs = 0;
   heardMs = 0;
   /** Of the server. */
   atMs = 0;
   cluster: ClusterState | null = null;
+  ingest: IngestAnswer = null;
   slowest: readonly SlowRequest[] = [];
-  /** The last two minutes, second by second, and the history that was asked for last. */
-  readonly secondsByProcess = new Map<string, Frame[]>();
+  /** The last two minutes, second by second, and the longer frames that a view shows. */
+  readonly secondsByProcess = new Map<string, readonly Frame[]>();
   readonly stepsByProcess = new Map<string, readonly Frame[]>();
-  historyPrefix = '';
+  /** Of all series that there were. */
+  readonly names = new Set<string>();
+  /** Of values, by process; see the server's LiveAnswer. */
+  readonly bitsByProcess = new Map<string, number>();
 
   /** `onLogin` is called with why a token is needed, or null once none is. */
   constructor(onChange: () => void, onLogin: (problem: string | null) => void) {
     this.#onChange = onChange;
     this.#onLogin = onLogin;
     this.#open();
-    setInterval(() => this.#onChange(), retryMs);
+    setInterval(() => {
+      this.#askWhatIsDue();
+      this.#onChange();
+    }, retryMs);
   }
 
   get isLive(): boolean {
     return this.#isAdmitted && systemClock.nowMs() - this.heardMs < silentMsMax;
-  }
-
-  get isAdmitted(): boolean {
-    return this.#isAdmitted;
   }
 
   #open(): void {
@@ -89,18 +125,44 @@ export class Connection {
     this.#send({ type: 'login', token });
   }
 
-  /** Asks for the history of series; the answer replaces the one before. */
-  askHistory(prefix: string, minutes: number): void {
-    if (this.#isAdmitted) this.#send({ type: 'history', prefix, minutes });
+  /** Has the server send what a view shows: what is in memory there, and what comes. */
+  want(wanted: Wanted): void {
+    if (aboutOf(wanted) !== aboutOf(this.#wanted)) this.#askedMs = 0;
+    this.#wanted = wanted;
+    this.#askWhatIsDue();
   }
 
   #send(message: object): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
+  #askWhatIsDue(): void {
+    const nowMs = systemClock.nowMs();
+    if (!this.#isAdmitted || nowMs - this.#askedMs < answerMsMax) return;
+    const { spanS } = this.#wanted;
+    const about = aboutOf(this.#wanted);
+    if (this.#secondsAbout !== about) return this.#ask(1, 0);
+    if (spanS === 1) return;
+    if (this.#stepsAbout !== `${spanS} ${about}`) return this.#ask(spanS, 0);
+    if (nowMs - this.#stepsMs < spanS * 1_000) return;
+    const ends = Array.from(this.stepsByProcess.values(), (frames) => frames.at(-1)?.endMs ?? 0);
+    this.#ask(spanS, Math.max(0, Math.max(0, ...ends) - 2_000 * spanS));
+  }
+
+  #ask(spanS: SpanS, sinceMs: number): void {
+    const { prefixes, process } = this.#wanted;
+    this.#askedMs = systemClock.nowMs();
+    this.#send({ type: 'watch', spanS, sinceMs, prefixes, process });
+  }
+
   #admit(): void {
     this.#isAdmitted = true;
+    // What came meanwhile is in memory there.
+    this.#secondsAbout = '';
+    this.#stepsAbout = '';
+    this.#askedMs = 0;
     this.#onLogin(null);
+    this.#askWhatIsDue();
   }
 
   #take(message: Message): void {
@@ -116,27 +178,63 @@ export class Connection {
         sessionStorage.removeItem(tokenKey);
         this.#onLogin('The server has another view token.');
       }
-    } else if (message.type === 'history') {
-      this.historyPrefix = message.prefix;
-      this.stepsByProcess.clear();
-      for (const { process, steps } of message.processes) this.stepsByProcess.set(process, steps);
+    } else if (message.type === 'frames') {
+      this.#askedMs = 0;
+      this.#takeFrames(message);
+      this.#askWhatIsDue();
     } else {
       this.heardMs = systemClock.nowMs();
       this.atMs = message.atMs;
-      this.cluster = message.cluster ?? this.cluster;
-      this.slowest = message.slowest ?? this.slowest;
-      for (const { process, seconds } of message.processes) {
-        const kept = [...(this.secondsByProcess.get(process) ?? []), ...seconds];
-        this.secondsByProcess.set(process, kept.slice(-secondsKept));
+      this.cluster = this.#withSlots(message.cluster);
+      this.ingest = message.ingest;
+      this.slowest = message.slowest;
+      this.#takeNames(message);
+      for (const { process, frames } of message.processes) {
+        const known = this.secondsByProcess.get(process) ?? [];
+        const lastMs = known.at(-1)?.endMs ?? 0;
+        const came = frames.filter(({ endMs }) => endMs > lastMs);
+        this.secondsByProcess.set(process, [...known, ...came].slice(-framesKept));
+      }
+      for (const [process, frames] of this.secondsByProcess) {
+        if ((frames.at(-1)?.endMs ?? 0) < this.atMs - goneMs) this.secondsByProcess.delete(process);
       }
     }
     this.#onChange();
   }
 
-  /** Returns the seconds of a process, or of all, of the last `ms`. */
-  recent(ms: number, process: string | null = null): Map<string, Frame[]> {
+  #takeNames({ names, processes }: Frames): void {
+    for (const name of names) if (this.names.size < namesKept) this.names.add(name);
+    for (const { process, bits } of processes) this.bitsByProcess.set(process, bits);
+  }
+
+  #takeFrames(message: Message & { type: 'frames' }): void {
+    const { spanS, sinceMs, processes } = message;
+    const about = aboutOf(message);
+    // The view is another one by now.
+    if (about !== aboutOf(this.#wanted) || ![1, this.#wanted.spanS].includes(spanS)) return;
+    this.atMs = message.atMs;
+    this.#takeNames(message);
+    if (spanS === 1) this.#secondsAbout = about;
+    else {
+      if (sinceMs === 0) this.stepsByProcess.clear();
+      this.#stepsAbout = `${spanS} ${about}`;
+      this.#stepsMs = systemClock.nowMs();
+    }
+    const into = spanS === 1 ? this.secondsByProcess : this.stepsByProcess;
+    for (const { process, frames } of processes) into.set(process, withFrames(into.get(process) ?? [], frames));
+  }
+
+  /** Slots do not come with each message, where there are many. */
+  #withSlots({ nodes, ...cluster }: ClusterMessage): ClusterState {
+    const before = new Map(this.cluster?.nodes.map(({ name, slots }) => [name, slots]));
+    return { ...cluster, nodes: nodes.map((node) => ({ ...node, slots: node.slots ?? before.get(node.name) ?? [] })) };
+  }
+
+  /** Returns the seconds of each process of the last `ms`. */
+  recent(ms: number): Map<string, readonly Frame[]> {
     const sinceMs = this.atMs - ms;
-    const all = [...this.secondsByProcess].filter(([name]) => process === null || name === process);
-    return new Map(all.map(([name, frames]) => [name, frames.filter(({ endMs }) => endMs > sinceMs)]));
+    return new Map(
+      [...this.secondsByProcess].map(([name, frames]) => [name, frames.filter(({ endMs }) => endMs > sinceMs)]),
+    );
   }
 }

@@ -3,10 +3,14 @@
 /** Values, each followed by its count. Units: µs or items. */
 export type Counts = readonly number[];
 export type Series = { readonly count: number; readonly sum: number; readonly counts: Counts };
+export type Total = readonly [count: number, sum: number];
 export type Frame = {
   readonly endMs: number;
   readonly spanMs: number;
+  /** Those that the page looks at. */
   readonly series: Readonly<Record<string, Series>>;
+  /** Of all series, by kind; of requests by `request|<outcome>`. */
+  readonly totals: Readonly<Record<string, Total>>;
   readonly slotReads: readonly number[];
   readonly gauges: Readonly<Record<string, number>>;
 };
@@ -26,8 +30,24 @@ export class Distribution {
     return this;
   }
 
-  get mean(): number {
-    return this.count === 0 ? 0 : this.sum / this.count;
+  /** Takes back what was added. */
+  subtract({ count, sum, counts }: Series): void {
+    this.count -= count;
+    this.sum -= sum;
+    for (let at = 0; at < counts.length; at += 2) {
+      const left = (this.#countByValue.get(counts[at]!) ?? 0) - counts[at + 1]!;
+      if (left > 0) this.#countByValue.set(counts[at]!, left);
+      else this.#countByValue.delete(counts[at]!);
+    }
+  }
+
+  /** Adds all values of another one. */
+  merge(other: Distribution): void {
+    this.count += other.count;
+    this.sum += other.sum;
+    for (const [value, count] of other.#countByValue) {
+      this.#countByValue.set(value, (this.#countByValue.get(value) ?? 0) + count);
+    }
   }
 
   /** Values and counts, ascending. */
@@ -69,17 +89,37 @@ export function isIn(key: string, prefix: string): boolean {
 }
 
 /** Returns how often something happened per second, of the keys that a prefix begins. */
-export function rateOf(
-  frames: readonly Frame[],
-  prefix: string,
-  isMeant: (key: string) => boolean = () => true,
-): number {
+export function rateOf(frames: readonly Frame[], prefix: string): number {
   let count = 0;
   let spanMs = 0;
   for (const frame of frames) {
     spanMs += frame.spanMs;
-    for (const [key, one] of Object.entries(frame.series)) if (isIn(key, prefix) && isMeant(key)) count += one.count;
+    for (const [key, one] of Object.entries(frame.series)) if (isIn(key, prefix)) count += one.count;
   }
+  return spanMs === 0 ? 0 : (count * 1000) / spanMs;
+}
+
+/** Returns how much of a kind there was in frames, of all series of that kind. */
+export function totalOf(
+  frames: Iterable<Frame>,
+  kind: string,
+  isMeant: (key: string) => boolean = () => true,
+): { count: number; sum: number; spanMs: number } {
+  const all = { count: 0, sum: 0, spanMs: 0 };
+  for (const { spanMs, totals } of frames) {
+    all.spanMs += spanMs;
+    for (const [key, [count, sum]] of Object.entries(totals)) {
+      if (!isIn(key, kind) || !isMeant(key)) continue;
+      all.count += count;
+      all.sum += sum;
+    }
+  }
+  return all;
+}
+
+/** Returns how often something happened per second, of all series of a kind. */
+export function kindRateOf(frames: Iterable<Frame>, kind: string, isMeant?: (key: string) => boolean): number {
+  const { count, spanMs } = totalOf(frames, kind, isMeant);
   return spanMs === 0 ? 0 : (count * 1000) / spanMs;
 }
 

@@ -12,14 +12,14 @@ export function rowOf(value: number): number {
   return Math.min(rows - 1, Math.max(0, row));
 }
 
-/** Returns counts by column and row. */
-export function cellsOf(frames: readonly Frame[], prefix: string): number[][] {
-  return frames.map(({ series }) => {
-    const cells = new Array<number>(rows).fill(0);
+/** Returns counts by row, of all frames of one column. */
+export function cellsOf(frames: readonly Frame[], prefix: string): number[] {
+  const cells = new Array<number>(rows).fill(0);
+  for (const { series } of frames) {
     for (const [key, { counts }] of Object.entries(series)) {
       if (!isIn(key, prefix)) continue;
       for (let at = 0; at < counts.length; at += 2) cells[rowOf(counts[at]!)]! += counts[at + 1]!;
     }
-    return cells;
-  });
+  }
+  return cells;
 }

@@ -1,12 +1,16 @@
 /** A heat map of values over time: columns of frames, rows of a logarithmic scale. */
-import { duration, type Frame } from './figures.ts';
-import { cellsOf, decadesMax, decadesMin, rows, rowsOfDecade } from './heat-cells.ts';
+import { duration } from './figures.ts';
+import { decadesMax, decadesMin, rows, rowsOfDecade } from './heat-cells.ts';
 
 const marginLeft = 64;
 const marginBottom = 20;
 
-/** Draws into a canvas of any size. */
-export function drawHeatMap(canvas: HTMLCanvasElement, frames: readonly Frame[], prefix: string): void {
+/** Draws counts by column and row into a canvas of any size; columns end at these times. */
+export function drawHeatMap(
+  canvas: HTMLCanvasElement,
+  ends: readonly number[],
+  cells: readonly (readonly number[])[],
+): void {
   const scale = devicePixelRatio;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   canvas.width = width * scale;
@@ -14,7 +18,6 @@ export function drawHeatMap(canvas: HTMLCanvasElement, frames: readonly Frame[],
   const context = canvas.getContext('2d')!;
   context.scale(scale, scale);
   context.clearRect(0, 0, width, height);
-  const cells = cellsOf(frames, prefix);
   const style = getComputedStyle(document.documentElement);
   context.fillStyle = style.getPropertyValue('--faint');
   context.font = '11px system-ui, sans-serif';
@@ -26,7 +29,7 @@ export function drawHeatMap(canvas: HTMLCanvasElement, frames: readonly Frame[],
     context.fillRect(marginLeft - 4, y, 3, 1);
   }
   const max = Math.max(1, ...cells.flat());
-  const columnWidth = (width - marginLeft) / Math.max(1, frames.length);
+  const columnWidth = (width - marginLeft) / Math.max(1, ends.length);
   const accent = style.getPropertyValue('--accent');
   context.fillStyle = accent;
   cells.forEach((column, index) => {
@@ -40,9 +43,9 @@ export function drawHeatMap(canvas: HTMLCanvasElement, frames: readonly Frame[],
   context.globalAlpha = 1;
   context.fillStyle = style.getPropertyValue('--faint');
   const labels = Math.min(6, Math.floor((width - marginLeft) / 90));
-  for (let label = 0; label < labels && frames.length > 0; label++) {
-    const index = Math.floor((label * (frames.length - 1)) / Math.max(1, labels - 1));
-    const text = new Date(frames[index]!.endMs).toLocaleTimeString('en', { hour12: false });
+  for (let label = 0; label < labels && ends.length > 0; label++) {
+    const index = Math.floor((label * (ends.length - 1)) / Math.max(1, labels - 1));
+    const text = new Date(ends[index]!).toLocaleTimeString('en', { hour12: false });
     const x = Math.min(width - 52, marginLeft + index * columnWidth);
     context.fillText(text, x, height - 6);
   }

@@ -1,16 +1,16 @@
 /** A heat map and percentile curves of any series, and the slowest requests with their steps. */
-import { systemClock } from '../../base/clock.ts';
 import { Chart, type Line } from './charts.ts';
-import { columnsOf } from './columns.ts';
+import { Columns } from './columns.ts';
 import { type Cell, card, choice, h, table } from './dom.ts';
-import { Distribution, distributionOf, duration, type Frame, isIn, rateOf, threeDigits } from './figures.ts';
+import { type Distribution, duration, type Frame, rateOf, threeDigits } from './figures.ts';
+import { FrameWindows, mergedOf } from './frame-windows.ts';
+import { cellsOf } from './heat-cells.ts';
 import { drawHeatMap } from './heat-map.ts';
-import { framesOf, keepHistory, type View, type ViewContext, windows } from './view.ts';
+import { framesOf, spanOf, type View, type ViewContext, windows } from './view.ts';
 
 const percentiles = [50, 90, 99, 99.9, 99.99, 100] as const;
 const curvePoints = 81;
 const curveDecades = 4;
-const historyEveryMs = 5_000;
 const baselineKey = 'skyshard-baseline';
 
 /** Kinds of series, and what they are called. */
@@ -26,18 +26,14 @@ const kinds: readonly (readonly [kind: string, text: string])[] = [
   ['hedge', 'second attempt'],
 ];
 
-/** Returns prefixes of series of durations in these frames: each kind, and each method of it. */
-export function prefixesOf(frames: Iterable<readonly Frame[]>): string[] {
+/** Returns prefixes of the series of durations among these: each kind, and each method of it. */
+export function prefixesOf(names: Iterable<string>): string[] {
   const found = new Set<string>();
-  for (const of of frames) {
-    for (const { series } of of) {
-      for (const key of Object.keys(series)) {
-        const [kind, name] = key.split('|');
-        if (!kinds.some(([known]) => known === kind)) continue;
-        found.add(kind!);
-        if (name !== undefined) found.add(`${kind}|${name}`);
-      }
-    }
+  for (const key of names) {
+    const [kind, name] = key.split('|');
+    if (!kinds.some(([known]) => known === kind)) continue;
+    found.add(kind!);
+    if (name !== undefined) found.add(`${kind}|${name}`);
   }
   return [...found].sort();
 }
@@ -102,7 +98,7 @@ function controlsOf(
   save: () => void,
 ): HTMLElement[] {
   const processes = [...connection.secondsByProcess.keys()].sort();
-  const prefixes = prefixesOf(connection.secondsByProcess.values());
+  const prefixes = prefixesOf(connection.names);
   if (!prefixes.includes(prefix)) prefixes.unshift(prefix);
   const comparisons = [
     ['', 'nothing'],
@@ -124,21 +120,64 @@ function controlsOf(
   ];
 }
 
+/** What the chosen frames have, in all and in halves. */
+class Shown {
+  readonly #columns: Columns<number[]>;
+  readonly #all: FrameWindows;
+  readonly #halves: readonly [FrameWindows, FrameWindows];
+
+  constructor(prefix: string) {
+    this.#columns = new Columns((frames) => cellsOf(frames, prefix));
+    this.#all = new FrameWindows(prefix);
+    this.#halves = [new FrameWindows(prefix), new FrameWindows(prefix)];
+  }
+
+  heat(byProcess: ReadonlyMap<string, readonly Frame[]>): { readonly ends: number[]; readonly values: number[][] } {
+    return this.#columns.of([...byProcess.values()]);
+  }
+
+  byProcess(byProcess: ReadonlyMap<string, readonly Frame[]>): Map<string, Distribution> {
+    return this.#all.of(byProcess);
+  }
+
+  halves(byProcess: ReadonlyMap<string, readonly Frame[]>): [first: Distribution, second: Distribution] {
+    const halfOf = (isSecond: boolean): Map<string, readonly Frame[]> =>
+      new Map(
+        [...byProcess].map(([process, frames]) => {
+          const middle = Math.floor(frames.length / 2);
+          return [process, isSecond ? frames.slice(middle) : frames.slice(0, middle)];
+        }),
+      );
+    const [first, second] = this.#halves;
+    return [mergedOf(first.of(halfOf(false)).values()), mergedOf(second.of(halfOf(true)).values())];
+  }
+}
+
 /** Returns the curves of the window, and of what it is compared with. */
-function linesOf({ state }: ViewContext, columns: readonly Frame[], prefix: string): Line[] {
-  const isHalved = state['compare'] === 'half';
-  const middle = Math.floor(columns.length / 2);
-  const now = distributionOf(isHalved ? columns.slice(middle) : columns, prefix);
-  const lines: Line[] = [{ name: isHalved ? 'second half' : 'now', values: curve(now) }];
-  if (isHalved) lines.push({ name: 'first half', values: curve(distributionOf(columns.slice(0, middle), prefix)) });
+function linesOf({ state }: ViewContext, shown: Shown, byProcess: ReadonlyMap<string, readonly Frame[]>): Line[] {
+  if (state['compare'] === 'half') {
+    const [first, second] = shown.halves(byProcess);
+    return [
+      { name: 'second half', values: curve(second) },
+      { name: 'first half', values: curve(first) },
+    ];
+  }
+  const now = { name: 'now', values: curve(mergedOf(shown.byProcess(byProcess).values())) };
   const baseline = state['compare'] === 'baseline' ? readBaseline() : null;
-  return baseline === null ? lines : [...lines, { name: baseline.text, values: baseline.curve }];
+  return baseline === null ? [now] : [now, { name: baseline.text, values: baseline.curve }];
+}
+
+/** Returns how exact values are, if that is worth saying. */
+function exactnessNote(bits: number): string {
+  if (bits >= 8) return 'of the window';
+  return `of the window; values are up to ${Math.round(100 / 2 ** (bits - 1))} % low, choose one process for all digits`;
 }
 
 export const latencyView: View = (root, context) => {
   const { state, set, connection } = context;
   const prefix = state['series'] ?? 'request';
   const process = state['process'] ?? '';
+  connection.want({ prefixes: [prefix], process: process === '' ? null : process, spanS: spanOf(context) });
   const controls = h('div', { class: 'controls' });
   const heat = h('canvas', { class: 'heat', role: 'img', 'aria-label': 'Heat map of durations over time' });
   const curves = new Chart('percentile', duration);
@@ -146,58 +185,45 @@ export const latencyView: View = (root, context) => {
   const slow = h('div');
   const controlCard = card('Latency', `times are of ${Intl.DateTimeFormat().resolvedOptions().timeZone}`, controls);
   const heatCard = card('Over time', 'log scale; darker is more', heat);
+  const figureCard = card('Figures', exactnessNote(8), figures);
   const slowCard = card('Slowest requests', 'of the last ten minutes, of those that took --slow-ms or longer', slow);
   for (const wide of [controlCard, heatCard, slowCard]) wide.className = 'wide';
-  root.append(
-    controlCard,
-    heatCard,
-    card('Percentiles', 'to 99.99', curves.element),
-    card('Figures', 'of the window', figures),
-    slowCard,
-  );
-  let askedMs = 0;
+  root.append(controlCard, heatCard, card('Percentiles', 'to 99.99', curves.element), figureCard, slowCard);
+  const shown = new Shown(prefix);
   let shownControls = '';
-  const ask = (): void => {
-    if (systemClock.nowMs() - askedMs < historyEveryMs) return;
-    askedMs = systemClock.nowMs();
-    keepHistory(context, prefix);
-  };
   const meant = (): Map<string, readonly Frame[]> =>
     new Map([...framesOf(context)].filter(([name]) => process === '' || name === process));
   function save(): void {
     const text = `${nameOf(prefix)}, ${new Date(connection.atMs).toLocaleString('en', { hour12: false })}`;
-    const all = new Distribution();
-    for (const frames of meant().values()) for (const frame of frames) addAll(all, frame, prefix);
-    localStorage.setItem(baselineKey, JSON.stringify({ prefix, text, curve: curve(all) } satisfies Baseline));
+    const values = curve(mergedOf(shown.byProcess(meant()).values()));
+    localStorage.setItem(baselineKey, JSON.stringify({ prefix, text, curve: values } satisfies Baseline));
     set({ compare: 'baseline' });
   }
   return () => {
-    ask();
-    const key = JSON.stringify([
-      [...connection.secondsByProcess.keys()],
-      prefixesOf(connection.secondsByProcess.values()),
-    ]);
+    const key = JSON.stringify([[...connection.secondsByProcess.keys()], prefixesOf(connection.names)]);
     if (key !== shownControls) controls.replaceChildren(...controlsOf(context, prefix, process, save));
     shownControls = key;
     const byProcess = meant();
-    const columns = columnsOf([...byProcess.values()]);
-    drawHeatMap(heat, columns, prefix);
-    const lines = linesOf(context, columns, prefix);
+    const { ends, values } = shown.heat(byProcess);
+    drawHeatMap(heat, ends, values);
     curves.show(
       Array.from({ length: curvePoints }, (_unused, index) => (curveDecades * index) / (curvePoints - 1)),
-      lines,
+      linesOf(context, shown, byProcess),
     );
-    const rows = [...byProcess].map(([name, frames]) =>
-      percentileRow(name, distributionOf(frames, prefix), rateOf(frames, prefix)),
+    const rows = [...shown.byProcess(byProcess)]
+      // A process that has nothing of the series says nothing.
+      .filter(([name, { count }]) => count > 0 || name === process)
+      .map(([name, of]) => percentileRow(name, of, rateOf(byProcess.get(name)!, prefix)));
+    figures.replaceChildren(
+      rows.length === 0
+        ? h('p', { class: 'note' }, 'Nothing in this window.')
+        : table(['process', '/s', 'count', 'p50', 'p90', 'p99', 'p99.9', 'p99.99', 'max'], rows),
     );
-    figures.replaceChildren(table(['process', '/s', 'count', 'p50', 'p90', 'p99', 'p99.9', 'p99.99', 'max'], rows));
+    const bits = [...byProcess.keys()].map((name) => connection.bitsByProcess.get(name) ?? 8).filter((one) => one > 0);
+    figureCard.querySelector('small')!.textContent = exactnessNote(Math.min(8, ...bits));
     const headings = ['time', '~method', 'took', '~code', 'items', 'waited', '~caller', '~steps', '~trace or request'];
     slow.replaceChildren(
       connection.slowest.length === 0 ? h('p', { class: 'note' }, 'None.') : table(headings, slowRows(context)),
     );
   };
 };
-
-function addAll(into: Distribution, { series }: Frame, prefix: string): void {
-  for (const [key, one] of Object.entries(series)) if (isIn(key, prefix)) into.add(one);
-}

@@ -4,6 +4,7 @@ import { adviceView } from './advice-view.ts';
 import { clusterView } from './cluster-view.ts';
 import { Connection } from './connection.ts';
 import { h } from './dom.ts';
+import { ingestView } from './ingest-view.ts';
 import { latencyView } from './latency-view.ts';
 import { loadView } from './load-view.ts';
 import type { View, ViewState } from './view.ts';
@@ -12,6 +13,7 @@ const views: Readonly<Record<string, readonly [title: string, view: View]>> = {
   cluster: ['Cluster', clusterView],
   latency: ['Latency', latencyView],
   load: ['Load', loadView],
+  ingest: ['Ingest', ingestView],
   advice: ['Advisor', adviceView],
 };
 

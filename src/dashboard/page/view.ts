@@ -1,5 +1,5 @@
 /** What a view is given, and the part of the URL that holds it. */
-import type { Connection } from './connection.ts';
+import type { Connection, SpanS } from './connection.ts';
 import type { Frame } from './figures.ts';
 
 /** Held by the URL, so that it can be sent to someone else. */
@@ -15,21 +15,22 @@ export type ViewContext = {
 /** Returns what is called after each message. */
 export type View = (root: HTMLElement, context: ViewContext) => () => void;
 
-/** Of charts over time: the last two minutes by seconds, else steps of the history. */
+/** Of charts over time, and of how many seconds a column is in each. */
 export const windows = [
   ['2', 'last 2 minutes'],
   ['10', 'last 10 minutes'],
   ['60', 'last hour'],
 ] as const;
 
-/** Asks for the history again when it is due; `prefix` is that of series with their values. */
-export function keepHistory({ connection, state }: ViewContext, prefix: string): void {
-  const minutes = Number(state['minutes'] ?? '2');
-  if (minutes > 2) connection.askHistory(prefix, minutes);
+const spanByMinutes: Readonly<Record<string, SpanS>> = { 2: 1, 10: 5, 60: 30 };
+
+/** Returns how long a frame of the window is. Units: seconds. */
+export function spanOf({ state }: ViewContext): SpanS {
+  return spanByMinutes[state['minutes'] ?? '2'] ?? 1;
 }
 
 /** Returns the frames of a window by process. */
-export function framesOf({ connection, state }: ViewContext): Map<string, readonly Frame[]> {
-  const isHistory = Number(state['minutes'] ?? '2') > 2;
-  return new Map(isHistory ? connection.stepsByProcess : connection.secondsByProcess);
+export function framesOf(context: ViewContext): ReadonlyMap<string, readonly Frame[]> {
+  const { connection } = context;
+  return spanOf(context) === 1 ? connection.secondsByProcess : connection.stepsByProcess;
 }

@@ -1,10 +1,11 @@
 /** `skyshard move`, `drain` and `rebalance` on processes that serve and write meanwhile. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { systemClock } from '../../../src/base/clock.ts';
 import { adminRequest } from '../../../src/cli/admin-request.ts';
 import { callService, listOf } from '../../../src/cli/service-call.ts';
@@ -107,6 +108,20 @@ async function begun(words: readonly string[]): Promise<ChildProcess> {
   return child;
 }
 
+/** Returns what the page of the router is told of moves. */
+async function movesOfPage(): Promise<unknown> {
+  const socket = new WebSocket(`ws://127.0.0.1:${cluster.run.router.port}/v1/live`);
+  try {
+    for await (const [data] of on(socket, 'message', { signal: AbortSignal.timeout(waitMsMax) })) {
+      const message = JSON.parse(String(data)) as { type: string; cluster?: { moves: { groups: unknown } } };
+      if (message.cluster !== undefined) return message.cluster.moves.groups;
+    }
+    return null;
+  } finally {
+    socket.terminate();
+  }
+}
+
 async function primaries(): Promise<string[]> {
   const { map } = JSON.parse(await done('map', 'show', '--json')) as {
     map: { shards: { primary: string; slots: string[] }[] };
@@ -155,6 +170,8 @@ it(
     await refused(['move', '--slots=0', '--to=n1', '--lease-holder=ana'], 'slot 0 is moving already, from n0 to n2');
     expect(await done('move', 'pause', '--lease-holder=ana')).toContain('slots 0 are paused');
     await until(async () => (await run('move', 'status')).out.includes(' paused'), waitMsMax);
+    const paused = { from: 'n0', to: 'n2', slots: 1, countByPhase: { paused: 1 } };
+    expect(await movesOfPage()).toMatchObject([paused]);
     expect(await done('move', 'resume')).toContain('slots 0 go on');
     await refused(['move', 'drop'], 'not handed over yet, so there is nothing to drop');
     expect(await done('move', 'cancel')).toContain('slots 0 stay where they are');
@@ -182,6 +199,9 @@ it(
     expect(out).toMatch(/slots 0-1 are handed over; the old copies are kept in step\n/);
     expect(await primaries()).toEqual(['0-1:n2', '2:n1', '3:n2']);
     expect(await done('move', 'status')).toMatch(/(?: +\d +n0 +n2 +kept .*\n){2}/);
+    expect(await movesOfPage()).toMatchObject([{ from: 'n0', to: 'n2', slots: 2, countByPhase: { kept: 2 } }]);
+    const metrics = await fetch(`${cluster.run.nodes['n2']!.url}/metrics`);
+    expect(await metrics.text()).toContain('skyshard_slots_moving{from="n0",to="n2",state="kept"} 2\n');
     expect(await done('move', 'reverse', '--slots=1')).toContain('slots 1 are back at their source');
     expect(await primaries()).toEqual(['0:n2', '1:n0', '2:n1', '3:n2']);
     expect(await done('move')).toContain('slots 1 are handed over');

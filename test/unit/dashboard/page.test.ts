@@ -1,7 +1,8 @@
 /** What the page computes from frames: percentiles, rates, columns, and advice. */
 import { describe, expect, it } from 'vitest';
-import { adviceOf, type NodeState, readsBySlot, type SlotRow } from '../../../src/dashboard/page/advice.ts';
-import { columnMs, columnsOf } from '../../../src/dashboard/page/columns.ts';
+import { type AdviceInput, adviceOf, readsBySlot } from '../../../src/dashboard/page/advice.ts';
+import type { NodeState, SlotRow, SourceState } from '../../../src/dashboard/page/cluster-state.ts';
+import { Columns, columnMs } from '../../../src/dashboard/page/columns.ts';
 import {
   bytes,
   Distribution,
@@ -11,10 +12,13 @@ import {
   growth,
   isError,
   isIn,
+  kindRateOf,
   rateOf,
   threeDigits,
 } from '../../../src/dashboard/page/figures.ts';
+import { FrameWindows, mergedOf } from '../../../src/dashboard/page/frame-windows.ts';
 import { cellsOf, rowOf } from '../../../src/dashboard/page/heat-cells.ts';
+import { MoveRates } from '../../../src/dashboard/page/move-rates.ts';
 
 function frameOf(endMs: number, series: Record<string, number[]>, more: Partial<Frame> = {}): Frame {
   const of = Object.entries(series).map(([key, counts]) => {
@@ -23,9 +27,15 @@ function frameOf(endMs: number, series: Record<string, number[]>, more: Partial<
       count += counts[at + 1]!;
       sum += counts[at]! * counts[at + 1]!;
     }
-    return [key, { count, sum, counts }];
+    return [key, { count, sum, counts }] as const;
   });
-  return { endMs, spanMs: 1_000, series: Object.fromEntries(of), slotReads: [], gauges: {}, ...more };
+  const totals: Record<string, [number, number]> = {};
+  for (const [key, { count, sum }] of of) {
+    const parts = key.split('|');
+    const name = parts[0] === 'request' ? `request|${parts.at(-1)}` : parts[0]!;
+    totals[name] = [(totals[name]?.[0] ?? 0) + count, (totals[name]?.[1] ?? 0) + sum];
+  }
+  return { endMs, spanMs: 1_000, series: Object.fromEntries(of), totals, slotReads: [], gauges: {}, ...more };
 }
 
 describe('a distribution', () => {
@@ -55,7 +65,8 @@ it('rates are per second of what frames span', () => {
     frameOf(2_000, { 'request|a|late': [1, 4], 'call|a': [1, 99] }),
   ];
   expect(rateOf(frames, 'request')).toBe(7);
-  expect(rateOf(frames, 'request', isError)).toBe(2);
+  expect(kindRateOf(frames, 'request')).toBe(7);
+  expect(kindRateOf(frames, 'request', isError)).toBe(2);
   expect(rateOf([], 'request')).toBe(0);
 });
 
@@ -75,16 +86,62 @@ it('figures have their units', () => {
 it('frames of several processes make one column for each second, with all counts', () => {
   const one = [frameOf(1_020, { apply: [1, 2] }), frameOf(2_010, { apply: [1, 3] })];
   const other = [frameOf(980, { apply: [1, 5] })];
-  const columns = columnsOf([one, other]);
-  expect(columns.map(({ endMs }) => endMs)).toEqual([1_000, 2_000]);
-  expect(columns.map((frame) => distributionOf([frame], 'apply').count)).toEqual([7, 3]);
+  const columns = new Columns((frames) => distributionOf(frames, 'apply').count);
+  expect(columns.of([one, other])).toEqual({ ends: [1_000, 2_000], values: [7, 3] });
   expect([columnMs([]), columnMs([{ ...one[0]!, spanMs: 5_003 }])]).toEqual([1_000, 5_000]);
 });
 
+describe('windows of frames', () => {
+  it('have the values of the frames that are in them, whichever came and went', () => {
+    const frames = Array.from({ length: 50 }, (_unused, index) =>
+      frameOf(1_000 * index, { 'request|a|ok': [index, 2, 100 + (index % 7), 1], 'call|a': [9, 9] }),
+    );
+    const windows = new FrameWindows('request');
+    for (const [from, to] of [
+      [0, 20],
+      [5, 25],
+      [24, 50],
+      [0, 50],
+      [49, 50],
+    ]) {
+      const shown = frames.slice(from, to);
+      const [values] = windows.of(new Map([['router', shown]])).values();
+      const plain = distributionOf(shown, 'request');
+      expect([values!.count, values!.sum]).toEqual([plain.count, plain.sum]);
+      expect(values!.sorted()).toEqual(plain.sorted());
+    }
+    expect(windows.of(new Map()).size).toBe(0);
+  });
+
+  it('of several processes have the values of all', () => {
+    const windows = new FrameWindows('call');
+    const byProcess = new Map([
+      ['n0', [frameOf(1, { 'call|a': [5, 2] })]],
+      ['n1', [frameOf(1, { 'call|a': [5, 1, 8, 4] })]],
+    ]);
+    expect(mergedOf(windows.of(byProcess).values()).sorted()).toEqual([
+      [5, 3],
+      [8, 4],
+    ]);
+  });
+});
+
+it('copies of a move come at a rate, and are through at a time', () => {
+  const rates = new MoveRates();
+  const group = { from: 'n0', to: 'n1', slots: 4, countByPhase: {}, bytes: 10_000, bytesDone: 0, entriesBehind: 0 };
+  expect(rates.of(group, 1_000)).toEqual({ bytesPerS: null, etaMs: null });
+  expect(rates.of({ ...group, bytesDone: 2_000 }, 3_000)).toEqual({ bytesPerS: 1_000, etaMs: 8_000 });
+  expect(rates.of({ ...group, bytesDone: 10_000 }, 5_000).etaMs).toBe(null);
+  // Half a minute later without a byte it stands still.
+  rates.of({ ...group, bytesDone: 10_000 }, 40_000);
+  expect(rates.of({ ...group, bytes: 20_000, bytesDone: 10_000 }, 41_000)).toEqual({ bytesPerS: 0, etaMs: null });
+  expect(rates.of(group, 42_000)).toEqual({ bytesPerS: null, etaMs: null });
+});
+
 it('a heat map has each value once, in rows of a logarithmic scale', () => {
-  const [cells] = cellsOf([frameOf(1, { 'request|a|ok': [100, 3, 1_000, 2], 'call|a': [5, 1] })], 'request');
-  expect(cells!.reduce((sum, count) => sum + count, 0)).toBe(5);
-  expect([cells![rowOf(100)], cells![rowOf(1_000)]]).toEqual([3, 2]);
+  const cells = cellsOf([frameOf(1, { 'request|a|ok': [100, 3, 1_000, 2], 'call|a': [5, 1] })], 'request');
+  expect(cells.reduce((sum, count) => sum + count, 0)).toBe(5);
+  expect([cells[rowOf(100)], cells[rowOf(1_000)]]).toEqual([3, 2]);
   expect(rowOf(1_000) - rowOf(100)).toBe(12);
   expect(rowOf(0)).toBe(0);
 });
@@ -99,7 +156,9 @@ describe('advice', () => {
     name: 'n0',
     state: 'up',
     error: '',
+    epoch: 1,
     slotMapBytes: 100_000,
+    freeBytes: null,
     slots,
     ...more,
   });
@@ -108,7 +167,11 @@ describe('advice', () => {
     nodes: NodeState[],
     recent: Map<string, Frame[]> = none,
     earlier: Map<string, Frame[]> = none,
-  ): string[] => adviceOf({ nodes, recent, earlier }).map(({ text, command }) => `${text} > ${command}`);
+    more: Partial<AdviceInput> = {},
+  ): string[] =>
+    adviceOf({ nodes, moves: [], ingest: null, recent, earlier, ...more }).map(
+      ({ text, command }) => `${text} > ${command}`,
+    );
 
   it('is none while nothing is off', () => {
     const recent = new Map([['n0', [frameOf(1, { 'items|GetActors': [25, 100] }, { slotReads: [0, 500, 1, 480] })]]]);
@@ -152,8 +215,73 @@ describe('advice', () => {
     const earlier = new Map([['n0', [frameOf(0, { commit: [3_000, 100] })]]]);
     expect(textsOf([nodeOf([slot(0)])], recent, earlier)).toEqual([
       'router refuses 2 requests/s, since a limit is reached. > skyshard top --once',
-      'Requests of GetPostRecords at router ask for 4,000 items (1 in 100 for more). > skyshard hist show --series request_items',
+      'Requests of GetPostRecords at router are huge: 1 in 100 asks for 4,000 items or more. > skyshard hist show --series request_items',
       'A commit with its flush takes 3 times as long on n0 as before (9 ms, was 3 ms). > skyshard hist show --series n0/commit',
+    ]);
+  });
+
+  it('names the caller of huge batches, and no caller of few items', () => {
+    const series = { 'items|GetActors': [4_000, 10], 'caller-items|bulk': [4_000, 10], 'caller-items|app': [25, 900] };
+    expect(textsOf([nodeOf([slot(0)])], new Map([['router', [frameOf(1, series)]]]))).toEqual([
+      'Caller bulk sends huge batches to router: 1 in 100 asks for 4,000 items or more, by GetActors. > skyshard hist show --series caller_request_items',
+    ]);
+  });
+
+  it('names moves that wait for someone', () => {
+    const group = { from: 'n0', to: 'n1', slots: 3, bytes: 1, bytesDone: 1, entriesBehind: 0 };
+    const of = (countByPhase: Record<string, number>): string[] =>
+      textsOf([nodeOf([slot(0)])], none, none, { moves: [{ ...group, countByPhase }] });
+    expect(of({ copying: 2, ready: 1 })).toEqual([]);
+    expect(of({ ready: 3 })).toEqual(['3 slots from n0 to n1 are in step, and not handed over. > skyshard move']);
+    expect(of({ paused: 3 })).toEqual(['Moves of 3 slots from n0 to n1 are paused. > skyshard move resume']);
+    expect(of({ kept: 3 })).toEqual([
+      '3 slots from n0 to n1 are handed over, and n0 still keeps its copies. > skyshard move drop',
+    ]);
+  });
+
+  it('names sources that bring nothing', () => {
+    const source: SourceState = {
+      name: 'http://relay.example',
+      connected: true,
+      pausedMs: null,
+      problem: null,
+      lastProblem: 'refused',
+      receivedSeq: 1,
+      durableSeq: 1,
+      pendingEvents: 0,
+      lagMs: 5,
+    };
+    const lookups = { directory: 0, otherHosts: 0 };
+    const backfill = {
+      reposTotal: 0,
+      reposDone: 0,
+      reposFailed: 0,
+      reposQueued: 0,
+      reposRunning: 0,
+      recordsPerS: 0,
+      etaMs: null,
+    };
+    const of = (more: Partial<SourceState>): string[] => {
+      const ingest = {
+        sources: [{ ...source, ...more }],
+        labelers: [],
+        identitiesPending: 0,
+        lookups: { identities: lookups, deletions: lookups },
+        backfill,
+        bsync: null,
+        repair: null,
+      };
+      return textsOf([nodeOf([slot(0)])], none, none, { ingest });
+    };
+    expect(of({})).toEqual([]);
+    expect(of({ connected: false })).toEqual([
+      'Source http://relay.example is not connected: refused. > skyshard source list',
+    ]);
+    expect(of({ pausedMs: 5 })).toEqual([
+      'Source http://relay.example is paused. > skyshard source resume http://relay.example',
+    ]);
+    expect(of({ problem: { isStopped: true, message: 'it is behind', hint: 'Set the clock.' } })).toEqual([
+      'it is behind. Set the clock. > skyshard source list',
     ]);
   });
 });

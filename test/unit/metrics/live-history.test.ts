@@ -1,7 +1,14 @@
 /** What dashboards are told of the last minutes is what was recorded, within two digits. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HistogramStore } from '../../../src/metrics/histogram-store.ts';
-import { historyBytesMax, LiveHistory, twoDigits } from '../../../src/metrics/live-history.ts';
+import {
+  framesKept,
+  type LiveFrame,
+  LiveHistory,
+  type LiveQuestion,
+  levelBytesMax,
+  twoDigits,
+} from '../../../src/metrics/live-history.ts';
 import { Recording } from '../../../src/metrics/recording.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
@@ -31,6 +38,19 @@ function record(method: string, outcome: string, values: readonly number[]): voi
   store.add(recording.take(), 'main');
 }
 
+const all = ['request', 'call', 'caller'];
+
+function framesOf(spanS: number, question: Partial<LiveQuestion> = {}): LiveFrame[] {
+  return history.answer({ spanS, sinceMs: 0, prefixes: all, numbersMax: 2 ** 30, ...question }).frames;
+}
+
+function numbersOf(frames: readonly LiveFrame[]): number {
+  return frames.reduce(
+    (sum, { series }) => sum + Object.values(series).reduce((total, { counts }) => total + counts.length, 0),
+    0,
+  );
+}
+
 async function second(): Promise<void> {
   clock.advance(1_000);
   await vi.advanceTimersByTimeAsync(1_000);
@@ -53,30 +73,72 @@ describe('the history of a process', () => {
     await second();
     record('Ping', 'ok', [7]);
     await second();
-    const [first, next] = history.secondsSince(0);
+    const [first, next] = framesOf(1);
     expect(first!.series).toEqual({
       'request|Ping|ok': { count: 3, sum: 5_201, counts: [100, 2, 4_992, 1] },
       'request|Ping|late': { count: 1, sum: 9, counts: [9, 1] },
     });
     expect(next!.series).toEqual({ 'request|Ping|ok': { count: 1, sum: 7, counts: [7, 1] } });
     expect([first!.spanMs, next!.endMs - first!.endMs]).toEqual([1_000, 1_000]);
-    expect(history.secondsSince(first!.endMs)).toEqual([next]);
+    expect(framesOf(1, { sinceMs: first!.endMs })).toEqual([next]);
+    expect(first!.totals).toEqual({ 'request|ok': [3, 5_201], 'request|late': [1, 9] });
   });
 
-  it('has steps of five seconds for an hour, with the values only of what is asked for', async () => {
-    for (let count = 0; count < 12; count++) {
+  it('has two minutes by the second, ten by five seconds, an hour by half minutes', async () => {
+    for (let count = 0; count < 62; count++) {
       record('Ping', 'ok', [count]);
       record('GetActors', 'ok', [50]);
       await second();
     }
-    const steps = history.stepsSince(0, 'request|Ping');
-    expect(steps.length).toBe(2);
-    expect(steps[0]!.series['request|Ping|ok']).toEqual({ count: 5, sum: 10, counts: [0, 1, 1, 1, 2, 1, 3, 1, 4, 1] });
-    expect(steps[0]!.series['request|GetActors|ok']).toEqual({ count: 5, sum: 250, counts: [] });
-    expect(steps[1]!.series['request|Ping|ok']!.count).toBe(5);
+    const fives = framesOf(5);
+    expect(fives.map(({ spanMs }) => spanMs)).toEqual(new Array(12).fill(5_000));
+    expect(fives[0]!.series['request|Ping|ok']).toEqual({ count: 5, sum: 10, counts: [0, 1, 1, 1, 2, 1, 3, 1, 4, 1] });
+    const thirties = framesOf(30);
+    expect(thirties.map(({ series }) => series['request|GetActors|ok'])).toEqual([
+      { count: 30, sum: 1_500, counts: [50, 30] },
+      { count: 30, sum: 1_500, counts: [50, 30] },
+    ]);
+    expect(thirties[1]!.totals).toEqual({ 'request|ok': [60, 1_500 + (30 * (30 + 59)) / 2] });
     for (let count = 0; count < 3_700; count++) await second();
-    expect(history.stepsSince(0, '').length).toBe(720);
-    expect(history.secondsSince(0).length).toBe(120);
+    expect([1, 5, 30].map((spanS) => framesOf(spanS).length)).toEqual([framesKept, framesKept, framesKept]);
+    expect(framesOf(2)).toEqual([]);
+  });
+
+  it('has the values only of what is asked for, and the names of all', async () => {
+    record('Ping', 'ok', [1]);
+    record('PingPong', 'ok', [2]);
+    await second();
+    const { frames, names } = history.answer({ spanS: 1, sinceMs: 0, prefixes: ['request|Ping'], numbersMax: 100 });
+    expect(Object.keys(frames[0]!.series)).toEqual(['request|Ping|ok']);
+    expect(names).toEqual(['request|Ping|ok', 'request|PingPong|ok']);
+    expect(frames[0]!.totals).toEqual({ 'request|ok': [2, 3] });
+  });
+
+  it('has no more values than there is room for: it rounds them, and the newest frames have them last', async () => {
+    for (let count = 0; count < 120; count++) {
+      record(
+        'Ping',
+        'ok',
+        Array.from({ length: 400 }, (_unused, index) => Math.floor(10 * 1.03 ** index)),
+      );
+      await second();
+    }
+    const answerOf = (numbersMax: number) =>
+      history.answer({ spanS: 1, sinceMs: 0, prefixes: ['request'], numbersMax });
+    const whole = answerOf(2 ** 30);
+    expect(whole.bits).toBe(8);
+    for (const numbersMax of [60_000, 20_000, 5_000, 0]) {
+      const { frames, bits } = answerOf(numbersMax);
+      expect(numbersOf(frames)).toBeLessThanOrEqual(numbersMax);
+      expect(bits).toBeLessThan(8);
+      expect(frames.map(({ totals }) => totals)).toEqual(whole.frames.map(({ totals }) => totals));
+      if (numbersMax < 20_000) continue;
+      const series = frames.at(-1)!.series['request|Ping|ok']!;
+      expect(series.counts.filter((_value, at) => at % 2 === 1).reduce((a, b) => a + b)).toBe(400);
+      for (let at = 0; at < series.counts.length; at += 2)
+        expect(twoDigits(series.counts[at]!)).toBe(series.counts[at]);
+    }
+    expect(numbersOf(answerOf(5_000).frames.slice(-10))).toBeGreaterThan(0);
   });
 
   it('merges calls over groups of slots, and callers over methods', async () => {
@@ -86,7 +148,7 @@ describe('the history of a process', () => {
     recording.slotReads = Uint32Array.of(0, 3, 0, 1);
     store.add(recording.take(), 'main');
     await second();
-    const [frame] = history.secondsSince(0);
+    const [frame] = framesOf(1);
     expect(frame!.series).toEqual({
       'call|bsky.Ping': { count: 2, sum: 11, counts: [5, 1, 6, 1] },
       'caller|app': { count: 1, sum: 7, counts: [7, 1] },
@@ -100,23 +162,21 @@ describe('the history of a process', () => {
     history.watchedUntilMs = clock.nowMs() + 3_500;
     for (let count = 0; count < 3; count++) await second();
     expect(read).toBe(5);
-    expect(history.secondsSince(0).at(-1)!.gauges).toEqual({ read: 4 });
+    expect(framesOf(1).at(-1)!.gauges).toEqual({ read: 4 });
   });
 
   it('is bounded in bytes', async () => {
-    const values = Array.from({ length: 3_000 }, (_unused, index) => 1.004 ** index);
+    const values = Array.from({ length: 1_000 }, (_unused, index) => 1.012 ** index);
     const methods = Array.from({ length: 40 }, (_unused, index) => `M${index}`);
-    for (let count = 0; count < 600; count++) {
-      if (count % 5 === 0) for (const method of methods) record(method, 'ok', values);
+    for (let count = 0; count < 200; count++) {
+      for (const method of methods) record(method, 'ok', values);
       await second();
     }
-    const steps = history.stepsSince(0, 'request');
-    const numbers = steps.reduce(
-      (sum, { series }) => sum + Object.values(series).reduce((total, { counts }) => total + counts.length, 0),
-      0,
-    );
-    expect(steps.length).toBeLessThan(120);
-    expect(8 * numbers).toBeLessThan(historyBytesMax);
-    expect(8 * numbers).toBeGreaterThan(historyBytesMax / 2);
+    for (const spanS of [1, 5]) {
+      const frames = framesOf(spanS);
+      expect(frames.length).toBeLessThan(framesKept);
+      expect(8 * numbersOf(frames)).toBeLessThan(levelBytesMax);
+      expect(8 * numbersOf(frames)).toBeGreaterThan(levelBytesMax / 2);
+    }
   }, 120_000);
 });
