@@ -74,6 +74,7 @@ export class JetStreamLog implements SlotLog {
   problem: string | null = 'the log server is not connected yet';
   /** Why an operator must help before the log can be read; null where none must. */
   refusal: DataPlaneError | null = null;
+  #isClosed = false;
   /** When nothing waited last, or when what is applied was taken; 0 for neither. */
   #caughtUpMs: number;
 
@@ -237,6 +238,7 @@ export class JetStreamLog implements SlotLog {
     try {
       const start = await this.#findStart(session, entries);
       const messages = await session.read(this.#options.slot, start, (all) => this.#checked(all, session, entries));
+      if (this.#isClosed) return messages.close();
       this.#session = session;
       this.#messages = messages;
       this.#pendingMessages = 1;
@@ -324,8 +326,8 @@ export class JetStreamLog implements SlotLog {
     this.#messages?.close();
     this.#messages = null;
     this.problem = problem;
-    this.#unread.clear();
-    const own = [...this.#ownByToken.values()];
+    // Whoever waits for what is received and not read sends it again, and finds a repeat.
+    const own = [...this.#ownByToken.values(), ...this.#unread.clear()];
     this.#ownByToken.clear();
     const message = `slot ${this.#options.slot}: ${problem}`;
     for (const { onOutcome } of own) onOutcome({ status: 'refused', code: 'Unavailable', message });
@@ -338,6 +340,7 @@ export class JetStreamLog implements SlotLog {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#onReadable = () => {};
     this.#leave('the node is stopping');
   }

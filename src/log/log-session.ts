@@ -217,9 +217,19 @@ export class LogSession {
     return subjectOfSlot(this.#map, slot);
   }
 
-  /** The stream of a slot, as it was at the connect. */
+  /** The stream of a slot, as it was at the connect, or when `lookAtStream` was called last. */
   streamOf(slot: number): StreamState {
     return this.#streamByName.get(streamOfSlot(this.#map, slot).name)!;
+  }
+
+  /** Asks the server what the stream of a slot is now. */
+  async lookAtStream(slot: number): Promise<void> {
+    const { name } = this.streamOf(slot);
+    try {
+      this.#streamByName.set(name, stateOf(await this.#manager.streams.info(name)));
+    } catch (thrown) {
+      throw failure(`the log of slot ${slot}`, thrown);
+    }
   }
 
   /** Returns the seq in the stream once the server has it. Errors: DataPlaneError. */

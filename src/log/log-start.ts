@@ -40,6 +40,8 @@ export function goneError(slot: number): DataPlaneError {
 
 /** Returns whether the stream is the one that was read, and has what was read last. */
 export async function isStreamOf(session: LogSession, slot: number, last: LogPosition): Promise<boolean> {
+  // A slot that came after the connect, from elsewhere, may have read what came after it, too.
+  if (session.streamOf(slot).lastSeq < last.seq) await session.lookAtStream(slot);
   const stream = session.streamOf(slot);
   if (stream.created !== last.created || stream.lastSeq < last.seq) return false;
   if (last.seq === 0 || last.timeMs === 0) return true;

@@ -67,11 +67,11 @@ export class UnreadMessages {
     });
   }
 
-  /** Drops all, which is received again in the next session. */
-  clear(): void {
-    this.#messages = [];
+  /** Drops and returns all, which is received again in the next session. */
+  clear(): UnreadMessage[] {
     this.bytes = 0;
     this.entries = 0;
     this.#onRoom();
+    return this.#messages.splice(0);
   }
 }

@@ -39,7 +39,7 @@ export type ApplyLinkOptions = ApplyThreadOptions & {
 type Waiting = { readonly resolve: (message: FromApplyThread) => void; readonly reject: (error: Error) => void };
 
 export class ApplyLink implements AsyncDisposable {
-  readonly slots: ReadonlySet<number>;
+  readonly #slots: Set<number>;
   readonly #worker: Worker;
   readonly #waitingById = new Map<number, Waiting>();
   readonly #ready: Promise<void>;
@@ -61,7 +61,7 @@ export class ApplyLink implements AsyncDisposable {
       note,
       ...threadOptions
     } = options;
-    this.slots = new Set(options.slots);
+    this.#slots = new Set(options.slots);
     this.#worker = new Worker(new URL('./apply-thread.ts', import.meta.url), {
       workerData: threadOptions,
       transferList: [...threadOptions.feeds.ports],
@@ -88,7 +88,7 @@ export class ApplyLink implements AsyncDisposable {
       if (message.type === 'epoch') return onNewerEpoch(message.epoch);
       if (message.type === 'acting') return onActing(message.slot, message.acts);
       if (message.type === 'gone') return onGone(message.slot);
-      if (message.type === 'behind') return onBehind(this.slots, message.behindMsBySlot);
+      if (message.type === 'behind') return onBehind(this.#slots, message.behindMsBySlot);
       if (message.type === 'replaced') return onReplaced(message.slot);
       this.#waitingById.get(message.id)?.resolve(message);
       this.#waitingById.delete(message.id);
@@ -96,6 +96,11 @@ export class ApplyLink implements AsyncDisposable {
     this.#worker.on('error', (error) => die(errorOfThread('the apply thread', error)));
     this.#worker.on('exit', (code) => die(new Error(`the apply thread ended with code ${code}`)));
     this.#ready.catch(() => {});
+  }
+
+  /** Those whose writer is this thread, and which all threads have open. */
+  get slots(): ReadonlySet<number> {
+    return this.#slots;
   }
 
   /** Resolves once the thread has opened its slots. */
@@ -151,8 +156,20 @@ export class ApplyLink implements AsyncDisposable {
     if (!this.#isClosing) this.#send({ type: 'search-indexed', slots });
   }
 
-  /** Lets the thread compact slots, whose readers are all open. */
-  readersAreOpen(): void {
+  /** Has the thread open more slots. Resolves once they can be read. */
+  async open(slots: readonly number[]): Promise<void> {
+    await this.#ask((id) => ({ type: 'open-slots', id, slots }));
+  }
+
+  /** Has the thread close slots, of which nothing is asked from now on. Resolves once it has. */
+  async leave(slots: readonly number[]): Promise<void> {
+    for (const slot of slots) this.#slots.delete(slot);
+    await this.#ask((id) => ({ type: 'leave-slots', id, slots }));
+  }
+
+  /** Lets the thread compact its slots, whose readers are all open; `slots` of them are new. */
+  readersAreOpen(slots: readonly number[] = []): void {
+    for (const slot of slots) this.#slots.add(slot);
     this.#send({ type: 'readers-open' });
   }
 

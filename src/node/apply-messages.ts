@@ -21,7 +21,7 @@ export type ApplyThreadOptions = {
   readonly node: string;
   /** The parsed JSON of the shard map; the thread checks it again. */
   readonly mapJson: unknown;
-  /** The slots of which this thread is the only writer. */
+  /** The slots of which this thread is the only writer when it starts. */
   readonly slots: readonly number[];
   readonly dataDir: string;
   /** In which condition slots begin whose folders are not there. */
@@ -49,12 +49,15 @@ export type ToApplyThread =
   | { readonly type: 'append'; readonly id: number; readonly payload: Uint8Array; readonly isUrgent: boolean }
   | { readonly type: 'status'; readonly id: number }
   | { readonly type: 'digest'; readonly id: number; readonly slot: number }
-  /** All readers are open, so that they hear of it when slots go on in other files. */
+  /** Slots of which this thread is the writer from now on, as of replicas; and others to close. */
+  | { readonly type: 'open-slots'; readonly id: number; readonly slots: readonly number[] }
+  | { readonly type: 'leave-slots'; readonly id: number; readonly slots: readonly number[] }
+  /** All readers of the open slots are open, which hear of it when slots go on in other files. */
   | { readonly type: 'readers-open' }
   | { readonly type: 'compact'; readonly id: number; readonly slot: number; readonly action: 'begin' | 'look' }
   /** Up to where the search index has queues of slots durably. */
   | { readonly type: 'search-indexed'; readonly slots: readonly SlotProgress[] }
-  /** A newer map, of the same slots, or the one in force once more; checked. */
+  /** A newer map, or the one in force once more; checked. */
   | { readonly type: 'map'; readonly mapJson: unknown }
   | { readonly type: 'close' };
 
@@ -65,6 +68,8 @@ export type FromApplyThread =
   | { readonly type: 'appended'; readonly id: number; readonly answer: Uint8Array }
   | { readonly type: 'status'; readonly id: number; readonly status: ApplyStatus }
   | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
+  /** It has opened slots, or closed them. */
+  | { readonly type: 'slots-done'; readonly id: number }
   | { readonly type: 'compaction'; readonly id: number; readonly compaction: SlotCompaction }
   /** What a commit changed, so that serving threads invalidate their caches. */
   | { readonly type: 'changed'; readonly slot: number; readonly changes: SlotChanges }

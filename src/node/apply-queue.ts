@@ -47,6 +47,10 @@ const pausingCodes: ReadonlySet<ErrorCode> = new Set(['StorageFull', 'ApplyStopp
 /** How long a slot whose storage is full waits before it retries. */
 const fullRetryMs = 1_000;
 
+function goneMessage(slotIndex: number): string {
+  return `slot ${slotIndex} is not applied here`;
+}
+
 export class ApplyQueue {
   readonly #queueBySlot = new Map<number, SlotQueue>();
   readonly #options: ApplyQueueOptions;
@@ -58,24 +62,37 @@ export class ApplyQueue {
 
   constructor(slots: readonly Slot[], options: ApplyQueueOptions) {
     this.#options = options;
-    for (const slot of slots) {
-      const dueMs = slot.canRun ? 0 : Number.POSITIVE_INFINITY;
-      const queue = { slot, dueMs, isFull: false, isOwnPending: false, runMs: 0 };
-      this.#queueBySlot.set(slot.index, queue);
-      slot.log.wait((withinMs) => this.#onReadable(queue, withinMs));
-    }
+    for (const slot of slots) this.take(slot);
+  }
+
+  /** Those that are open, while slots come and go. */
+  get slots(): Slot[] {
+    return Array.from(this.#queueBySlot.values(), ({ slot }) => slot);
+  }
+
+  /** Runs a slot from now on. */
+  take(slot: Slot): void {
+    const dueMs = slot.canRun ? 0 : Number.POSITIVE_INFINITY;
+    const queue = { slot, dueMs, isFull: false, isOwnPending: false, runMs: 0 };
+    this.#queueBySlot.set(slot.index, queue);
+    slot.log.wait((withinMs) => this.#onReadable(queue, withinMs));
     this.#schedule();
+  }
+
+  /** Runs a slot no more, and closes it. What its log has not applied stays there. */
+  async leave(slotIndex: number): Promise<void> {
+    const queue = this.#queueBySlot.get(slotIndex);
+    if (queue === undefined) return;
+    this.#queueBySlot.delete(slotIndex);
+    queue.slot.log.close({ status: 'refused', code: 'WrongEpoch', message: goneMessage(slotIndex) });
+    await queue.slot[Symbol.asyncDispose]();
   }
 
   /** Appends a chunk to the log of a slot of this thread, which runs within `withinMs`. */
   add(slotIndex: number, chunk: QueuedChunk, withinMs = this.#options.lingerMs): void {
     const queue = this.#queueBySlot.get(slotIndex);
     if (queue === undefined || this.#isClosed) {
-      return chunk.onOutcome({
-        status: 'refused',
-        code: 'WrongEpoch',
-        message: `slot ${slotIndex} is not applied here`,
-      });
+      return chunk.onOutcome({ status: 'refused', code: 'WrongEpoch', message: goneMessage(slotIndex) });
     }
     const { bytes, entryCount, onOutcome } = chunk;
     queue.slot.log.append({ bytes, entryCount, onOutcome, withinMs });
@@ -165,9 +182,9 @@ export class ApplyQueue {
 
   /** Appends to a log on a server that this process has opened the slot, until that is there. */
   open(slotIndex: number): void {
-    const { slot } = this.#queueBySlot.get(slotIndex)!;
-    const bytes = slot.own.openedChunk();
-    if (bytes === null || this.#isClosed) return;
+    const slot = this.slot(slotIndex);
+    const bytes = slot?.own.openedChunk() ?? null;
+    if (slot === undefined || bytes === null || this.#isClosed) return;
     const onOutcome = ({ status }: ChunkOutcome): void => {
       if (status === 'refused') void this.#options.clock.sleep(fullRetryMs).then(() => this.open(slotIndex));
     };
@@ -176,7 +193,8 @@ export class ApplyQueue {
 
   /** Appends to a log on a server what lets a slot that is idle go on by itself. */
   appendOwn(slotIndex: number): void {
-    const queue = this.#queueBySlot.get(slotIndex)!;
+    const queue = this.#queueBySlot.get(slotIndex);
+    if (queue === undefined) return;
     const { log } = queue.slot;
     if (log.isEmbedded || queue.isOwnPending || this.#isClosed) return;
     const bytes = queue.slot.own.nextChunk();

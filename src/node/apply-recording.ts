@@ -15,11 +15,12 @@ export class ApplyRecording implements Disposable {
   /** Measures the transactions of these slots. `post` gets what was recorded, once a second. */
   constructor(slots: readonly Slot[], clock: Clock, post: (interval: Interval) => void) {
     this.#clock = clock;
-    for (const slot of slots) this.#follow(slot);
+    for (const slot of slots) this.follow(slot);
     this.#timer = everyInterval(this.#recording, post);
   }
 
-  #follow({ environment }: Slot): void {
+  /** Measures the transactions of one more slot. */
+  follow({ environment }: Slot): void {
     environment.meter = {
       clock: this.#clock,
       committed: (workMs, commitMs) => {

@@ -7,30 +7,23 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { armCrashPoint } from '../base/crash-point.ts';
-import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { seededRandom } from '../base/seeded-random.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunkHead } from '../log/chunk.ts';
-import { EmbeddedLog } from '../log/embedded-log.ts';
-import type { SlotLog } from '../log/slot-log.ts';
 import type { SlotProgress } from '../search/index-writer.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
-import { generationAfter } from '../slot/effect-position.ts';
 import type { Opening } from '../slot/own-entries.ts';
-import { Slot, type SlotOptions } from '../slot/slot.ts';
-import type { Table } from '../storage/environment.ts';
-import { isDamagedFile } from '../storage/storage-failure.ts';
+import type { Slot } from '../slot/slot.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { ApplyQueue } from './apply-queue.ts';
 import { ApplyRecording } from './apply-recording.ts';
 import { changePoster } from './change-feed.ts';
-import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
 import { FollowedLogs, type FollowedLogsOptions } from './followed-logs.ts';
 import { askReplicaPositions } from './replica-log-positions.ts';
-import { beginAttempt } from './slot-attempts.ts';
 import { SlotCompactor } from './slot-compactor.ts';
+import { openings, openSlot, type SlotOpening } from './slot-opening.ts';
 import { SlotRoles } from './slot-roles.ts';
 
 type AppendMessage = ToApplyThread & { type: 'append' };
@@ -91,69 +84,6 @@ async function append(
   });
 }
 
-const waitingCodes: ReadonlySet<ErrorCode> = new Set(['StorageFull', 'ApplyStopped']);
-
-/** Has the log say that this process has opened the slot, before anything reads or sends. */
-function open(slot: Slot, clock: Clock): void {
-  try {
-    slot.run([], clock.nowMs());
-  } catch (thrown) {
-    // The queue tries again, as it does with entries.
-    if (!(thrown instanceof DataPlaneError) || !waitingCodes.has(thrown.code)) throw thrown;
-  }
-}
-
-/** Returns a function that makes what a new session of a slot begins with. */
-function openings(
-  { conditionBySlot }: ApplyThreadOptions,
-  { cluster }: ShardMap,
-  clock: Clock,
-): (slot: number) => Opening {
-  const random = seededRandom(clock.nowMs());
-  return (slot) => ({
-    session: 1 + random.below(2 ** 32 - 1),
-    generation: generationAfter(0, clock),
-    condition: conditionBySlot[slot] ?? 'new',
-    cluster,
-  });
-}
-
-/** Opens a slot whose file may be damaged, which the next start finds. */
-function openCarefully(dataDir: string, options: SlotOptions): Slot {
-  const end = beginAttempt(dataDir, options.index, 'open');
-  try {
-    const slot = Slot.open(options);
-    end();
-    return slot;
-  } catch (thrown) {
-    // Others are problems of this start, which say nothing of the file.
-    if (!isDamagedFile(thrown)) end();
-    throw thrown;
-  }
-}
-
-/** Opens the slots of this thread: those of which it is the primary in a new session. */
-function openSlots(
-  options: ApplyThreadOptions,
-  { slots, primaryBySlot }: ShardMap,
-  clock: Clock,
-  { logs, openingOf }: { readonly logs: FollowedLogs | null; readonly openingOf: (slot: number) => Opening },
-): Slot[] {
-  const { dataDir, slotMapBytes: mapBytes, isSearched, node } = options;
-  return options.slots.map((index) => {
-    const opening = openingOf(index);
-    const log = (table: Table, cursor: number): SlotLog =>
-      logs === null ? new EmbeddedLog(table, cursor) : logs.logOf(index, table, cursor);
-    const path = slotPath(dataDir, index);
-    const slot = openCarefully(dataDir, { index, slots, path, mapBytes, isSearched, opening, log });
-    slot.onQuarantine = ({ seq, kind, did, reason }) =>
-      post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
-    if (primaryBySlot[index] !== node) slot.own.follow();
-    else if (logs === null) open(slot, clock);
-    return slot;
-  });
-}
-
 function clientOf({ clusterToken, trustedCertificates: pem }: ApplyThreadOptions, map: () => ShardMap): NodeClient {
   return new NodeClient({
     map: map(),
@@ -166,6 +96,16 @@ function clientOf({ clusterToken, trustedCertificates: pem }: ApplyThreadOptions
   });
 }
 
+function slotOpeningOf(
+  options: ApplyThreadOptions,
+  { slots }: ShardMap,
+  parts: Pick<SlotOpening, 'logs' | 'openingOf' | 'clock'>,
+): SlotOpening {
+  const onQuarantine: SlotOpening['onQuarantine'] = (slot, { seq, kind, did, reason }) =>
+    post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
+  return { ...parts, options, slots, onQuarantine };
+}
+
 function main(options: ApplyThreadOptions, clock: Clock): void {
   Buffer.poolSize = bufferPoolBytes;
   if (options.crashPoint !== null) armCrashPoint(options.crashPoint.point, options.crashPoint.nth);
@@ -175,7 +115,8 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   const postToOthers = changePoster(options.feeds);
   const logs = followedLogs(options, () => map, clock, client);
   const openingOf = openings(options, map, clock);
-  const slots = openSlots(options, map, clock, { logs, openingOf });
+  const slotOpening = slotOpeningOf(options, map, { logs, openingOf, clock });
+  const slots = options.slots.map((index) => openSlot(slotOpening, index, map.primaryBySlot[index] === options.node));
   const recording = new ApplyRecording(slots, clock, (interval) => post({ type: 'interval', interval }));
   const queue: ApplyQueue = new ApplyQueue(slots, {
     clock,
@@ -196,23 +137,16 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     signal: stop.signal,
     note: postNote,
   });
-  const roles = rolesOf(options.node, slots, { openingOf, queue, sender });
+  const roles = rolesOf(options.node, { openingOf, queue, sender });
   const compactor = new SlotCompactor({
-    slots,
     clock,
     quietMs: options.compactQuietMs,
     onReplaced: (slot) => postChanges(slot, postToOthers),
     note: postNote,
   });
 
-  let isAsking = false;
-  const behindTimer = setInterval(() => {
-    if (isAsking) return;
-    isAsking = true;
-    void postBehind(slots, logs, clock).finally(() => {
-      isAsking = false;
-    });
-  }, behindEveryMs);
+  const behindTimer = sayBehind(queue, logs, clock);
+  const parts: SlotParts = { queue, logs, recording, roles, compactor };
 
   async function close(): Promise<void> {
     clearInterval(behindTimer);
@@ -230,15 +164,20 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
       case 'append':
         return void append({ queue, recording, clock }, message, stop.signal);
       case 'status':
-        return void postStatus(message.id, slots, queue, logs);
+        return void postStatus(message.id, queue, logs);
       case 'digest':
         return postDigest(message.id, ownSlot(queue, message.slot));
       case 'compact':
         return compact(compactor, ownSlot(queue, message.slot), message);
       case 'search-indexed':
         return trimSearchQueues(queue, message.slots);
+      case 'open-slots':
+        for (const index of message.slots) takeSlot(parts, openSlot(slotOpening, index, false), map);
+        return post({ type: 'slots-done', id: message.id });
+      case 'leave-slots':
+        return void leaveSlots(parts, message.slots).then(() => post({ type: 'slots-done', id: message.id }));
       case 'readers-open':
-        return compactor.start();
+        return compactor.take(queue.slots);
       case 'map':
         map = parseShardMap(message.mapJson);
         client.setMap(map);
@@ -248,6 +187,45 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     }
   });
   void postReady(slots, queue, logs);
+}
+
+/** What has to do with each slot of the thread. */
+type SlotParts = {
+  readonly queue: ApplyQueue;
+  readonly logs: FollowedLogs | null;
+  readonly recording: ApplyRecording;
+  readonly roles: SlotRoles;
+  readonly compactor: SlotCompactor;
+};
+
+/** Takes one more slot, which was opened as that of a replica: it may be more by the map. */
+function takeSlot({ queue, logs, recording, roles }: SlotParts, slot: Slot, map: ShardMap): void {
+  recording.follow(slot);
+  queue.take(slot);
+  logs?.take(slot);
+  roles.take(slot, map);
+}
+
+async function leaveSlots({ queue, logs, roles, compactor }: SlotParts, indexes: readonly number[]): Promise<void> {
+  for (const index of indexes) {
+    const slot = ownSlot(queue, index);
+    await compactor.leave(slot);
+    roles.leave(slot);
+    logs?.leave(slot);
+    await queue.leave(index);
+  }
+}
+
+/** Has replicas say how far they are behind, some times a second. */
+function sayBehind(queue: ApplyQueue, logs: FollowedLogs | null, clock: Clock): NodeJS.Timeout {
+  let isAsking = false;
+  return setInterval(() => {
+    if (isAsking) return;
+    isAsking = true;
+    void postBehind(queue.slots, logs, clock).finally(() => {
+      isAsking = false;
+    });
+  }, behindEveryMs);
 }
 
 /**
@@ -271,10 +249,10 @@ type RoleParts = {
   readonly sender: EffectSender;
 };
 
-function rolesOf(node: string, slots: readonly Slot[], { openingOf, queue, sender }: RoleParts): SlotRoles {
+function rolesOf(node: string, { openingOf, queue, sender }: RoleParts): SlotRoles {
   return new SlotRoles({
     node,
-    slots,
+    slots: () => queue.slots,
     opening: openingOf,
     open: (slot) => queue.open(slot),
     onActing: (slot, acts) => {
@@ -312,13 +290,8 @@ function postDigest(id: number, slot: Slot): void {
   post({ type: 'digest', id, seq: slot.cursor, digest: slot.digest() });
 }
 
-async function postStatus(
-  id: number,
-  slots: readonly Slot[],
-  queue: ApplyQueue,
-  logs: FollowedLogs | null,
-): Promise<void> {
-  await Promise.all(slots.map(({ log }) => log.refresh()));
+async function postStatus(id: number, queue: ApplyQueue, logs: FollowedLogs | null): Promise<void> {
+  await Promise.all(queue.slots.map(({ log }) => log.refresh()));
   const statuses = queue.status().map((status) => {
     const left = logs?.leftBehind(status.slot);
     if (left === undefined) return status;
@@ -338,7 +311,7 @@ function compact(compactor: SlotCompactor, slot: Slot, { id, action }: ToApplyTh
 }
 
 function trimSearchQueues(queue: ApplyQueue, slots: readonly SlotProgress[]): void {
-  for (const { slot, epoch, seq } of slots) ownSlot(queue, slot).searchQueue?.trimBelow(epoch, seq);
+  for (const { slot, epoch, seq } of slots) queue.slot(slot)?.searchQueue?.trimBelow(epoch, seq);
 }
 
 function ownSlot(queue: ApplyQueue, index: number): Slot {

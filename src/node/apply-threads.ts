@@ -5,6 +5,7 @@ import { hasReplicas, heldSlotsOf, type ShardMap, slotsOfNode } from '../shardma
 import type { ActingSlots } from './acting-slots.ts';
 import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import type { ChangeOutlets } from './change-feed.ts';
+import type { HeldSlots } from './held-slots.ts';
 import type { NodeHistograms } from './node-histograms.ts';
 import type { NodeOptions } from './node-options.ts';
 import type { NodePeers } from './node-peers.ts';
@@ -81,7 +82,8 @@ export async function startApplyThreads(
 /** What of a node there is while it starts, and afterwards. */
 export type NodeParts = {
   links: readonly ApplyLink[];
-  readers: ReadonlyMap<number, SlotReader>;
+  readonly readers: ReadonlyMap<number, SlotReader>;
+  held: HeldSlots | null;
   /** Null until it has begun. */
   comparison: PositionComparison | null;
 };
@@ -134,8 +136,8 @@ async function askAfter(slot: number, { node, peers, note }: ReplacedParts): Pro
   for (const link of node.links) if (link.slots.has(slot)) link.useMap(peers.process.maps.held.json);
 }
 
-/** Divides slots among threads. */
-export function distribute(slots: readonly number[], threads: number): number[][] {
-  const count = Math.max(1, Math.min(threads, slots.length));
+/** Divides slots among threads, of which some may have none only where others may come later. */
+export function distribute(slots: readonly number[], threads: number, mayBeMore: boolean): number[][] {
+  const count = mayBeMore ? threads : Math.max(1, Math.min(threads, slots.length));
   return Array.from({ length: count }, (_unused, thread) => slots.filter((_slot, index) => index % count === thread));
 }

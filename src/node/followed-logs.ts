@@ -40,6 +40,13 @@ export type FollowedLogsOptions = {
   readonly note: (message: string, fields: Record<string, unknown>) => void;
 };
 
+/** A session, and who reads in it. */
+type Current = {
+  readonly session: LogSession;
+  readonly fail: (error: unknown) => void;
+  readonly following: Set<Promise<void>>;
+};
+
 const openedCheckMs = 20;
 /** How long a slot that has nothing yet waits for the server, before its node ends. */
 const beginMsMax = 30_000;
@@ -49,6 +56,10 @@ export class FollowedLogs implements AsyncDisposable {
   readonly #options: FollowedLogsOptions;
   readonly #writer: string;
   readonly #logBySlot = new Map<number, JetStreamLog>();
+  /** Whose logs are read: they come and go while those of others are. */
+  readonly #slots = new Set<Slot>();
+  #queue: ApplyQueue | null = null;
+  #current: Current | null = null;
   readonly #stop = new AbortController();
   readonly #trimmer: LogTrimmer;
   #connection: JetStreamConnection | null = null;
@@ -59,7 +70,7 @@ export class FollowedLogs implements AsyncDisposable {
     this.#writer = String(options.random.below(2 ** 32));
     const { server, clock, note, replicasOf } = options;
     const ageMsMax = server.streams?.ageMsMax ?? Number.POSITIVE_INFINITY;
-    const logOf = (slot: number): TrimmedLog | null => this.#logBySlot.get(slot)!.trimmed;
+    const logOf = (slot: number): TrimmedLog | null => this.#logBySlot.get(slot)?.trimmed ?? null;
     this.#trimmer = new LogTrimmer({ logOf, replicasOf, ageMsMax, clock, note });
   }
 
@@ -74,24 +85,65 @@ export class FollowedLogs implements AsyncDisposable {
   /** Begins to read the logs of these slots. */
   start(slots: readonly Slot[], queue: ApplyQueue): void {
     const { server, map, clock, random, note } = this.#options;
-    const follow = async (session: LogSession, slot: Slot): Promise<void> => {
-      const following = this.#logBySlot.get(slot.index)!.follow(session, this.#entriesOf(slot));
-      queue.appendOwn(slot.index);
-      await following;
-      if (slot.own.isReplica && this.#logBySlot.get(slot.index)!.refusal !== null) this.#options.onGone(slot.index);
-    };
-    const use = async (session: LogSession): Promise<void> => {
-      await Promise.all(slots.map((slot) => follow(session, slot)));
-    };
+    this.#queue = queue;
+    for (const slot of slots) this.#slots.add(slot);
+    const use = (session: LogSession): Promise<void> => this.#use(session);
     this.#connection = new JetStreamConnection({ server, map, clock, random, use, note });
-    this.#trimming = this.#trimOften(slots);
+    this.#trimming = this.#trimOften();
+  }
+
+  async #use(session: LogSession): Promise<void> {
+    const failed = Promise.withResolvers<never>();
+    const current: Current = { session, fail: failed.reject, following: new Set() };
+    this.#current = current;
+    try {
+      for (const slot of this.#slots) this.#follow(current, slot);
+      await Promise.race([failed.promise, session.untilEnded()]);
+      // Nobody reads in it any more when the next one begins.
+      await Promise.all(current.following);
+    } finally {
+      this.#current = null;
+    }
+  }
+
+  #follow({ session, fail, following }: Current, slot: Slot): void {
+    const log = this.#logBySlot.get(slot.index)!;
+    const isFollowed = (): boolean => this.#slots.has(slot);
+    const done: Promise<void> = log
+      .follow(session, this.#entriesOf(slot))
+      .then(
+        () => {
+          if (isFollowed() && slot.own.isReplica && log.refusal !== null) this.#options.onGone(slot.index);
+        },
+        (thrown: unknown) => {
+          if (isFollowed()) fail(thrown);
+        },
+      )
+      .finally(() => following.delete(done));
+    following.add(done);
+    this.#queue?.appendOwn(slot.index);
+  }
+
+  /** Reads the log of one more slot. */
+  take(slot: Slot): void {
+    this.#slots.add(slot);
+    if (this.#current !== null) this.#follow(this.#current, slot);
+  }
+
+  /** Reads the log of a slot no more, which closes it. */
+  leave(slot: Slot): void {
+    this.#slots.delete(slot);
+    this.#logBySlot.delete(slot.index);
   }
 
   #entriesOf(slot: Slot): SlotEntries {
     const { clock, mayBeginLate, map } = this.#options;
     return {
       isPrimary: () => !slot.own.isReplica,
-      pause: () => clock.sleep(lookAgainMs, this.#stop.signal),
+      pause: async () => {
+        await clock.sleep(lookAgainMs, this.#stop.signal);
+        if (!this.#slots.has(slot)) throw new DataPlaneError('Canceled', `slot ${slot.index} is given up`);
+      },
       opened: () => slot.own.openedChunk(),
       tailLost: () => {
         const generation = generationAfter(slot.generation, clock);
@@ -140,14 +192,15 @@ export class FollowedLogs implements AsyncDisposable {
   }
 
   /** The primary removes what no replica needs any more. */
-  async #trimOften(slots: readonly Slot[]): Promise<void> {
+  async #trimOften(): Promise<void> {
     const { clock, note } = this.#options;
     const { signal } = this.#stop;
     for (;;) {
       await clock.sleep(trimEveryMs, signal);
       if (signal.aborted) return;
       try {
-        await this.#trimmer.trim(slots.filter(({ own }) => own.acts).map(({ index }) => index));
+        const acting = [...this.#slots].filter(({ own }) => own.acts);
+        await this.#trimmer.trim(acting.map(({ index }) => index));
       } catch (thrown) {
         note(`the log is not trimmed: ${operatingFailure(thrown).message}`, {});
       }

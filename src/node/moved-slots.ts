@@ -3,7 +3,7 @@
  *
  * `moves.json` lists the slots of which a map says that they move to this node or from it, and the
  * epoch of the last map that said so. Once a later map gives the node none of such a slot, its
- * folder is removed at the next start: the move was cancelled, or its source dropped. Refuses: to
+ * folder is removed: the move was cancelled, or its source dropped. Refuses: to
  * touch any other folder, and to believe an older map.
  */
 import { rmSync } from 'node:fs';
@@ -62,11 +62,11 @@ export function takeFolder(
   noteMoves(dataDir, map, name);
   const movedAway = removeMovedAway(dataDir, map, name);
   if (movedAway.length > 0) say('slots have moved away, and their folders are removed', { slots: movedAway });
-  installFetched(dataDir, new Set(heldSlotsOf(map, name)), say);
+  installFetched(dataDir, heldSlotsOf(map, name), say);
 }
 
-/** Removes slots that have moved away. Returns them. */
-function removeMovedAway(dataDir: string, map: ShardMap, name: string): number[] {
+/** Removes slots that have moved away, of which nothing is open. Returns them. */
+export function removeMovedAway(dataDir: string, map: ShardMap, name: string): number[] {
   const noted = readNoted(dataDir);
   const held = new Set(heldSlotsOf(map, name));
   const gone = noted.slots.filter((slot) => !held.has(slot));

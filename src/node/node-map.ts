@@ -1,4 +1,4 @@
-/** The shard map of a node, which cannot change its slots or its address while it runs. */
+/** The shard map of a node, which starts again only for some of what a newer one may say of it. */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { noteMapChange } from '../mapchange/map-log.ts';
@@ -17,7 +17,7 @@ export type NodeMapOptions = {
   readonly hasLogServer: boolean;
   /** Reads the JSON of the map again. */
   readonly readMap: () => unknown;
-  /** Gives a newer map, under which the node serves the same slots, to its threads. */
+  /** Gives a newer map, for which the node need not start again, to its threads. */
   readonly useMap: (newest: HeldMap) => void;
   /** Ends the node, which its supervisor starts again with the newer map. */
   readonly fail: (error: Error) => void;
@@ -25,10 +25,14 @@ export type NodeMapOptions = {
   readonly clock: Clock;
 };
 
-/** What a node must start again for. What it is to a slot, primary or replica, is not among it. */
-function dutiesOf(map: ShardMap, name: string): string {
-  const { host, port } = map.nodes.get(name) ?? { host: '', port: 0 };
-  return JSON.stringify([host, port, heldSlotsOf(map, name)]);
+/** Returns what a node must start again for, or null. As a replica it takes and gives up slots. */
+function restartReason(before: ShardMap, after: ShardMap, { name, hasLogServer }: NodeMapOptions): string | null {
+  const addressIn = ({ nodes }: ShardMap): string => JSON.stringify([nodes.get(name)?.host, nodes.get(name)?.port]);
+  if (addressIn(before) !== addressIn(after)) return 'another address';
+  const [had, has] = [heldSlotsOf(before, name), heldSlotsOf(after, name)];
+  if (had.join() === has.join()) return null;
+  const isLed = slotsOfNode(after, name).every((slot) => had.includes(slot));
+  return hasLogServer && isLed ? null : 'other slots';
 }
 
 /** Errors: DataPlaneError `ConfigInvalid` for a map with replicas, without a log server. */
@@ -67,12 +71,13 @@ export function followNodeMap(options: NodeMapOptions): MapFollower {
     },
     adopt: (newest) => {
       noteMoves(dataDir, newest.map, name);
-      if (dutiesOf(newest.map, name) === dutiesOf(maps.map, name)) {
+      const reason = restartReason(maps.map, newest.map, options);
+      if (reason === null) {
         useMap(newest);
         return null;
       }
       const { epoch } = newest.map;
-      const problem = `the shard map of epoch ${epoch} gives node ${name} other slots or another address`;
+      const problem = `the shard map of epoch ${epoch} gives node ${name} ${reason}`;
       fail(new DataPlaneError('WrongEpoch', problem, { hint: 'Start the node again.' }));
       return problem;
     },

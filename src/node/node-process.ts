@@ -22,6 +22,7 @@ import { ActingSlots } from './acting-slots.ts';
 import type { ApplyLink } from './apply-link.ts';
 import { distribute, listenersOf, type NodeParts, startApplyThreads } from './apply-threads.ts';
 import { lockDataFolder } from './data-folder.ts';
+import { HeldSlots } from './held-slots.ts';
 import { takeFolder } from './moved-slots.ts';
 import { handlersOf } from './node-handlers.ts';
 import { NodeHistograms } from './node-histograms.ts';
@@ -37,7 +38,7 @@ import type { ThreadMetrics } from './serve-messages.ts';
 import { feedsBetween, ServePool, type ServePoolOptions } from './serve-pool.ts';
 import { setAsideDamaged } from './slot-attempts.ts';
 import { requireNoRestore } from './slot-folders.ts';
-import { openReaders, type SlotReader } from './slot-reader.ts';
+import { SlotReaders } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotVerifier } from './slot-verifier.ts';
 import { SlotWrites } from './slot-writes.ts';
@@ -85,7 +86,7 @@ function serveSettings(
 
 type MapParts = {
   readonly threads: ServePool;
-  readonly node: { readonly links: readonly ApplyLink[]; readonly search: SearchPool | null };
+  readonly node: Pick<NodeParts, 'links' | 'held'> & { readonly search: SearchPool | null };
   readonly fail: (error: Error) => void;
 };
 
@@ -104,6 +105,7 @@ function mapParts(options: NodeOptions, { threads, node, fail }: MapParts): Pick
       threads.useMap(newest.json, newest.map);
       node.search?.usePrimaries(slotsOfNode(newest.map, name));
       peers.useMap(newest.map);
+      node.held?.follow();
     },
     fail,
     note,
@@ -129,14 +131,15 @@ function checkedMap({ name, mapJson, logServer = null }: NodeOptions): ShardMap 
 /** Makes what is needed of the slots of which the node is a replica. */
 function replicaParts(
   options: NodeOptions,
-  { threads, peers, fail: startAgain }: Pick<ControlParts, 'threads' | 'peers' | 'fail'>,
+  { threads, peers, node }: Pick<ControlParts, 'threads' | 'peers'> & { readonly node: Pick<NodeParts, 'held'> },
 ): Pick<ControlParts, 'replicas' | 'rebuilds'> {
   const { name, dataDir, slotMapBytes, note = () => {}, clock = systemClock } = options;
   const lagMsMax = options.readLagMs ?? settingTable.readLagMs.default;
   const replicas = new ReplicaReads({ lagMsMax, onChange: (slots) => threads.useReadable(slots), clock });
   const map = (): ShardMap => peers.process.maps.map;
   const { caller } = peers;
-  const rebuilds = new ReplicaRebuilds({ name, dataDir, slotMapBytes, caller, map, startAgain, note, clock });
+  const onCopied = (): void => node.held?.follow();
+  const rebuilds = new ReplicaRebuilds({ name, dataDir, slotMapBytes, caller, map, onCopied, note, clock });
   return { replicas, rebuilds };
 }
 
@@ -185,6 +188,35 @@ function stopperOf(
   };
 }
 
+type ClosedParts = ControlParts & Omit<ControlledParts, 'control'> & { readonly lock: AsyncDisposable | null };
+
+/** Returns what closes a node, once. */
+function closerOf(parts: ClosedParts): () => Promise<void> {
+  const { peers, threads, links, replicas, histograms, search, comparison, lookUps, lock } = parts;
+  const closeAll = async (): Promise<void> => {
+    comparison.stop();
+    await parts.held[Symbol.asyncDispose]();
+    replicas[Symbol.dispose]();
+    await parts.rebuilds[Symbol.asyncDispose]();
+    await parts.snapshots[Symbol.asyncDispose]();
+    await parts.verifier[Symbol.asyncDispose]();
+    await peers.process.stop();
+    await threads[Symbol.asyncDispose]();
+    lookUps?.[Symbol.dispose]();
+    await peers[Symbol.asyncDispose]();
+    await search?.[Symbol.asyncDispose]();
+    await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
+    await parts.slotReaders[Symbol.asyncDispose]();
+    histograms[Symbol.dispose]();
+    await lock?.[Symbol.asyncDispose]();
+  };
+  let closing: Promise<void> | null = null;
+  return () => {
+    closing ??= closeAll();
+    return closing;
+  };
+}
+
 /**
  * Opens the node's slots and serves them.
  *
@@ -200,7 +232,8 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
   const threads = new ServePool();
-  const none = { links: [], readers: new Map(), search: null, comparison: null };
+  const slotReaders = new SlotReaders(dataDir, given.slotMapBytes);
+  const none = { links: [], readers: slotReaders.bySlot, held: null, search: null, comparison: null };
   const node: NodeParts & { search: SearchPool | null } = none;
   const { peers, saw } = mapParts(given, { threads, node, fail: failure.reject });
   // A former primary must not open slots of which another one has become the primary meanwhile.
@@ -209,9 +242,10 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   setAsideDamaged({ dataDir, name, map, note });
   takeFolder(dataDir, map, name, note);
   const options: NodeOptions = { ...given, mapJson };
-  const slotsOfThreads = distribute(heldSlotsOf(map, name), options.applyThreads);
+  const hasLogServer = (options.logServer ?? null) !== null;
+  const slotsOfThreads = distribute(heldSlotsOf(map, name), options.applyThreads, hasLogServer);
   const acting = new ActingSlots();
-  const { replicas, rebuilds } = replicaParts(options, { threads, peers, fail: failure.reject });
+  const { replicas, rebuilds } = replicaParts(options, { threads, peers, node });
   const histograms = histogramsOf(options, map, threads);
   const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
   const shared = { peers, saw, threads, acting, replicas, rebuilds, histograms, fail: failure.reject };
@@ -225,35 +259,21 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
       throw thrown;
     },
   );
-  node.readers = openReaders(heldSlotsOf(map, name), dataDir, options.slotMapBytes);
-  const { links, readers } = node;
+  slotReaders.open(heldSlotsOf(map, name));
+  const { links } = node;
   node.search = startNodeSearch(options, map, links, feeds.commits);
-  const controlParts = { ...shared, search: node.search, links, readers };
-  const { control, comparison, lookUps, snapshots, verifier } = controlOf(options, controlParts);
-  const closeAll = async (): Promise<void> => {
-    comparison.stop();
-    replicas[Symbol.dispose]();
-    await rebuilds[Symbol.asyncDispose]();
-    await snapshots[Symbol.asyncDispose]();
-    await verifier[Symbol.asyncDispose]();
-    await peers.process.stop();
-    await threads[Symbol.asyncDispose]();
-    lookUps?.[Symbol.dispose]();
-    await peers[Symbol.asyncDispose]();
-    await node.search?.[Symbol.asyncDispose]();
-    await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
-    for (const { environment } of readers.values()) await environment.close();
-    histograms[Symbol.dispose]();
-    await lock?.[Symbol.asyncDispose]();
-  };
-  let closing: Promise<void> | null = null;
-  const close = (): Promise<void> => {
-    closing ??= closeAll();
-    return closing;
-  };
+  const controlParts = { ...shared, search: node.search, links, slotReaders };
+  const controlled = controlOf(options, controlParts);
+  const { control, comparison, held } = controlled;
+  const close = closerOf({ ...controlParts, ...controlled, lock });
   const stopAfter = stopperOf(options, close, failure.reject);
   const settings = serveSettings(options, map);
-  const parts = servePartsOf(options, { readers, control, writes: feeds.writes }, histograms, stopAfter);
+  const parts = servePartsOf(
+    options,
+    { readers: slotReaders.bySlot, control, writes: feeds.writes },
+    histograms,
+    stopAfter,
+  );
   const { port, routerPort, http2Port } = await threads
     .start({ ...parts, settings, mapJson: options.mapJson, inlets: feeds.inlets, onDeath: stopAfter })
     .catch(async (thrown: unknown) => {
@@ -263,6 +283,8 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
     });
   threads.useReadable(replicas.slots);
   for (const link of links) link.readersAreOpen();
+  node.held = held;
+  held.follow();
   peers.process.start();
   node.comparison = comparison;
   comparison.start().catch(failure.reject);
@@ -272,7 +294,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
 type ControlParts = {
   readonly search: SearchPool | null;
   readonly links: readonly ApplyLink[];
-  readonly readers: ReadonlyMap<number, SlotReader>;
+  readonly slotReaders: SlotReaders;
   readonly acting: ActingSlots;
   readonly replicas: ReplicaReads;
   readonly rebuilds: ReplicaRebuilds;
@@ -287,16 +309,16 @@ type ControlledParts = {
   readonly control: NodeControl;
   readonly comparison: PositionComparison;
   readonly lookUps: LookUps | null;
+  readonly held: HeldSlots;
   readonly snapshots: SnapshotSource;
   readonly verifier: SlotVerifier;
 };
 
 /** Makes what the main thread does for all serving threads. */
-function controlOf(
-  options: NodeOptions,
-  { search, links, readers, acting, replicas, rebuilds, peers, saw, threads, histograms, fail }: ControlParts,
-): ControlledParts {
-  const { name, dataDir, slotMapBytes, registry, clock = systemClock } = options;
+function controlOf(options: NodeOptions, parts: ControlParts): ControlledParts {
+  const { search, links, slotReaders, acting, replicas, rebuilds, peers, saw, threads, histograms, fail } = parts;
+  const { name, dataDir, slotMapBytes, registry, note = () => {}, clock = systemClock } = options;
+  const { bySlot: readers } = slotReaders;
   const { maps } = peers.process;
   const map = (): ShardMap => maps.map;
   const status = (): Promise<NodeStatus> =>
@@ -317,6 +339,8 @@ function controlOf(
   const isServed = (slot: number): boolean => acting.has(slot) || replicas.slots.includes(slot);
   const snapshots = new SnapshotSource({ dataDir, slotMapBytes, isServed, clock });
   const verifier = new SlotVerifier({ dataDir, slotMapBytes, hasSlot: (slot) => readers.has(slot), clock });
+  const ownParts = { name, dataDir, slotMapBytes, map, readers: slotReaders, writes, snapshots, verifier, note, clock };
+  const held = new HeldSlots({ ...parts, ...ownParts });
   const lookUps = options.edge === undefined ? null : startLookUps(options.edge, options.clock);
   const control: NodeControl = {
     handlers: new Map([
@@ -341,5 +365,5 @@ function controlOf(
     askingIngest: options.askingIngest ?? {},
     identity: lookUps?.source ?? null,
   };
-  return { control, comparison, lookUps, snapshots, verifier };
+  return { control, comparison, lookUps, held, snapshots, verifier };
 }

@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
+import type { SlotPlace } from '../search/indexed-slot.ts';
 import { SearchPool } from '../search/search-pool.ts';
 import { heldSlotsOf, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
@@ -29,6 +30,14 @@ export type NodeSearchOptions = {
   readonly clock?: Clock;
 };
 
+/** Returns where search finds slots. */
+export function searchPlaces(
+  { dataDir, slotMapBytes: mapBytes }: Pick<NodeSearchOptions, 'dataDir' | 'slotMapBytes'>,
+  slots: readonly number[],
+): SlotPlace[] {
+  return slots.map((slot) => ({ slot, path: slotPath(dataDir, slot), mapBytes }));
+}
+
 /** Starts the threads; null where there shall be none. Slots must be open. */
 export function startNodeSearch(
   options: NodeSearchOptions,
@@ -36,12 +45,12 @@ export function startNodeSearch(
   links: readonly ApplyLink[],
   commits: Int32Array,
 ): SearchPool | null {
-  const { name, dataDir, slotMapBytes: mapBytes, searchThreads = 0, registry } = options;
+  const { name, dataDir, slotMapBytes, searchThreads = 0, registry } = options;
   const { note = () => {}, clock = systemClock } = options;
   if (searchThreads === 0) return null;
   const pool = new SearchPool({
     path: join(dataDir, 'search', 'index.db'),
-    places: heldSlotsOf(map, name).map((slot) => ({ slot, path: slotPath(dataDir, slot), mapBytes })),
+    places: searchPlaces({ dataDir, slotMapBytes }, heldSlotsOf(map, name)),
     primaries: slotsOfNode(map, name),
     slots: map.slots,
     threads: searchThreads,

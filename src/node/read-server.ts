@@ -53,7 +53,7 @@ export type EdgeSettings = LookUpSettings & {
 /** Can be posted between threads. */
 export type ReadServerSettings = {
   readonly name: string;
-  /** As their primary or as a replica. */
+  /** As their primary or as a replica, when it starts. */
   readonly heldSlots: readonly number[];
   readonly dataDir: string;
   readonly slotMapBytes: number;
@@ -345,7 +345,7 @@ export class ReadServer implements ListeningPorts {
     this.#edge?.router.router.useMap(map);
   }
 
-  /** Takes what `control.readable` says now. */
+  /** Takes what `control.readable` says now, and which slots have readers. */
   readableChanged(): void {
     if (this.#serve(this.#parts.control.map())) this.reads.servedChanged();
   }

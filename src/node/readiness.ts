@@ -10,7 +10,9 @@ import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
 /** The age of the last applied event beyond which a slot that has more to apply is too old. */
 export const readyLagMsMax = 300_000;
 
-function isReady({ condition, waiting, lagMs }: SlotStatus): boolean {
+function isReady({ role, condition, waiting, lagMs }: SlotStatus): boolean {
+  // It is asked only while it is close to its log, and other nodes have the slot.
+  if (role === 'replica') return true;
   // Without anything that waits, the last event is the newest.
   const isOld = waiting > 0 && lagMs !== null && lagMs > readyLagMsMax;
   return condition === 'complete' && !isOld;

@@ -43,6 +43,12 @@ export class ReplicaReads implements Disposable {
     this.#check();
   }
 
+  /** Forgets slots, which this node gives up or begins again. */
+  leave(slots: readonly number[]): void {
+    for (const slot of slots) this.#caughtUpMs.delete(slot);
+    this.#check();
+  }
+
   #check(): void {
     const { lagMsMax, onChange, clock } = this.#options;
     const oldestMs = clock.monotonicMs() - lagMsMax;

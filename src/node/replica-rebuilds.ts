@@ -1,30 +1,35 @@
 /**
  * Replicas that cannot go on from what they have: each gets a copy from another node of its shard.
  *
- * Owns: which slots wait, and the way from a copy to a slot: it is fetched and checked while the
- * node serves all others, and takes the place of the slot's folder when the node starts again,
- * which it does once all are there that others can give. No read asks the replica before it has
- * read its log then.
+ * Owns: which slots wait, and `fetching` in the data folder. A copy is fetched and checked while
+ * the node serves all other slots, and takes the place of the slot's folder once nothing of that is
+ * open: at once, or when the node starts. No read asks the replica before it has read its log then.
  */
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { backoffMs } from '../base/backoff.ts';
 import { BytePace } from '../base/byte-pace.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { StreamPosition } from '../log/log-trimmer.ts';
-import type { ShardMap, ShardMove } from '../shardmap/shard-map.ts';
+import { replicaSlotsOf, type ShardMap, type ShardMove } from '../shardmap/shard-map.ts';
 import { syncFolder, writeDurably } from '../storage/durable-file.ts';
 import type { SlotFetch } from '../wire/node-status.ts';
 import { slotPath } from './data-folder.ts';
 import { positionsAt } from './replica-log-positions.ts';
-import { type FetchProgress, fetchingPath, SnapshotFetch, type SnapshotFetchOptions } from './snapshot-fetch.ts';
+import {
+  type FetchProgress,
+  fetchingPath,
+  SnapshotFetch,
+  type SnapshotFetchOptions,
+  type SnapshotPace,
+} from './snapshot-fetch.ts';
 
-export type ReplicaRebuildsOptions = Omit<SnapshotFetchOptions, 'signal'> & {
+export type ReplicaRebuildsOptions = Omit<SnapshotFetchOptions, 'signal' | 'pace'> & {
   readonly name: string;
   readonly map: () => ShardMap;
-  /** Ends the node, which its supervisor starts again. */
-  readonly startAgain: (error: Error) => void;
+  /** Called when there is one more in `copied`. */
+  readonly onCopied: () => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
 };
 
@@ -34,63 +39,63 @@ const retryPolicy = { firstMs: 500, maxMs: 30_000 };
 /** How often a move that is paused is looked at. */
 const pausedLookMs = 250;
 
+/** Puts a copy, if it is whole, in the place of a slot that is not open. Returns whether it did. */
+function install(dataDir: string, slot: number): boolean {
+  const [from, path] = [fetchingPath(dataDir, slot), slotPath(dataDir, slot)];
+  if (!existsSync(join(from, manifestName))) return false;
+  rmSync(path, { recursive: true, force: true });
+  renameSync(from, path);
+  rmSync(join(path, manifestName));
+  syncFolder(dirname(path));
+  return true;
+}
+
+/** Puts copies that were fetched in the places of slots of which nothing is open. */
+export function installCopies(dataDir: string, slots: readonly number[], note: ReplicaRebuildsOptions['note']): void {
+  const installed = slots.filter((slot) => install(dataDir, slot));
+  if (installed.length > 0) note('slots begin again from copies of other nodes', { slots: installed });
+}
+
 /**
- * Puts copies that were fetched in the place of their slots; nothing of these is open yet. Those of
- * slots that the node has no more are removed.
+ * Puts copies that an earlier process has fetched in the places of their slots; nothing is open
+ * yet. What is not whole is removed, and what is of slots that the node has no more.
  */
-export function installFetched(dataDir: string, held: ReadonlySet<number>, note: ReplicaRebuildsOptions['note']): void {
-  const folder = dirname(fetchingPath(dataDir, 0));
-  if (!existsSync(folder)) return;
-  const installed: number[] = [];
-  for (const name of readdirSync(folder)) {
-    const [from, slot] = [join(folder, name), Number(name)];
-    if (held.has(slot) && existsSync(join(from, manifestName))) {
-      const path = slotPath(dataDir, slot);
-      rmSync(path, { recursive: true, force: true });
-      renameSync(from, path);
-      rmSync(join(path, manifestName));
-      installed.push(slot);
-    } else rmSync(from, { recursive: true, force: true });
-  }
-  if (installed.length === 0) return;
-  syncFolder(dirname(slotPath(dataDir, 0)));
-  note('slots begin again from copies of other nodes', { slots: installed });
+export function installFetched(dataDir: string, held: readonly number[], note: ReplicaRebuildsOptions['note']): void {
+  installCopies(dataDir, held, note);
+  rmSync(dirname(fetchingPath(dataDir, 0)), { recursive: true, force: true });
 }
 
 export class ReplicaRebuilds implements AsyncDisposable {
   readonly #options: ReplicaRebuildsOptions;
-  readonly #fetch: SnapshotFetch;
   readonly #stop = new AbortController();
   readonly #random: SeededRandom;
   readonly #waiting = new Map<number, SlotFetch>();
-  readonly #done = new Set<number>();
-  /** Slots that an operator named. They have all that they need next, and would not ask again. */
-  readonly #ordered = new Set<number>();
+  /** Those whose copies are there, and not in their places. */
+  readonly #copied = new Map<number, SlotFetch>();
+  /** How many copies of a slot this process has had: the next one has less of a hurry. */
+  readonly #copyCounts = new Map<number, number>();
   /** Where the log goes on after the copies; not later. */
   readonly #positions = new Map<number, StreamPosition>();
   #running: Promise<void> | null = null;
   readonly #pace: BytePace;
-  /** The slot that is fetched now. */
-  #fetched = -1;
+  /** What is fetched now. */
+  #fetching: { readonly slot: number; readonly stop: AbortController; readonly done: Promise<boolean> } | null = null;
   #receivedBytes = 0;
 
   constructor(options: ReplicaRebuildsOptions) {
     this.#options = options;
     this.#random = seededRandom(options.clock.nowMs());
     this.#pace = new BytePace(null, options.clock);
-    const rebuilds = this;
-    const pace = {
-      get partBytesMax(): number {
-        return rebuilds.#pace.partBytesMax;
-      },
-      pass: (bytes: number) => this.#pass(bytes),
-    };
-    this.#fetch = new SnapshotFetch({ ...options, signal: this.#stop.signal, pace });
   }
 
-  /** What is fetched, and how far it is. */
+  /** What is fetched, and how far it is, until it is in its place. */
   get progress(): SlotFetch[] {
-    return [...this.#waiting.values()];
+    return [...this.#waiting.values(), ...this.#copied.values()];
+  }
+
+  /** Slots whose copies are whole, and not in their places. */
+  get copied(): number[] {
+    return [...this.#copied.keys()];
   }
 
   /** Of all copies since the node started, whether or not they became whole. */
@@ -116,21 +121,40 @@ export class ReplicaRebuilds implements AsyncDisposable {
         hint: '`skyshard map show` says who is.',
       });
     if (isDryRun) return;
-    this.#ordered.add(slot);
     this.add(slot);
   }
 
-  /** Fetches a slot, unless that is under way. */
+  /** Fetches a slot, unless that is under way, or it is not one of a replica. */
   add(slot: number): void {
-    if (this.#waiting.has(slot) || this.#done.has(slot) || this.#stop.signal.aborted) return;
+    if (this.#waiting.has(slot) || this.#copied.has(slot) || this.#stop.signal.aborted) return;
+    if (!replicaSlotsOf(this.#options.map(), this.#options.name).includes(slot)) return;
     this.#waiting.set(slot, { slot, from: '', bytes: 0, bytesDone: 0, problem: '' });
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
   }
 
+  /** Forgets the copy of a slot, which is in its place now. */
+  installed(slot: number): void {
+    this.#copied.delete(slot);
+    this.#positions.delete(slot);
+  }
+
+  /** Ends what is under way for slots that this node gives up, and removes what of it is there. */
+  async leave(slots: readonly number[]): Promise<void> {
+    for (const slot of slots) {
+      this.#waiting.delete(slot);
+      this.installed(slot);
+      if (this.#fetching?.slot === slot) {
+        this.#fetching.stop.abort();
+        await this.#fetching.done;
+      }
+      rmSync(fetchingPath(this.#options.dataDir, slot), { recursive: true, force: true });
+    }
+  }
+
   async #run(): Promise<void> {
-    const { clock, note, startAgain } = this.#options;
+    const { clock } = this.#options;
     const { signal } = this.#stop;
     for (let failures = 0; this.#waiting.size > 0 && !signal.aborted; ) {
       const slot = [...this.#waiting.keys()].find((each) => this.#moveOf(each)?.isPaused !== true);
@@ -138,32 +162,21 @@ export class ReplicaRebuilds implements AsyncDisposable {
         await clock.sleep(pausedLookMs, signal);
         continue;
       }
-      this.#fetched = slot;
-      this.#pace.setLimit(this.#moveOf(slot)?.bytesPerSecond ?? null);
-      const isFetched = await this.#fetchOne(slot);
-      failures = isFetched ? 0 : failures + 1;
-      if (isFetched) continue;
+      const copies = this.#copyCounts.get(slot) ?? 0;
+      if (copies > 0) await clock.sleep(backoffMs(retryPolicy, copies, this.#random), signal);
+      if (!this.#waiting.has(slot)) continue;
+      const stop = new AbortController();
+      this.#fetching = { slot, stop, done: this.#fetchOne(slot, AbortSignal.any([stop.signal, signal])) };
+      const isFetched = await this.#fetching.done;
+      this.#fetching = null;
+      failures = isFetched || stop.signal.aborted ? 0 : failures + 1;
       // Others may have a copy to give.
-      const last = this.#waiting.get(slot)!;
+      const last = this.#waiting.get(slot);
+      if (last === undefined) continue;
       this.#waiting.delete(slot);
       this.#waiting.set(slot, last);
-      if (this.#isHeldUp()) break;
       await clock.sleep(backoffMs(retryPolicy, failures, this.#random), signal);
     }
-    if (signal.aborted) return;
-    const slots = [...this.#done];
-    note('copies of slots are there, and the node starts again with them', { slots });
-    startAgain(
-      new DataPlaneError('WrongEpoch', `copies of slots ${slots.join(',')} are there, to start again with`, {
-        hint: 'Start the node again.',
-      }),
-    );
-  }
-
-  /** Whether copies that are there wait only for others that nobody has to give. */
-  #isHeldUp(): boolean {
-    if (this.#done.size === 0) return false;
-    return [...this.#waiting.values()].every(({ slot, problem }) => problem !== '' && !this.#ordered.has(slot));
   }
 
   /** Returns the move by which this node gets a slot, if it does. */
@@ -173,43 +186,59 @@ export class ReplicaRebuilds implements AsyncDisposable {
     return move?.to === name ? move : null;
   }
 
-  /** Resolves once bytes of the slot that is fetched may arrive, as its move says. */
-  async #pass(bytes: number): Promise<void> {
-    this.#receivedBytes += bytes;
-    await this.#untilResumed(this.#fetched);
-    this.#pace.setLimit(this.#moveOf(this.#fetched)?.bytesPerSecond ?? null);
-    await this.#pace.pass(bytes, this.#stop.signal);
+  /** Returns what lets bytes of a slot arrive as fast as its move says. */
+  #paceOf(slot: number): SnapshotPace {
+    const pace = this.#pace;
+    pace.setLimit(this.#moveOf(slot)?.bytesPerSecond ?? null);
+    return {
+      get partBytesMax(): number {
+        return pace.partBytesMax;
+      },
+      pass: async (bytes, signal) => {
+        this.#receivedBytes += bytes;
+        await this.#untilResumed(slot, signal);
+        pace.setLimit(this.#moveOf(slot)?.bytesPerSecond ?? null);
+        await pace.pass(bytes, signal);
+      },
+    };
   }
 
   /** Waits while the move of a slot is paused. */
-  async #untilResumed(slot: number): Promise<void> {
-    while (this.#moveOf(slot)?.isPaused === true && !this.#stop.signal.aborted)
-      await this.#options.clock.sleep(pausedLookMs, this.#stop.signal);
+  async #untilResumed(slot: number, signal: AbortSignal): Promise<void> {
+    while (this.#moveOf(slot)?.isPaused === true && !signal.aborted)
+      await this.#options.clock.sleep(pausedLookMs, signal);
   }
 
   /** Returns whether a copy of the slot is there now. */
-  async #fetchOne(slot: number): Promise<boolean> {
-    const { map, note, dataDir, caller } = this.#options;
+  async #fetchOne(slot: number, signal: AbortSignal): Promise<boolean> {
+    const { map, note, dataDir, caller, onCopied } = this.#options;
+    const fetch = new SnapshotFetch({ ...this.#options, signal, pace: this.#paceOf(slot) });
     let problem = 'no other node has the slot';
     for (const node of this.#sources(map(), slot)) {
-      const onProgress = (progress: FetchProgress): void =>
-        void this.#waiting.set(slot, { slot, from: node, ...progress, problem: '' });
+      const onProgress = (progress: FetchProgress): void => {
+        if (!signal.aborted) this.#waiting.set(slot, { slot, from: node, ...progress, problem: '' });
+      };
       try {
         // The log must retain what comes after the copy, which is made later than this.
         const position = (await positionsAt(node, [slot], caller)).get(slot);
+        if (signal.aborted) return false;
         if (position !== undefined) this.#positions.set(slot, position);
-        const manifest = await this.#fetch.fetch({ node, slot, map: map() }, onProgress);
+        const manifest = await fetch.fetch({ node, slot, map: map() }, onProgress);
+        if (signal.aborted) return false;
         const text = `${JSON.stringify(manifest)}\n`;
         writeDurably(join(fetchingPath(dataDir, slot), manifestName), text);
         this.#waiting.delete(slot);
-        this.#done.add(slot);
+        const { bytes } = manifest;
+        this.#copyCounts.set(slot, 1 + (this.#copyCounts.get(slot) ?? 0));
+        this.#copied.set(slot, { slot, from: node, bytes, bytesDone: bytes, problem: '' });
         note(`a copy of slot ${slot} from node ${node} is whole`, { ...manifest });
+        onCopied();
         return true;
       } catch (thrown) {
         problem = operatingFailure(thrown).message;
       }
     }
-    if (this.#stop.signal.aborted) return false;
+    if (signal.aborted) return false;
     if (this.#waiting.get(slot)?.problem !== problem) note(`no copy of slot ${slot} yet: ${problem}`, { slot });
     this.#waiting.set(slot, { slot, from: '', bytes: 0, bytesDone: 0, problem });
     return false;

@@ -51,6 +51,7 @@ export class ServeLink implements AsyncDisposable {
   readonly #ready = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #metricsById = new Map<number, (metrics: ThreadMetrics) => void>();
+  readonly #slotsById = new Map<number, () => void>();
   #nextId = 1;
   #state: 'starting' | 'listening' | 'closing' | 'dead' = 'starting';
 
@@ -85,6 +86,8 @@ export class ServeLink implements AsyncDisposable {
   #die(error: Error): void {
     for (const resolve of this.#metricsById.values()) resolve([]);
     this.#metricsById.clear();
+    for (const resolve of this.#slotsById.values()) resolve();
+    this.#slotsById.clear();
     this.#ready.reject(error);
     const isSudden = this.#state === 'listening';
     this.#state = 'dead';
@@ -113,6 +116,10 @@ export class ServeLink implements AsyncDisposable {
       case 'metrics':
         this.#metricsById.get(message.id)?.(message.metrics);
         this.#metricsById.delete(message.id);
+        return;
+      case 'slots-done':
+        this.#slotsById.get(message.id)?.();
+        this.#slotsById.delete(message.id);
         return;
       case 'fault':
         return this.#die(new InvariantError(message.message));
@@ -174,6 +181,16 @@ export class ServeLink implements AsyncDisposable {
 
   useMap(mapJson: unknown): void {
     this.#post({ type: 'map', mapJson });
+  }
+
+  /** Has the thread read slots, or forget them. Resolves once it has, or is no more. */
+  changeSlots(type: 'open-slots' | 'leave-slots', slots: readonly number[]): Promise<void> {
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      if (this.#state === 'dead') return resolve();
+      this.#slotsById.set(id, resolve);
+      this.#post({ type, id, slots });
+    });
   }
 
   /** Says that a peer has a newer map, so that the thread refuses calls until it gets one. */

@@ -53,13 +53,16 @@ export type ToServeThread =
       readonly message: string;
       readonly hint: string;
     }
-  /** A newer map, of the same slots; checked. */
+  /** A newer map; checked. */
   | { readonly type: 'map'; readonly mapJson: unknown }
   /** Slots that this node answers reads of as a replica. */
   | { readonly type: 'readable'; readonly slots: readonly number[] }
   /** A peer has a newer map than this node. */
   | { readonly type: 'epoch'; readonly epoch: number }
   | { readonly type: 'metrics'; readonly id: number }
+  /** Slots to read from now on, whose writer has opened them; and others to forget. */
+  | { readonly type: 'open-slots'; readonly id: number; readonly slots: readonly number[] }
+  | { readonly type: 'leave-slots'; readonly id: number; readonly slots: readonly number[] }
   | { readonly type: 'close' };
 
 export type FromServeThread =
@@ -75,6 +78,8 @@ export type FromServeThread =
   | { readonly type: 'request'; readonly id: number; readonly request: ControlRequest; readonly body: unknown }
   | { readonly type: 'epoch'; readonly epoch: number }
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: ThreadMetrics }
+  /** It has opened slots, or forgotten them. */
+  | { readonly type: 'slots-done'; readonly id: number }
   /** What the thread recorded, once a second and before its metrics. */
   | { readonly type: 'interval'; readonly interval: Interval }
   | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }

@@ -122,6 +122,15 @@ export class ServePool implements AsyncDisposable {
     for (const link of this.#workers) link.useReadable(slots);
   }
 
+  /**
+   * Has workers read slots, or forget them; the main thread's readers have come or gone already.
+   * Resolves once all have.
+   */
+  async changeSlots(type: 'open-slots' | 'leave-slots', slots: readonly number[]): Promise<void> {
+    this.main?.readableChanged();
+    await Promise.all(this.#workers.map((link) => link.changeSlots(type, slots)));
+  }
+
   /** Says that a peer has a newer map than this process. */
   saw(epoch: number): void {
     for (const link of this.#workers) link.saw(epoch);

@@ -28,7 +28,7 @@ import type {
   ThreadMetrics,
   ToServeThread,
 } from './serve-messages.ts';
-import { openReaders, reopenReplaced } from './slot-reader.ts';
+import { reopenReplaced, SlotReaders } from './slot-reader.ts';
 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void };
 
@@ -160,7 +160,9 @@ async function run(options: ServeThreadOptions): Promise<void> {
   const recording = new Recording();
   const recordingTimer = everyInterval(recording, (interval) => post({ type: 'interval', interval }));
   const main = new MainThread(mapJson);
-  const readers = openReaders(settings.heldSlots, settings.dataDir, settings.slotMapBytes);
+  const slotReaders = new SlotReaders(settings.dataDir, settings.slotMapBytes);
+  slotReaders.open(settings.heldSlots);
+  const { bySlot: readers } = slotReaders;
   const serving = new ReadServer(settings, {
     readers,
     control: controlOf(main, options),
@@ -183,7 +185,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
     await serving.close();
     recordingTimer[Symbol.dispose]();
     inlet.close();
-    for (const { environment } of readers.values()) await environment.close();
+    await slotReaders[Symbol.asyncDispose]();
     parentPort!.close();
   };
   parentPort!.on('message', (message: ToServeThread) => {
@@ -197,6 +199,14 @@ async function run(options: ServeThreadOptions): Promise<void> {
       case 'readable':
         main.readable = message.slots;
         return serving.readableChanged();
+      case 'open-slots':
+        slotReaders.open(message.slots);
+        serving.readableChanged();
+        return post({ type: 'slots-done', id: message.id });
+      case 'leave-slots':
+        slotReaders.leave(message.slots);
+        serving.readableChanged();
+        return post({ type: 'slots-done', id: message.id });
       case 'epoch':
         return void main.saw(message.epoch, false);
       case 'metrics':

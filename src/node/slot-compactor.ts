@@ -13,7 +13,6 @@ import { Compaction, type CompactionProgress } from '../storage/compaction.ts';
 import type { SlotCompaction } from '../wire/slot-compaction.ts';
 
 export type SlotCompactorOptions = {
-  readonly slots: readonly Slot[];
   readonly clock: Clock;
   /** How long a slot must have been quiet; 0 compacts only what is asked for. */
   readonly quietMs: number;
@@ -52,19 +51,39 @@ export class SlotCompactor {
   readonly #waiting: { readonly slot: Slot; readonly restMs: number }[] = [];
   readonly #progressBySlot = new Map<Slot, Progress>();
   readonly #lookBySlot = new Map<Slot, Look>();
+  /** Those whose readers are all open. */
+  readonly #slots = new Set<Slot>();
   #isStarted = false;
   #running: Promise<void> | null = null;
   #looking: Promise<void> | null = null;
+  /** The slot that is compacted now. */
+  #compacting: { readonly slot: Slot; readonly done: Promise<void> } | null = null;
 
   constructor(options: SlotCompactorOptions) {
     this.#options = options;
   }
 
-  /** Call it once all readers of the slots are open, which hear of it when files are replaced. */
-  start(): void {
+  /**
+   * Takes slots, of which it may know some. Call it once all readers of them are open, which hear
+   * of it when files are replaced.
+   */
+  take(slots: readonly Slot[]): void {
+    for (const slot of slots) {
+      if (this.#slots.has(slot)) continue;
+      this.#slots.add(slot);
+      this.#lookBySlot.set(slot, { cursor: slot.cursor, judgedCursor: -1 });
+    }
+    if (!this.#isStarted && this.#options.quietMs > 0) this.#looking = this.#look();
     this.#isStarted = true;
-    if (this.#options.quietMs > 0) this.#looking = this.#look();
     this.#runWaiting();
+  }
+
+  /** Forgets a slot; a compaction of it that is under way is abandoned first. */
+  async leave(slot: Slot): Promise<void> {
+    this.#slots.delete(slot);
+    this.#lookBySlot.delete(slot);
+    if (this.#compacting?.slot === slot) await this.#compacting.done;
+    this.#progressBySlot.delete(slot);
   }
 
   /** Compacts a slot as soon as those that wait are done, unless it waits already. */
@@ -90,8 +109,17 @@ export class SlotCompactor {
   }
 
   async #run(): Promise<void> {
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
-      if (!this.#stop.signal.aborted) await this.#compact(next.slot, next.restMs);
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      const { slot, restMs } = next;
+      if (this.#hasEnded(slot)) continue;
+      this.#compacting = { slot, done: this.#compact(slot, restMs) };
+      await this.#compacting.done;
+      this.#compacting = null;
+    }
+  }
+
+  #hasEnded(slot: Slot): boolean {
+    return this.#stop.signal.aborted || !this.#slots.has(slot);
   }
 
   async #compact(slot: Slot, restMs: number): Promise<void> {
@@ -104,10 +132,10 @@ export class SlotCompactor {
     const onStep = (progress: CompactionProgress): void => set({ phase: 'copying', ...progress });
     try {
       compaction = Compaction.begin(slot.environment, () => slot.requireOnlyWriter());
-      if (!(await this.#copy(compaction, restMs, onStep))) return await compaction.abandon();
+      if (!(await this.#copy(slot, compaction, restMs, onStep))) return await compaction.abandon();
       await compaction.settle();
       // What was written while the disk was waited for is many rows, if the slot is busy.
-      if (!(await this.#copy(compaction, restMs, onStep))) return await compaction.abandon();
+      if (!(await this.#copy(slot, compaction, restMs, onStep))) return await compaction.abandon();
       compaction.replace();
       slot.state.areFilesReplaced = true;
       onReplaced(slot);
@@ -130,13 +158,14 @@ export class SlotCompactor {
    * Returns: true once it has, before others have a turn; false when it was stopped.
    */
   async #copy(
+    slot: Slot,
     compaction: Compaction,
     restMs: number,
     onStep: (progress: CompactionProgress) => void,
   ): Promise<boolean> {
     const { clock } = this.#options;
     const { signal } = this.#stop;
-    while (!signal.aborted) {
+    while (!this.#hasEnded(slot)) {
       const endMs = clock.monotonicMs() + stepMs;
       const isCopied = compaction.copySome(() => clock.monotonicMs() >= endMs);
       onStep(compaction.progress);
@@ -148,12 +177,11 @@ export class SlotCompactor {
 
   /** Compacts what is quiet and mostly unused room, for as long as the thread runs. */
   async #look(): Promise<void> {
-    const { slots, clock, quietMs } = this.#options;
+    const { clock, quietMs } = this.#options;
     const { signal } = this.#stop;
-    for (const slot of slots) this.#lookBySlot.set(slot, { cursor: slot.cursor, judgedCursor: -1 });
     while (!signal.aborted) {
       await clock.sleep(quietMs, signal);
-      for (const slot of slots) {
+      for (const slot of this.#slots) {
         if (signal.aborted) return;
         this.#lookAt(slot);
         // Others have their turn: to judge a slot takes milliseconds.

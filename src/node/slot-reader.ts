@@ -1,6 +1,6 @@
 /** The serving thread's handles on the slots that apply threads write. */
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { InvariantError, invariant } from '../base/invariant.ts';
+import { InvariantError } from '../base/invariant.ts';
 import { reposToResync } from '../slot/apply/repo-apply.ts';
 import { type SlotChanges, SlotState, slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
@@ -18,6 +18,54 @@ export function openReaders(slots: readonly number[], dataDir: string, mapBytes:
       return [slot, { environment, state: new SlotState(slot, environment) }];
     }),
   );
+}
+
+/** Longer than any read of a slot takes. */
+const lastReadMsMax = 60_000;
+
+/** One thread's readers, of slots that come and go while others are read. */
+export class SlotReaders implements AsyncDisposable {
+  readonly #dataDir: string;
+  readonly #mapBytes: number;
+  readonly #bySlot = new Map<number, SlotReader>();
+  /** Of slots that are not read any more, but perhaps by what has begun before. */
+  readonly #left = new Map<Environment, NodeJS.Timeout>();
+
+  constructor(dataDir: string, mapBytes: number) {
+    this.#dataDir = dataDir;
+    this.#mapBytes = mapBytes;
+  }
+
+  /** Those that are open; always the same map. */
+  get bySlot(): ReadonlyMap<number, SlotReader> {
+    return this.#bySlot;
+  }
+
+  /** Opens read handles on slots, whose environments must exist. */
+  open(slots: readonly number[]): void {
+    const opened = openReaders(slots, this.#dataDir, this.#mapBytes);
+    for (const [slot, reader] of opened) this.#bySlot.set(slot, reader);
+  }
+
+  /** Forgets slots, whose files may then be removed: they stay mapped for what reads them still. */
+  leave(slots: readonly number[]): void {
+    for (const slot of slots) {
+      const environment = this.#bySlot.get(slot)?.environment;
+      this.#bySlot.delete(slot);
+      if (environment === undefined) continue;
+      const close = (): void => {
+        this.#left.delete(environment);
+        void environment.close();
+      };
+      this.#left.set(environment, setTimeout(close, lastReadMsMax).unref());
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const timer of this.#left.values()) clearTimeout(timer);
+    for (const environment of this.#left.keys()) await environment.close();
+    for (const { environment } of this.#bySlot.values()) await environment.close();
+  }
 }
 
 /**
@@ -38,9 +86,9 @@ function openInPlace({ environment }: SlotReader): void {
 /** Has a slot's reader go on in other files, if a change says so. Errors: InvariantError. */
 export function reopenReplaced(readers: ReadonlyMap<number, SlotReader>, slot: number, changes: SlotChanges): void {
   if (!changes.areFilesReplaced) return;
+  // Of a slot that was given up, changes may come late.
   const reader = readers.get(slot);
-  invariant(reader !== undefined, 'readers are open before a slot is compacted');
-  openInPlace(reader);
+  if (reader !== undefined) openInPlace(reader);
 }
 
 /**

@@ -13,7 +13,8 @@ import type { Slot } from '../slot/slot.ts';
 export type SlotRolesOptions = {
   /** The name of this node. */
   readonly node: string;
-  readonly slots: readonly Slot[];
+  /** Those of the thread, which come and go. */
+  readonly slots: () => readonly Slot[];
   /** Makes what a new session begins with. */
   readonly opening: (slot: number) => Opening;
   /** Appends the opening of a slot to its log. */
@@ -31,23 +32,33 @@ export class SlotRoles {
 
   constructor(options: SlotRolesOptions) {
     this.#options = options;
-    for (const slot of options.slots) this.look(slot);
+    for (const slot of options.slots()) this.look(slot);
   }
 
   /** Takes a newer map, or once more the one in force. */
-  useMap({ primaryBySlot }: ShardMap): void {
-    const { node, slots, opening, open } = this.#options;
-    for (const slot of slots) {
-      const { own, index } = slot;
-      const isPrimary = primaryBySlot[index] === node;
-      if (!isPrimary) own.follow();
-      else if (own.isReplica || this.#replaced.has(slot)) {
-        this.#replaced.delete(slot);
-        own.open(opening(index));
-        open(index);
-      }
-      this.look(slot);
+  useMap(map: ShardMap): void {
+    for (const slot of this.#options.slots()) this.take(slot, map);
+  }
+
+  /** Makes of a slot what the map says. */
+  take(slot: Slot, { primaryBySlot }: ShardMap): void {
+    const { node, opening, open } = this.#options;
+    const { own, index } = slot;
+    const isPrimary = primaryBySlot[index] === node;
+    if (!isPrimary) own.follow();
+    else if (own.isReplica || this.#replaced.has(slot)) {
+      this.#replaced.delete(slot);
+      own.open(opening(index));
+      open(index);
     }
+    this.look(slot);
+  }
+
+  /** Acts for a slot no more, which is given up. */
+  leave(slot: Slot): void {
+    slot.own.follow();
+    this.look(slot);
+    this.#replaced.delete(slot);
   }
 
   /** True if it was said before that this process acts for the slot. */

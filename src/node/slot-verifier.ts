@@ -133,6 +133,11 @@ export class SlotVerifier implements AsyncDisposable {
     }
   }
 
+  /** Ends the reading of a slot that this node gives up. */
+  async leave(slots: readonly number[]): Promise<void> {
+    if (this.#reading !== null && slots.includes(this.#reading.slot)) await this.#end(this.#reading);
+  }
+
   async #endIdle(): Promise<void> {
     const reading = this.#reading;
     if (reading !== null && this.#options.clock.monotonicMs() - reading.askedMs > idleMsMax) await this.#end(reading);

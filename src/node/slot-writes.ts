@@ -37,12 +37,12 @@ function newMessage(slot: number): string {
 
 /** Routes writes to the apply threads of their slots. */
 export class SlotWrites {
-  readonly #linkBySlot = new Map<number, ApplyLink>();
+  readonly #links: readonly ApplyLink[];
   readonly #readers: ReadonlyMap<number, SlotReader>;
   readonly #map: () => ShardMap;
   readonly #node: string;
   /** Slots that take nothing from outside until every node has said that they are new to it. */
-  readonly #newSlots: Set<number>;
+  readonly #newSlots = new Set<number>();
 
   /** `node` is the name of this one in the map. */
   constructor(
@@ -51,11 +51,23 @@ export class SlotWrites {
     map: () => ShardMap,
     node: string,
   ) {
-    this.#newSlots = new Set([...readers].flatMap(([slot, { state }]) => (isNew(state) ? [slot] : [])));
+    this.#links = links;
     this.#readers = readers;
     this.#map = map;
     this.#node = node;
-    for (const link of links) for (const slot of link.slots) this.#linkBySlot.set(slot, link);
+    this.take([...readers.keys()]);
+  }
+
+  /** Takes slots whose readers are open. */
+  take(slots: readonly number[]): void {
+    for (const slot of slots) {
+      this.#newSlots.delete(slot);
+      if (isNew(this.#readers.get(slot)!.state)) this.#newSlots.add(slot);
+    }
+  }
+
+  #linkFor(slot: number): ApplyLink | undefined {
+    return this.#links.find(({ slots }) => slots.has(slot));
   }
 
   /** Appends chunks to any of the node's slots; each has an outcome of its own. */
@@ -63,14 +75,14 @@ export class SlotWrites {
     const chunks = decodeOfPeer(nodeCalls.append, () => decodeAppend(payload));
     const heads = decodeOfPeer(nodeCalls.append, () => chunks.map((bytes) => readChunkHead(bytes)));
     const slots = heads.map(({ slot }) => slot);
-    const replica = slots.find((slot) => this.#linkBySlot.has(slot) && !this.#isPrimaryOf(slot));
+    const replica = slots.find((slot) => !this.#isPrimaryOf(slot) && this.#linkFor(slot) !== undefined);
     if (replica !== undefined) throw this.#replicaError(replica);
     if (heads.some(({ slot, isFromSlot }) => !isFromSlot && this.#isNew(slot))) {
       return encodeOutcomes(
         slots.map((slot) => ({ status: 'refused', code: 'Unavailable', message: newMessage(slot) })),
       );
     }
-    const links = new Set(slots.map((slot) => this.#linkBySlot.get(slot)));
+    const links = new Set(slots.map((slot) => this.#linkFor(slot)));
     const [link] = links;
     // Usually one thread takes all chunks, so request and answer pass through unchanged.
     const isForNew = slots.some((slot) => this.#isNew(slot));
@@ -82,7 +94,7 @@ export class SlotWrites {
     const outcomes: ChunkOutcome[] = new Array(chunks.length);
     const indexesByLink = new Map<ApplyLink, number[]>();
     slots.forEach((slot, index) => {
-      const link = this.#linkBySlot.get(slot);
+      const link = this.#linkFor(slot);
       // What it acknowledged would be missing in its folder, if that is put back.
       if (this.#isNew(slot)) {
         outcomes[index] = { status: 'refused', code: 'Unavailable', message: newMessage(slot) };
@@ -171,7 +183,7 @@ export class SlotWrites {
   }
 
   #linkOf(slot: number): ApplyLink {
-    const link = this.#linkBySlot.get(slot);
+    const link = this.#linkFor(slot);
     if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
     return link;
   }

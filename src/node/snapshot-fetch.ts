@@ -30,7 +30,7 @@ import { runCopyTask } from './copy-task.ts';
 import { differencesOf } from './slot-copy.ts';
 
 /** How fast a copy may arrive; see `BytePace`. */
-type Pacer = { readonly partBytesMax: number; pass(bytes: number, signal: AbortSignal): Promise<void> };
+export type SnapshotPace = { readonly partBytesMax: number; pass(bytes: number, signal: AbortSignal): Promise<void> };
 
 export type SnapshotFetchOptions = {
   readonly dataDir: string;
@@ -39,7 +39,7 @@ export type SnapshotFetchOptions = {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** How fast bytes may arrive; absent: as fast as they can. */
-  readonly pace?: Pacer;
+  readonly pace?: SnapshotPace;
 };
 
 export type FetchProgress = { readonly bytes: number; readonly bytesDone: number };

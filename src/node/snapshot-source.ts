@@ -128,6 +128,11 @@ export class SnapshotSource implements AsyncDisposable {
     return part.subarray(0, bytesRead);
   }
 
+  /** Ends the copy of a slot that this node gives up. */
+  async leave(slots: readonly number[]): Promise<void> {
+    if (this.#copy !== null && slots.includes(this.#copy.slot)) await this.#end(this.#copy);
+  }
+
   async #endIdle(): Promise<void> {
     const copy = this.#copy;
     if (copy !== null && this.#options.clock.monotonicMs() - copy.askedMs > idleMsMax) await this.#end(copy);

@@ -14,7 +14,7 @@ import { isDamage, isDiskFull, isIndexFailure, removeIndexFile } from './index-f
 import { verifySlot } from './index-verifier.ts';
 import { IndexWriter } from './index-writer.ts';
 import { IndexedSlot } from './indexed-slot.ts';
-import type { FromSearchThreads, SearchThreadOptions, ToIndexThread } from './search-thread-messages.ts';
+import type { FromSearchThreads, PlacesMessage, SearchThreadOptions, ToIndexThread } from './search-thread-messages.ts';
 
 /** How long changes gather, so that a transaction has many: part of how soon a post is found. */
 const gatherMs = 200;
@@ -50,6 +50,8 @@ class IndexLoop {
   #lookedMs = Number.NEGATIVE_INFINITY;
   /** The count of commits whose changes are all taken. */
   #commitsTaken: number | null = null;
+  /** Of the slots of the node, once they are others than before; and who waits for that. */
+  #places: PlacesMessage | null = null;
   /** Asked for while the file was not open. */
   readonly #rebuilds: (number | null)[] = [];
   readonly #verifications: Verification[] = [];
@@ -66,6 +68,7 @@ class IndexLoop {
     while (!this.#isClosing) {
       let waitMs = 0;
       try {
+        await this.#usePlaces();
         waitMs = this.#step() ? 0 : this.#waits.isEmpty ? this.#gatherMs : gatherAwaitedMs;
       } catch (thrown) {
         if (!isIndexFailure(thrown)) throw thrown;
@@ -79,6 +82,26 @@ class IndexLoop {
     this.#writer?.close();
     for (const slot of this.#slots.values()) await slot.close();
     parentPort!.close();
+  }
+
+  /** Goes on with the slots that the node has now, as after a start. */
+  async #usePlaces(): Promise<void> {
+    const message = this.#places;
+    if (message === null) return;
+    this.#places = null;
+    this.#writer?.close();
+    this.#writer = null;
+    for (const { id } of this.#verifications.splice(0))
+      post({ type: 'failed', id, code: 'Unavailable', message: 'the slots of the node have changed meanwhile' });
+    const slots = new Set(message.places.map(({ slot }) => slot));
+    for (const [index, slot] of this.#slots) {
+      if (slots.has(index)) continue;
+      this.#slots.delete(index);
+      await slot.close();
+    }
+    for (const place of message.places)
+      if (!this.#slots.has(place.slot)) this.#slots.set(place.slot, new IndexedSlot(place));
+    post({ type: 'answered', id: message.id, value: null });
   }
 
   /** Returns whether there is more to do at once. Errors: those of SQLite. */
@@ -180,6 +203,9 @@ class IndexLoop {
         return this.#wake.abort();
       case 'damaged':
         this.#isDamaged = true;
+        return this.#wake.abort();
+      case 'places':
+        this.#places = message;
         return this.#wake.abort();
       case 'close':
         this.#isClosing = true;

@@ -30,10 +30,21 @@ export class LiveSlots {
   /** `primaries`: the slots for which this node answers, since replicas index theirs too. */
   constructor(places: readonly SlotPlace[], primaries: readonly number[]) {
     this.#primaries = new Set(primaries);
-    for (const { slot, path, mapBytes } of places) {
-      const environment = Environment.open({ path, mapBytes, tables: slotTableNames });
-      this.#bySlot.set(slot, { environment, state: new SlotState(slot, environment), isFresh: false });
-    }
+    for (const place of places) this.#open(place);
+  }
+
+  #open({ slot, path, mapBytes }: SlotPlace): void {
+    const environment = Environment.open({ path, mapBytes, tables: slotTableNames });
+    this.#bySlot.set(slot, { environment, state: new SlotState(slot, environment), isFresh: false });
+  }
+
+  /** Opens slots that are new, and closes those that are gone. */
+  async usePlaces(places: readonly SlotPlace[]): Promise<void> {
+    const slots = new Set(places.map(({ slot }) => slot));
+    const gone = [...this.#bySlot].filter(([slot]) => !slots.has(slot));
+    for (const [slot] of gone) this.#bySlot.delete(slot);
+    for (const place of places) if (!this.#bySlot.has(place.slot)) this.#open(place);
+    for (const [, { environment }] of gone) await environment.close();
   }
 
   /** Those for which this node answers. */

@@ -10,9 +10,11 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { SearchStatus, VerifiedSlot } from '../wire/search-messages.ts';
 import type { SlotProgress } from './index-writer.ts';
+import type { SlotPlace } from './indexed-slot.ts';
 import { RestartingWorker } from './restarting-worker.ts';
 import type {
   FromSearchThreads,
+  PlacesMessage,
   SearchThreadOptions,
   ToIndexThread,
   ToSearchThread,
@@ -37,6 +39,7 @@ export class SearchPool implements AsyncDisposable {
   readonly #index: RestartingWorker<ToIndexThread>;
   readonly #threads: readonly RestartingWorker<ToSearchThread>[];
   #primaries: readonly number[];
+  #places: readonly SlotPlace[];
 
   constructor({ threads, onProgress, note, clock, ...threadOptions }: SearchPoolOptions) {
     mkdirSync(dirname(threadOptions.path), { recursive: true, mode: 0o700 });
@@ -47,7 +50,9 @@ export class SearchPool implements AsyncDisposable {
       else if (message.type === 'damaged') this.#index.send({ type: 'damaged' });
     };
     this.#primaries = threadOptions.primaries;
-    const common = (): WorkerOptions => ({ workerData: { ...threadOptions, primaries: this.#primaries }, execArgv });
+    this.#places = threadOptions.places;
+    const data = (): SearchThreadOptions => ({ ...threadOptions, primaries: this.#primaries, places: this.#places });
+    const common = (): WorkerOptions => ({ workerData: data(), execArgv });
     const startSearch = (): Worker =>
       new Worker(new URL('./search-thread.ts', import.meta.url), { ...common(), name: 'skyshard-search' });
     const startIndex = (): Worker =>
@@ -77,6 +82,18 @@ export class SearchPool implements AsyncDisposable {
   usePrimaries(slots: readonly number[]): void {
     this.#primaries = slots;
     for (const thread of this.#threads) thread.send({ type: 'primaries', slots });
+  }
+
+  /**
+   * Takes the slots that this node has from now on, which are open. Resolves once no thread has
+   * others open.
+   */
+  async usePlaces(places: readonly SlotPlace[]): Promise<void> {
+    this.#places = places;
+    const message = (id: number): PlacesMessage => ({ type: 'places', id, places });
+    // A thread that has failed takes them when it starts again.
+    const done = [this.#index, ...this.#threads].map((thread) => thread.ask(message).catch(operatingFailure));
+    await Promise.all(done);
   }
 
   async status(): Promise<SearchStatus> {

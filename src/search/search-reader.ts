@@ -64,6 +64,12 @@ export class SearchReader {
     this.#servedUntilMs = 0;
   }
 
+  /** Takes the slots that the node has from now on. Resolves once it has no others open. */
+  async usePlaces(places: readonly SlotPlace[]): Promise<void> {
+    await this.#live.usePlaces(places);
+    this.refresh();
+  }
+
   /** Has the next query read again which slots are served, and how many rows there are. */
   refresh(): void {
     this.#servedUntilMs = 0;

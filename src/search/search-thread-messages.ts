@@ -14,6 +14,13 @@ export type SearchThreadOptions = {
   readonly commits: Int32Array;
 };
 
+/** All slots of the node. Answered once the thread has no others open. */
+export type PlacesMessage = {
+  readonly type: 'places';
+  readonly id: number;
+  readonly places: readonly SlotPlace[];
+};
+
 /** A message with an `id` is answered by `answered` or `failed` with the same. */
 export type ToSearchThread =
   | { readonly type: 'query'; readonly id: number; readonly payload: Uint8Array }
@@ -21,6 +28,7 @@ export type ToSearchThread =
   /** What the thread knows of the file may be out of date. */
   | { readonly type: 'refresh' }
   | { readonly type: 'primaries'; readonly slots: readonly number[] }
+  | PlacesMessage
   | { readonly type: 'close' };
 
 export type ToIndexThread =
@@ -30,6 +38,7 @@ export type ToIndexThread =
   /** Answered once the index has all that queues hold now. */
   | { readonly type: 'catch-up'; readonly id: number; readonly timeoutMs: number }
   | { readonly type: 'damaged' }
+  | PlacesMessage
   | { readonly type: 'close' };
 
 export type FromSearchThreads =

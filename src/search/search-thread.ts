@@ -34,6 +34,10 @@ function run(options: SearchThreadOptions): void {
         return reader.refresh();
       case 'primaries':
         return reader.usePrimaries(message.slots);
+      case 'places':
+        return void reader
+          .usePlaces(message.places)
+          .then(() => post({ type: 'answered', id: message.id, value: null }));
       case 'close':
         return void reader.close().then(() => parentPort!.close());
     }

@@ -131,7 +131,6 @@ describe('a move whose nodes are killed', () => {
       await moved.step('drop');
       await until(() => !moved.isAt('n0', 0) && !moved.isAt('n0', 1), waitMsMax);
       await moved.cluster.haveFollowed(moved.fans, moved.actor);
-      // It starts again meanwhile.
       const isEmpty = async (): Promise<boolean> => (await moved.cluster.statusOf('n0')).length === 0;
       await until(() => isEmpty().catch(() => false), waitMsMax);
     },

@@ -13,6 +13,7 @@ import { JetStreamSender } from '../../src/log/jetstream-sender.ts';
 import type { LogServer, StreamLimits } from '../../src/log/log-server.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { mapAtStart } from '../../src/mapchange/map-store.ts';
+import type { NodeOptions } from '../../src/node/node-options.ts';
 import { startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { ServiceRouter } from '../../src/router/plan/service-router.ts';
@@ -67,6 +68,8 @@ export class ReplicatedCluster implements AsyncDisposable {
   readonly #orders = new Map<string, number>();
   /** Whether nodes run in processes of their own. */
   areApart = false;
+  /** What nodes of this process have besides. */
+  threads: Partial<Pick<NodeOptions, 'applyThreads' | 'serveThreads' | 'searchThreads'>> = {};
   /** Whether such nodes are started again however they end, as a supervisor does. */
   areSupervised = false;
   #isDisposed = false;
@@ -194,6 +197,7 @@ export class ReplicatedCluster implements AsyncDisposable {
       adminToken: null,
       clusterToken: null,
       registry,
+      ...this.threads,
       note: (message) => void this.notes.push(`${name}: ${message}`),
     });
     const startsAgain = node.failed.then(

@@ -127,9 +127,9 @@ async function step(context: CommandContext, what: MoveStep, held: MapInForce): 
 const saidOf = {
   pause: 'are paused; `skyshard move resume` goes on',
   resume: 'go on; `skyshard move` shows how far they are, and hands over',
-  cancel: 'stay where they are; the target removes what it has of them as it starts again',
+  cancel: 'stay where they are; the target removes what it has of them',
   reverse: 'are back at their source; `skyshard move` hands them over again, `skyshard move cancel` ends it',
-  drop: 'are moved; the source removes its copies as it starts again',
+  drop: 'are moved; the source removes its copies',
   'hand-over': 'are handed over',
 } as const satisfies Record<MoveStep, string>;
 

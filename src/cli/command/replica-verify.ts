@@ -112,7 +112,7 @@ export const runReplicaVerify: Command = async (context) => {
   return counts.equal === slots.length && leftOut === 0 ? exitCode.done : exitCode.failed;
 };
 
-/** Waits until the node has the copy, and has started again with it. */
+/** Waits until the node goes on with the copy. */
 export const runReplicaRebuild: Command = async (context) => {
   const { settings, print, operands, clock } = context;
   const [node, slot] = [operands[0]!, slotOf(operands[1]!)];
@@ -123,11 +123,14 @@ export const runReplicaRebuild: Command = async (context) => {
   print(settings.json ? `${JSON.stringify({ ...body, sources: asked.sources })}\n` : `${what}\n`);
   for (let last = ''; !settings.dryRun; ) {
     await clock.sleep(lookMs);
-    // The router may be one that starts again with the node.
     const status = await replicaStatus(context, node).catch((thrown: unknown) => void operatingFailure(thrown));
-    if (status?.pid !== undefined && status.pid !== before?.pid) break;
-    const fetch = status?.fetches.find((each) => each.slot === slot);
-    if (fetch === undefined) continue;
+    if (status?.pid === undefined) continue;
+    if (status.pid !== before?.pid)
+      throw new DataPlaneError('Aborted', `${node} has started again meanwhile, perhaps without the copy`, {
+        hint: `\`skyshard replica verify ${slot}\` says whether it is right; else run this again.`,
+      });
+    const fetch = status.fetches.find((each) => each.slot === slot);
+    if (fetch === undefined) break;
     const { bytes, bytesDone, problem } = fetch;
     const copied =
       bytes === 0 ? 'waits for a copy to be made' : `${bytesText(bytesDone)} of ${bytesText(bytes)} copied`;
@@ -137,6 +140,6 @@ export const runReplicaRebuild: Command = async (context) => {
     last = line;
   }
   if (!settings.dryRun && !settings.json)
-    print(`${node} has started again with it; \`skyshard replica verify ${slot}\` compares them\n`);
+    print(`${node} goes on with it; \`skyshard replica verify ${slot}\` compares them\n`);
   return exitCode.done;
 };

@@ -40,9 +40,8 @@ async function progressOf(context: CommandContext, node: string, wanted: readonl
   return { slots: wanted.length, slotsDone: done.length, bytes: sum('bytes'), bytesDone: sum('bytesDone'), problem };
 }
 
-/** A node ends once its slots change, and once copies are there: its supervisor starts it again. */
 function awayText(error: string | undefined): string | undefined {
-  return error === undefined ? undefined : `the node does not answer; it starts again meanwhile (${error})`;
+  return error === undefined ? undefined : `the node does not answer (${error})`;
 }
 
 function progressText({ slots, slotsDone, bytes, bytesDone, problem }: Progress): string {
@@ -118,7 +117,7 @@ export const runReplicaAdd: Command = async (context) => {
   return exitCode.done;
 };
 
-/** The node lets go of the slots when it starts again. Their folders stay. */
+/** The node closes the slots. Their folders stay. */
 export const runReplicaRemove: Command = async (context) => {
   const { settings, print, operands } = context;
   const node = operands[0]!;

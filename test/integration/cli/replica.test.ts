@@ -139,7 +139,7 @@ describe('skyshard replica rebuild', () => {
       const rebuilt = await cluster.command('replica', 'rebuild', damaged, '0');
       expect([rebuilt.code, rebuilt.err]).toEqual([0, '']);
       expect(rebuilt.out).toMatch(/^slot 0 of n2 begins again from a copy of n1 or n0\n/);
-      expect(rebuilt.out).toMatch(/\nn2 has started again with it; `skyshard replica verify 0` compares them\n$/);
+      expect(rebuilt.out).toMatch(/\nn2 goes on with it; `skyshard replica verify 0` compares them\n$/);
       await untilVerified(0, []);
       expect((await verify()).code).toBe(0);
     },

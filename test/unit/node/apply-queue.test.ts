@@ -1,4 +1,4 @@
-/** How long effects may wait in the queue of an apply thread. */
+/** How long effects may wait in the queue of an apply thread, and slots that come and go. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -30,10 +30,10 @@ class SlowClock implements Clock {
   }
 }
 
-function chunkOf(rev: string): Buffer {
+function chunkOf(rev: string, slot = 0): Buffer {
   const writer = new ByteWriter(256);
   writeChunk(writer, {
-    slot: 0,
+    slot,
     origin: null,
     items: [encodeEntry({ kind: 'sync', did, rev, eventMs: 0 })],
     marks: [],
@@ -61,6 +61,31 @@ describe('the queue of a slot', () => {
       expect(index).toBeLessThan(30);
       await run(`r${index}`);
     }
+    await queue.close();
+  });
+
+  it('is refused once the slot is given up, while others go on, and begins again where it was', async () => {
+    const folder = makeMemoryFolder('skyshard-queue-');
+    folders.push(folder);
+    const open = (index: number): Slot =>
+      Slot.open({ index, slots: 2, path: join(folder, String(index)), mapBytes: 2 ** 28 });
+    const options = { clock: systemClock, lingerMs: 1, onBatches: () => {}, onCommit: () => {} };
+    const queue = new ApplyQueue([open(0)], options);
+    const run = (slot: number, rev: string): Promise<ChunkOutcome> =>
+      new Promise((onOutcome) => queue.add(slot, { bytes: chunkOf(rev, slot), entryCount: 1, onOutcome }));
+    const refused = { status: 'refused', code: 'WrongEpoch', message: 'slot 1 is not applied here' };
+    expect(await run(1, 'r1')).toEqual(refused);
+    queue.take(open(1));
+    expect(await run(1, 'r1')).toMatchObject({ status: 'durable' });
+    const waiting = run(1, 'r2');
+    await queue.leave(1);
+    expect([await waiting, await run(1, 'r2')]).toEqual([refused, refused]);
+    expect(await run(0, 'r1')).toMatchObject({ status: 'durable' });
+    expect(queue.slots.map(({ index }) => index)).toEqual([0]);
+    const again = open(1);
+    queue.take(again);
+    expect(await run(1, 'r2')).toMatchObject({ status: 'durable' });
+    expect(again.cursor).toBe(2);
     await queue.close();
   });
 });

@@ -37,9 +37,10 @@ function unready(...slots: Partial<SlotStatus>[]): number[] {
   return unreadySlots({ role: 'node', name: 'n0', epoch: 1, pid: 1, fetches: [], slots: statuses });
 }
 
-test('slots that are old while more waits are not ready, nor are those that lost something', () => {
+test('primaries that are old while more waits are not ready, nor are those that lost something', () => {
   const old = readyLagMsMax + 1;
   expect(unready({}, { lagMs: readyLagMsMax, waiting: 9 }, { lagMs: old }, { waiting: 9 })).toEqual([]);
+  expect(unready({ role: 'replica', condition: 'new' }, { role: 'replica', lagMs: old, waiting: 1 })).toEqual([]);
   expect(unready({}, { lagMs: old, waiting: 1 }, { condition: 'incomplete' }, { condition: 'new' })).toEqual([1, 2, 3]);
 });
 

@@ -74,7 +74,6 @@ function rewrite(count: number): void {
 
 function compactorOf(begins: 'asked' | 'itself'): SlotCompactor {
   return new SlotCompactor({
-    slots: [slot],
     clock: clockOfSteps(),
     quietMs: begins === 'itself' ? quietMs : 0,
     onReplaced: () => replacedCount++,
@@ -100,7 +99,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 it('copies in steps what was written while the copy was brought to disk', async () => {
   const digest = slot.digest();
   const compactor = compactorOf('asked');
-  compactor.start();
+  compactor.take([slot]);
   compactor.begin(slot);
   // All rows are copied in the first step, and the disk is waited for.
   rewrite(1_000);
@@ -119,7 +118,7 @@ it('gives up when more is written than it can copy, and leaves the slot as it is
   const compactor = compactorOf('asked');
   msPerLook = 10;
   onRest = () => rewrite(200);
-  compactor.start();
+  compactor.take([slot]);
   compactor.begin(slot);
   expect(await until(() => phaseOf(compactor))).toBe('failed');
   expect(compactor.compactionOf(slot).problem).toContain('more is written to');
@@ -130,7 +129,7 @@ it('gives up when more is written than it can copy, and leaves the slot as it is
 
 it('is abandoned when it is stopped while the disk is waited for', async () => {
   const compactor = compactorOf('asked');
-  compactor.start();
+  compactor.take([slot]);
   compactor.begin(slot);
   expect(compactor.compactionOf(slot)).toMatchObject({ phase: 'copying' });
   await compactor.close();
@@ -145,7 +144,7 @@ it('is tried again at the next look after it failed', async () => {
   onRest = () => {
     if (notes.length === 0) rewrite(200);
   };
-  compactor.start();
+  compactor.take([slot]);
   await until(() => replacedCount === 1);
   expect(notes.map(({ message }) => message)).toEqual(['a slot is not compacted', 'a slot is compacted']);
   await compactor.close();
@@ -153,7 +152,20 @@ it('is tried again at the next look after it failed', async () => {
 
 it('ends where a node has no slots', async () => {
   const clock: Clock = { ...systemClock, sleep: () => new Promise((resolve) => setImmediate(resolve)) };
-  const compactor = new SlotCompactor({ slots: [], clock, quietMs: 1, onReplaced: () => {}, note: () => {} });
-  compactor.start();
+  const compactor = new SlotCompactor({ clock, quietMs: 1, onReplaced: () => {}, note: () => {} });
+  compactor.take([]);
   await compactor.close();
 }, 5_000);
+
+it('is abandoned when its slot is given up', async () => {
+  const compactor = compactorOf('asked');
+  compactor.take([slot]);
+  compactor.begin(slot);
+  await compactor.leave(slot);
+  expect(replacedCount).toBe(0);
+  expect(existsSync(join(slot.path, 'compacting'))).toBe(false);
+  compactor.take([slot]);
+  compactor.begin(slot);
+  expect(await until(() => phaseOf(compactor))).toBe('done');
+  await compactor.close();
+});

@@ -18,7 +18,7 @@ function roles() {
   let session = 1;
   const slotRoles = new SlotRoles({
     node: 'a',
-    slots: [slot],
+    slots: () => [slot],
     opening: () => opening(++session),
     open: () => happened.push(`opens ${session}`),
     onActing: (_slot, acts) => happened.push(acts ? 'acts' : 'acts no more'),
@@ -42,7 +42,12 @@ function roles() {
     slotRoles.useMap(map);
     return [...happened];
   };
-  return { commit, useMap };
+  const leave = (): string[] => {
+    happened.length = 0;
+    slotRoles.leave(slot);
+    return [...happened];
+  };
+  return { commit, useMap, leave };
 }
 
 it.each([
@@ -56,4 +61,11 @@ it.each([
   expect(useMap()).toEqual(['opens 2']);
   expect(commit(2)).toEqual(['acts']);
   expect(commit(78)).toEqual(['acts no more', 'is replaced']);
+});
+
+it('a primary acts no more once its slot is given up', () => {
+  const { commit, leave } = roles();
+  expect(commit(1)).toEqual(['acts']);
+  expect(leave()).toEqual(['acts no more']);
+  expect(leave()).toEqual([]);
 });

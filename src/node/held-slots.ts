@@ -1,0 +1,163 @@
+/**
+ * The slots of a node that runs: it opens those that a newer map gives it, gives up those that a
+ * map gives it no more, and puts copies that have arrived in their places, one change at a time.
+ *
+ * Owns: the order. Whoever writes a slot has opened it before anybody reads it, and nobody has it
+ * open or opens it any more when its folder is removed or replaced; its files stay mapped for reads
+ * that have begun. The node's other slots are served meanwhile. A process that is killed on the way
+ * finds at its next start what is left to do: in the map, in the copies, in `moves.json`. Waits for
+ * room on a full disk; anything else that keeps it from a change ends the node.
+ */
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { SearchPool } from '../search/search-pool.ts';
+import { heldSlotsOf, type ShardMap } from '../shardmap/shard-map.ts';
+import { requireDiskRoomIn } from '../storage/disk-room.ts';
+import type { ActingSlots } from './acting-slots.ts';
+import type { ApplyLink } from './apply-link.ts';
+import { removeMovedAway } from './moved-slots.ts';
+import { searchPlaces } from './node-search.ts';
+import type { ReplicaReads } from './replica-reads.ts';
+import { installCopies, type ReplicaRebuilds } from './replica-rebuilds.ts';
+import type { ServePool } from './serve-pool.ts';
+import { noteSlotsMade } from './slot-folders.ts';
+import type { SlotReaders } from './slot-reader.ts';
+import type { SlotVerifier } from './slot-verifier.ts';
+import type { SlotWrites } from './slot-writes.ts';
+import type { SnapshotSource } from './snapshot-source.ts';
+
+/** All that has slots open, or does something with them. */
+export type HeldSlotsOptions = {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly slotMapBytes: number;
+  readonly map: () => ShardMap;
+  readonly links: readonly ApplyLink[];
+  /** Of the main thread. */
+  readonly readers: SlotReaders;
+  readonly threads: ServePool;
+  readonly search: SearchPool | null;
+  readonly acting: ActingSlots;
+  readonly replicas: ReplicaReads;
+  readonly rebuilds: ReplicaRebuilds;
+  readonly writes: SlotWrites;
+  readonly snapshots: SnapshotSource;
+  readonly verifier: SlotVerifier;
+  readonly fail: (error: Error) => void;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+  readonly clock: Clock;
+};
+
+const fullRetryMs = 5_000;
+
+export class HeldSlots implements AsyncDisposable {
+  readonly #options: HeldSlotsOptions;
+  readonly #stop = new AbortController();
+  #isDue = true;
+  #running: Promise<void> | null = null;
+
+  constructor(options: HeldSlotsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Brings what is open up to the map in force and the copies that are there. Call it once all
+   * threads run, and when one of these changes.
+   */
+  follow(): void {
+    this.#isDue = true;
+    this.#running ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    // What calls this may be about to put a map in force.
+    await null;
+    const { signal } = this.#stop;
+    try {
+      while (this.#isDue && !signal.aborted) {
+        this.#isDue = false;
+        await this.#change().catch((thrown: unknown) => this.#waitForRoom(thrown));
+      }
+    } catch (thrown) {
+      if (!signal.aborted) this.#options.fail(thrown as Error);
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  /** Has what was thrown tried again after a while. Errors: what is no lack of room. */
+  async #waitForRoom(thrown: unknown): Promise<void> {
+    const { clock, note } = this.#options;
+    if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;
+    note(`slots wait to be opened: ${thrown.message}`, { hint: thrown.hint });
+    await clock.sleep(fullRetryMs, this.#stop.signal);
+    this.#isDue = true;
+  }
+
+  async #change(): Promise<void> {
+    const { name, dataDir, readers, rebuilds, acting, note } = this.#options;
+    // A newer one, by which folders of open slots might go, has its turn afterwards.
+    const map = this.#options.map();
+    const held = heldSlotsOf(map, name);
+    const open = [...readers.bySlot.keys()];
+    const away = open.filter((slot) => !held.includes(slot));
+    // What acts meanwhile, as the primary, is what others follow.
+    const needless = rebuilds.copied.filter((slot) => acting.has(slot));
+    const copied = rebuilds.copied.filter((slot) => held.includes(slot) && !needless.includes(slot));
+    if (away.length > 0) note('this node has slots no more by its map, and closes them', { slots: away });
+    await this.#close([...away, ...copied.filter((slot) => open.includes(slot))]);
+    await rebuilds.leave([...away, ...needless]);
+    const removed = removeMovedAway(dataDir, map, name);
+    if (removed.length > 0) note('slots have moved away, and their folders are removed', { slots: removed });
+    installCopies(dataDir, copied, note);
+    await this.#open(held.filter((slot) => !readers.bySlot.has(slot)));
+    for (const slot of copied) rebuilds.installed(slot);
+  }
+
+  async #close(slots: readonly number[]): Promise<void> {
+    if (slots.length === 0) return;
+    const { links, readers, threads, replicas, snapshots, verifier } = this.#options;
+    readers.leave(slots);
+    replicas.leave(slots);
+    await threads.changeSlots('leave-slots', slots);
+    await this.#useSearch();
+    for (const link of links) {
+      const own = slots.filter((slot) => link.slots.has(slot));
+      if (own.length > 0) await link.leave(own);
+    }
+    // Their thread may have said meanwhile how far they are.
+    replicas.leave(slots);
+    await snapshots.leave(slots);
+    await verifier.leave(slots);
+  }
+
+  async #open(slots: readonly number[]): Promise<void> {
+    if (slots.length === 0) return;
+    const { dataDir, links, readers, threads, writes } = this.#options;
+    const slotsByLink = new Map(links.map((link): [ApplyLink, number[]] => [link, []]));
+    for (const slot of slots) {
+      const sizeOf = ([link, own]: [ApplyLink, number[]]): number => link.slots.size + own.length;
+      const [, own] = [...slotsByLink].reduce((least, other) => (sizeOf(other) < sizeOf(least) ? other : least));
+      own.push(slot);
+    }
+    requireDiskRoomIn(dataDir, 0);
+    for (const [link, own] of slotsByLink) if (own.length > 0) await link.open(own);
+    noteSlotsMade(dataDir, slots);
+    readers.open(slots);
+    writes.take(slots);
+    await threads.changeSlots('open-slots', slots);
+    await this.#useSearch();
+    for (const [link, own] of slotsByLink) if (own.length > 0) link.readersAreOpen(own);
+  }
+
+  async #useSearch(): Promise<void> {
+    const { search, readers } = this.#options;
+    await search?.usePlaces(searchPlaces(this.#options, [...readers.bySlot.keys()]));
+  }
+
+  /** Resolves once nothing is changed any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}
