@@ -11,6 +11,7 @@
 import { MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { type DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { Table } from '../storage/environment.ts';
+import { CatchUpTime } from './catch-up-time.ts';
 import { type ChunkOutcome, readChunk, readChunkHead } from './chunk.ts';
 import { type LogPosition, putPosition, readPosition } from './log-position.ts';
 import type { LogSession, MessageStream, ReadStart, ReceivedMessage } from './log-session.ts';
@@ -74,15 +75,14 @@ export class JetStreamLog implements SlotLog {
   problem: string | null = 'the log server is not connected yet';
   /** Why an operator must help before the log can be read; null where none must. */
   refusal: DataPlaneError | null = null;
+  readonly #catchUp: CatchUpTime;
   #isClosed = false;
-  /** When nothing waited last, or when what is applied was taken; 0 for neither. */
-  #caughtUpMs: number;
 
   /** Errors: DataPlaneError `ConfigInvalid` for a slot whose log is in its folder. */
   constructor(options: JetStreamLogOptions) {
     this.#options = options;
     this.#position = readPosition(options.table) ?? null;
-    this.#caughtUpMs = this.#position?.timeMs ?? 0;
+    this.#catchUp = new CatchUpTime(this.#position?.timeMs ?? 0);
     if (this.#position === null && options.cursor > 0) throw embeddedError(options.slot);
   }
 
@@ -95,8 +95,7 @@ export class JetStreamLog implements SlotLog {
     const waits = this.#unread.oldestMs !== null || this.#taken.length > 0 || this.#pendingMessages > 0;
     // Of what the server has and is not received, only that it is younger than what was.
     const oldestMs = this.#taken[0]?.timeMs ?? this.#unread.oldestMs ?? this.#position?.timeMs ?? 0;
-    if (this.#messages !== null) this.#caughtUpMs = waits ? Math.max(this.#caughtUpMs, oldestMs - 1) : nowMs;
-    return Math.max(0, nowMs - this.#caughtUpMs);
+    return this.#catchUp.behindMs(nowMs, this.#messages !== null, waits ? oldestMs : null);
   }
 
   get #last(): LogPosition | null {
@@ -125,8 +124,11 @@ export class JetStreamLog implements SlotLog {
     const [session, messages] = [this.#session, this.#messages];
     if (session === null || messages === null) return;
     try {
-      this.#pendingMessages = await messages.pending();
-      if (this.#pendingMessages > 0) this.#lastSeqOnServer = await session.lastSeqOf(this.#options.slot);
+      const [pending, lastSeq] = await Promise.all([messages.pending(), session.lastSeqOf(this.#options.slot)]);
+      this.#lastSeqOnServer = lastSeq;
+      // One of several servers sends what it has, and another one may have more.
+      const hasMore = lastSeq > Math.max(this.#receivedSeq, this.#last?.seq ?? 0);
+      this.#pendingMessages = Math.max(pending, hasMore ? 1 : 0);
     } catch {
       // What is not known is not done.
       this.#pendingMessages = Math.max(1, this.#pendingMessages);
@@ -237,7 +239,11 @@ export class JetStreamLog implements SlotLog {
     let problem = 'the connection to the log server is lost';
     try {
       const start = await this.#findStart(session, entries);
-      const messages = await session.read(this.#options.slot, start, (all) => this.#checked(all, session, entries));
+      const { slot, nowMs } = this.#options;
+      const onHeard = (): void => this.#catchUp.heard(nowMs());
+      onHeard();
+      const filter = (all: AsyncIterable<ReceivedMessage>) => this.#checked(all, session, entries);
+      const messages = await session.read(slot, start, { filter, onHeard });
       if (this.#isClosed) return messages.close();
       this.#session = session;
       this.#messages = messages;

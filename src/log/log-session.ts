@@ -27,6 +27,7 @@ import { entryBytesMax } from './entry-limit.ts';
 import { type LogServer, readLogCredentials, type ServerFacts, type StreamLimits } from './log-server.ts';
 import { type LogStream, streamOfSlot, streamsOf, subjectOfSlot } from './log-streams.ts';
 import { encryptionError, encryptionFor } from './log-tls.ts';
+import { SilenceWatch } from './silence-watch.ts';
 
 /** What a stream is; another `created` means another stream of the same name. */
 export type StreamState = { readonly name: string; readonly created: string; readonly lastSeq: number };
@@ -72,8 +73,12 @@ export type ReceivedMessage = {
 /** A consumer, which counts the messages that it sends from 1. */
 export type Delivery = { readonly consumer: string; readonly sequence: number };
 
-/** What messages go through before they count as received. */
-export type MessageFilter = (messages: AsyncIterable<ReceivedMessage>) => AsyncIterable<ReceivedMessage>;
+export type ReadOptions = {
+  /** What messages go through before they count as received. */
+  readonly filter?: (messages: AsyncIterable<ReceivedMessage>) => AsyncIterable<ReceivedMessage>;
+  /** Called whenever the server sends a message, or says that there is none. */
+  readonly onHeard?: () => void;
+};
 
 const tokenHeader = 'Skyshard-Token';
 const firstHeader = 'Skyshard-First';
@@ -85,6 +90,10 @@ const pingEveryMs = 3_000;
 const messageOverheadBytes = 1_024;
 /** Messages that a slot's reader asks for at a time. */
 const readAheadMessages = 64;
+/** How often the server says, of a log that it has no more of, that it still looks. */
+const heartbeatMs = 1_000;
+/** For so long a request for messages holds; a lost one is made again after it. */
+const requestHoldsMs = 5_000;
 /** No room in the stream, or on the server. */
 const fullCodes: ReadonlySet<number> = new Set([10_077, 10_023, 10_047]);
 const streamNotFoundCode = 10_059;
@@ -279,16 +288,21 @@ export class LogSession {
   }
 
   /** Reads the messages of a slot, until it is closed or the connection is lost. */
-  async read(slot: number, start: ReadStart, filter: MessageFilter = (messages) => messages): Promise<MessageStream> {
+  async read(slot: number, start: ReadStart, { filter, onHeard }: ReadOptions = {}): Promise<MessageStream> {
     const from =
       'seq' in start ? { opt_start_seq: start.seq } : { opt_start_time: new Date(start.afterMs + 1).toISOString() };
     const options = { filter_subjects: subjectOfSlot(this.#map, slot), ...from };
     try {
       const consumer = await this.#client.consumers.get(this.streamOf(slot).name, options);
-      const messages = await consumer.consume({ max_messages: readAheadMessages });
+      const messages = await consumer.consume({
+        max_messages: readAheadMessages,
+        idle_heartbeat: heartbeatMs,
+        expires: requestHoldsMs,
+      });
+      const all = received(new SilenceWatch(messages, onHeard).heard());
       let last: Delivery = { consumer: '', sequence: 0 };
       async function* counted(): AsyncGenerator<ReceivedMessage> {
-        for await (const message of filter(received(messages))) {
+        for await (const message of filter?.(all) ?? all) {
           last = message.delivery;
           yield message;
         }

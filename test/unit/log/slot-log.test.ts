@@ -58,6 +58,7 @@ class Reader {
   readonly environment: Environment;
   readonly log: SlotLog;
   readonly #connection: JetStreamConnection | null = null;
+  nowMs = 0;
   cursor: number;
   readonly texts: string[] = [];
 
@@ -69,7 +70,8 @@ class Reader {
       this.log = new EmbeddedLog(table, cursor);
       return;
     }
-    const log = new JetStreamLog({ table, slot: 0, cursor, writer: `w${cursor}`, nowMs: () => 0, note: () => {} });
+    const nowMs = (): number => this.nowMs;
+    const log = new JetStreamLog({ table, slot: 0, cursor, writer: `w${cursor}`, nowMs, note: () => {} });
     const entries = {
       isPrimary: () => true,
       pause: async () => {},
@@ -290,6 +292,47 @@ describe('a slot that reads slowly', () => {
       await reader.takeUpTo(count + 1);
       const numbers = reader.texts.slice(1).map((line) => Number(line.split(' ')[1]));
       expect(numbers).toEqual(Array.from({ length: count }, (_unused, index) => index));
+    },
+    testMsMax,
+  );
+});
+
+describe('a log whose connection is lost', () => {
+  it(
+    'refuses what was appended, received and not taken, and gives it again',
+    async () => {
+      const server = await newServer();
+      const reader = new Reader(newFolder(), server);
+      disposals.push(() => reader.close());
+      await until(() => reader.log.problem === null, waitMsMax);
+      await reader.takeUpTo(1);
+      const outcome = reader.append('a');
+      await until(() => reader.log.readableBytes > 0, waitMsMax);
+      await server.kill();
+      // Whoever waits for it sends it again: it is not known to be taken.
+      expect(await outcome).toMatchObject({ status: 'refused', code: 'Unavailable' });
+      await server.up();
+      await reader.takeUpTo(2);
+      expect(reader.texts.at(-1)).toBe('2 a');
+    },
+    testMsMax,
+  );
+});
+
+describe('a log on a server that says nothing', () => {
+  it(
+    'is as far behind as the server was heard of, until it is again',
+    async () => {
+      const reader = new Reader(newFolder(), await newServer());
+      disposals.push(() => reader.close());
+      await until(() => reader.log.problem === null, waitMsMax);
+      await reader.takeUpTo(1);
+      await reader.log.refresh();
+      expect(reader.log.behindMs(reader.nowMs)).toBe(0);
+      // Before a sign of life of this time can have come.
+      reader.nowMs = 60_000;
+      expect(reader.log.behindMs(reader.nowMs)).toBe(60_000);
+      await until(() => reader.log.behindMs(reader.nowMs) === 0, waitMsMax);
     },
     testMsMax,
   );
