@@ -66,6 +66,7 @@ function authorOf(effect: SentEffect): string {
       return effect.did;
     case 'resend-begin':
     case 'resend-end':
+    case 'split':
       return '';
   }
 }

@@ -151,7 +151,7 @@ describe('entries that a node cannot apply', () => {
     const effect = { type: 'handle-claim', handle: 'x'.repeat(3_000), did, verifiedAtMs: 1, present: true } as const;
     const chunk = bytesOfChunk({
       slot: 0,
-      origin: originOf({ index: 1, generation: 1, session: 0 }, 0),
+      origin: originOf({ index: 1, generation: 1, session: 0, slots }, 0),
       items: [encodeEntry({ kind: 'effect', effect }).subarray(2)],
       marks: [1],
     });
