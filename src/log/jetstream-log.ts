@@ -258,7 +258,8 @@ export class JetStreamLog implements SlotLog {
       this.refusal = error;
       this.#options.note(problem, { slot: this.#options.slot, hint: error.hint });
     } finally {
-      this.#leave(problem);
+      // Another session may have begun to read meanwhile.
+      if (this.#session === null || this.#session === session) this.#leave(problem);
     }
   }
 

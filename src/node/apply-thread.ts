@@ -222,7 +222,7 @@ function sayBehind(queue: ApplyQueue, logs: FollowedLogs | null, clock: Clock): 
   return setInterval(() => {
     if (isAsking) return;
     isAsking = true;
-    void postBehind(queue.slots, logs, clock).finally(() => {
+    void postBehind(queue, logs, clock).finally(() => {
       isAsking = false;
     });
   }, behindEveryMs);
@@ -232,15 +232,17 @@ function sayBehind(queue: ApplyQueue, logs: FollowedLogs | null, clock: Clock): 
  * Says how far replicas are behind, once the log server has answered: it may have been away for
  * seconds before the connection is seen to be lost, and what it has meanwhile is not known.
  */
-async function postBehind(slots: readonly Slot[], logs: FollowedLogs | null, clock: Clock): Promise<void> {
-  const replicas = slots.filter(({ own }) => own.isReplica);
+async function postBehind(queue: ApplyQueue, logs: FollowedLogs | null, clock: Clock): Promise<void> {
+  const replicas = queue.slots.filter(({ own }) => own.isReplica);
   if (replicas.length === 0 || logs === null) return;
   const askedMs = clock.monotonicMs();
   await Promise.all(replicas.map(async ({ log }) => log.behindMs(clock.nowMs()) > 0 && log.refresh()));
   if (!(await logs.isHeard())) return;
   const [nowMs, sinceMs] = [clock.nowMs(), clock.monotonicMs() - askedMs];
   const behindOf = ({ log }: Slot): number => log.behindMs(nowMs) + sinceMs;
-  post({ type: 'behind', behindMsBySlot: new Map(replicas.map((slot) => [slot.index, behindOf(slot)])) });
+  // One that was given up meanwhile may be back from a copy.
+  const left = replicas.filter((slot) => queue.slot(slot.index) === slot);
+  post({ type: 'behind', behindMsBySlot: new Map(left.map((slot) => [slot.index, behindOf(slot)])) });
 }
 
 type RoleParts = {

@@ -100,7 +100,7 @@ export class FollowedLogs implements AsyncDisposable {
       for (const slot of this.#slots) this.#follow(current, slot);
       await Promise.race([failed.promise, session.untilEnded()]);
       // Nobody reads in it any more when the next one begins.
-      await Promise.all(current.following);
+      while (current.following.size > 0) await Promise.all(current.following);
     } finally {
       this.#current = null;
     }

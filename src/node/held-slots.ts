@@ -101,8 +101,9 @@ export class HeldSlots implements AsyncDisposable {
     const held = heldSlotsOf(map, name);
     const open = [...readers.bySlot.keys()];
     const away = open.filter((slot) => !held.includes(slot));
-    // What acts meanwhile, as the primary, is what others follow.
-    const needless = rebuilds.copied.filter((slot) => acting.has(slot));
+    // What a primary has, or is about to act on, is what others follow.
+    const isPrimaryOf = (slot: number): boolean => map.primaryBySlot[slot] === name && open.includes(slot);
+    const needless = rebuilds.copied.filter((slot) => acting.has(slot) || isPrimaryOf(slot));
     const copied = rebuilds.copied.filter((slot) => held.includes(slot) && !needless.includes(slot));
     if (away.length > 0) note('this node has slots no more by its map, and closes them', { slots: away });
     await this.#close([...away, ...copied.filter((slot) => open.includes(slot))]);
@@ -110,8 +111,9 @@ export class HeldSlots implements AsyncDisposable {
     const removed = removeMovedAway(dataDir, map, name);
     if (removed.length > 0) note('slots have moved away, and their folders are removed', { slots: removed });
     installCopies(dataDir, copied, note);
-    await this.#open(held.filter((slot) => !readers.bySlot.has(slot)));
+    // Before they are opened: one whose log has lost what comes next is fetched again.
     for (const slot of copied) rebuilds.installed(slot);
+    await this.#open(held.filter((slot) => !readers.bySlot.has(slot)));
   }
 
   async #close(slots: readonly number[]): Promise<void> {

@@ -15,7 +15,7 @@ import { movesOf } from '../shardmap/slot-move.ts';
 import { readDurable, writeDurably } from '../storage/durable-file.ts';
 import { slotPath } from './data-folder.ts';
 import { installFetched } from './replica-rebuilds.ts';
-import { forgetSlotsMade } from './slot-folders.ts';
+import { forgetSlotsMade, isSlotThere } from './slot-folders.ts';
 import { fetchingPath } from './snapshot-fetch.ts';
 
 const shape = openObjectShape({
@@ -62,7 +62,10 @@ export function takeFolder(
   noteMoves(dataDir, map, name);
   const movedAway = removeMovedAway(dataDir, map, name);
   if (movedAway.length > 0) say('slots have moved away, and their folders are removed', { slots: movedAway });
-  installFetched(dataDir, heldSlotsOf(map, name), say);
+  // What a primary has is what others follow, whatever copy came before it was one.
+  const isLed = (slot: number): boolean => map.primaryBySlot[slot] === name && isSlotThere(dataDir, slot);
+  const others = heldSlotsOf(map, name).filter((slot) => !isLed(slot));
+  installFetched(dataDir, others, say);
 }
 
 /** Removes slots that have moved away, of which nothing is open. Returns them. */
@@ -70,7 +73,7 @@ export function removeMovedAway(dataDir: string, map: ShardMap, name: string): n
   const noted = readNoted(dataDir);
   const held = new Set(heldSlotsOf(map, name));
   const gone = noted.slots.filter((slot) => !held.has(slot));
-  if (gone.length === 0 || map.epoch <= noted.epoch) return [];
+  if (gone.length === 0 || map.epoch < noted.epoch) return [];
   forgetSlotsMade(dataDir, gone);
   for (const slot of gone) {
     rmSync(slotPath(dataDir, slot), { recursive: true, force: true });

@@ -112,7 +112,9 @@ export class SnapshotFetch {
       throw thrown;
     } finally {
       const payload = snapshotEndRequest.encode({ id });
-      await this.#call(node, nodeCalls.snapshotEnd, payload).catch(() => {});
+      // Also of a fetch that was ended: the node would keep its copy, and make no other one.
+      const end = { node, method: nodeCalls.snapshotEnd, payload, timeoutMs: callMsMax };
+      await Promise.resolve(this.#options.caller.call(end)).catch(() => {});
     }
   }
 

@@ -1,5 +1,5 @@
 /** What a node removes of slots that have moved, and what it never touches. */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { slotPath } from '../../../src/node/data-folder.ts';
@@ -93,4 +93,32 @@ it('never removes a slot of which no map said that it moves', () => {
   put(slotPath(dataDir, 3));
   begin(dropped, 'b');
   expect(slotsThere()).toEqual([3]);
+});
+
+it('removes what it gave even where it keeps, by the same map, what it took', () => {
+  const shards = [
+    { name: 's0', primary: 'a', replicas: [], slots: ['0-1'] },
+    { name: 's1', primary: 'b', replicas: [], slots: ['2-3'] },
+  ];
+  const both = { ...start, shards };
+  const wishes = [
+    { slot: 1, from: 'a', to: 'b' },
+    { slot: 2, from: 'b', to: 'a' },
+  ];
+  const exchange = beginMoves(both, mapOf(both), wishes, null);
+  const handedOver = after(exchange, 'hand-over');
+  for (const slot of [0, 1, 2]) put(slotPath(dataDir, slot));
+  for (const json of [exchange, handedOver, after(handedOver, 'drop')]) noteMoves(dataDir, mapOf(json), 'a');
+  begin(after(handedOver, 'drop'), 'a');
+  expect(slotsThere()).toEqual([0, 2]);
+});
+
+it('leaves a slot that it is the primary of as it is, whatever copy of it came before', () => {
+  put(slotPath(dataDir, 1));
+  put(fetchingPath(dataDir, 1));
+  writeFileSync(join(fetchingPath(dataDir, 1), 'data.mdb'), 'a copy');
+  writeFileSync(join(fetchingPath(dataDir, 1), 'manifest.json'), '{}');
+  begin(start, 'a');
+  expect(readFileSync(join(slotPath(dataDir, 1), 'data.mdb'), 'utf8')).toBe('rows');
+  expect(existsSync(fetchingPath(dataDir, 1))).toBe(false);
 });
