@@ -1,6 +1,6 @@
 /** Messages between a node's main thread and its apply threads: clones, but buffers are moved. */
 import type { CrashPoint } from '../base/crash-point.ts';
-import type { SlotCondition } from '../entry/lifecycle-entry.ts';
+import type { SlotCondition } from '../entry/entry.ts';
 import type { LogServer } from '../log/log-server.ts';
 import type { Interval } from '../metrics/recording.ts';
 import type { SlotProgress } from '../search/index-writer.ts';

@@ -9,7 +9,7 @@ import { basename, dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { openObjectShape, wholeNumberShape } from '../config/json-shape.ts';
-import type { SlotCondition } from '../entry/lifecycle-entry.ts';
+import type { SlotCondition } from '../entry/entry.ts';
 import { readDurable, writeDurably } from '../storage/durable-file.ts';
 import { slotPath } from './data-folder.ts';
 

@@ -1,9 +1,8 @@
 /** The calls that write to slots: chunks from ingest and nodes, private writes from routers. */
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
-import type { Entry, WrittenEntry } from '../entry/entry.ts';
+import type { Entry, LifecycleEntry, WrittenEntry } from '../entry/entry.ts';
 import { decodeEntry, encodeEntry } from '../entry/entry-codec.ts';
-import type { LifecycleEntry } from '../entry/lifecycle-entry.ts';
 import {
   type ChunkOutcome,
   decodeAppend,

@@ -7,7 +7,6 @@
 import * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { objectShape, readShape, recordShape, textShape, wholeNumberShape } from '../config/json-shape.ts';
-import { slotCountMax } from './slot-of.ts';
 
 /** Where a node listens. Port 0 means any free port, chosen when the node starts. */
 export type NodeAddress = {
@@ -68,6 +67,8 @@ export type ShardMap = {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
 };
 
+/** A slot index takes two bytes in chunks. */
+const slotCountMax = 65_536;
 const capacityMax = 1_000_000;
 
 const nameOf = (what: string) =>

@@ -66,7 +66,6 @@ function authorOf(effect: SentEffect): string {
       return effect.did;
     case 'resend-begin':
     case 'resend-end':
-    case 'split':
       return '';
   }
 }

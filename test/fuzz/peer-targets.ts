@@ -91,8 +91,7 @@ const entries: readonly Uint8Array[] = [
 const chunks = entries.map((item) => bytesOfChunk({ slot: 0, origin: null, items: [item], marks: [] }));
 const outcomes = encodeOutcomes([
   { status: 'durable', batchBytes: 1 },
-  { status: 'gap', generation: 1, session: 2, lastMark: 1, isParents: false },
-  { status: 'split', slots: 4 },
+  { status: 'gap', generation: 1, session: 2, lastMark: 1 },
   { status: 'refused', code: 'StorageFull', message: 'x' },
 ]);
 
@@ -105,7 +104,7 @@ function checkLog(bytes: Buffer, seen: Sightings): void {
   }
   refusedOr(seen, 'chunk', () => readChunk(bytes));
   refusedOr(seen, 'append', () => decodeAppend(bytes));
-  refusedOr(seen, 'outcomes', () => decodeOutcomes(bytes, 4));
+  refusedOr(seen, 'outcomes', () => decodeOutcomes(bytes, 3));
 }
 
 const range = { before: null, limit: 10 };
