@@ -141,6 +141,14 @@ class Reader {
   }
 }
 
+/** Returns one of a log on a server, which it has begun to read. */
+async function connectedReader(server: NatsServer, streamBytesMax?: number): Promise<Reader> {
+  const reader = new Reader(newFolder(), server, 0, streamBytesMax);
+  disposals.push(() => reader.close());
+  await until(() => reader.log.problem === null, waitMsMax);
+  return reader;
+}
+
 describe.each(['in a folder', 'on a server'])('the log of a slot %s', (home) => {
   const serverOfHome = async () => (home === 'on a server' ? await newServer() : null);
 
@@ -222,9 +230,7 @@ describe('a log of which only the first message is applied', () => {
     'has that message after it was trimmed, so that it has begun for those who append',
     async () => {
       const server = await newServer();
-      const reader = new Reader(newFolder(), server);
-      disposals.push(() => reader.close());
-      await until(() => reader.log.problem === null, waitMsMax);
+      const reader = await connectedReader(server);
       await reader.takeUpTo(1);
       await trim(reader.log);
       const session = await LogSession.open(
@@ -244,9 +250,7 @@ describe('a stream that is full', () => {
     'refuses by name, loses nothing, and takes more once what is applied is removed',
     async () => {
       const server = await newServer();
-      const reader = new Reader(newFolder(), server, 0, 2 ** 20);
-      disposals.push(() => reader.close());
-      await until(() => reader.log.problem === null, waitMsMax);
+      const reader = await connectedReader(server, 2 ** 20);
       const large = 'x'.repeat(200_000);
       const outcomes: Promise<ChunkOutcome>[] = Array.from({ length: 8 }, () => reader.append(large));
       await until(() => reader.log.problem?.includes('maximum bytes exceeded'), waitMsMax);
@@ -276,9 +280,7 @@ describe('a slot that reads slowly', () => {
     'has a bounded part of its log in memory, and gets the rest later, each entry once',
     async () => {
       const server = await newServer();
-      const reader = new Reader(newFolder(), server, 0, 2 ** 28);
-      disposals.push(() => reader.close());
-      await until(() => reader.log.problem === null, waitMsMax);
+      const reader = await connectedReader(server, 2 ** 28);
       const count = 16;
       const text = 'x'.repeat(2 ** 20);
       for (let index = 0; index < count; index++) {
@@ -302,9 +304,7 @@ describe('a log whose connection is lost', () => {
     'refuses what was appended, received and not taken, and gives it again',
     async () => {
       const server = await newServer();
-      const reader = new Reader(newFolder(), server);
-      disposals.push(() => reader.close());
-      await until(() => reader.log.problem === null, waitMsMax);
+      const reader = await connectedReader(server);
       await reader.takeUpTo(1);
       const outcome = reader.append('a');
       await until(() => reader.log.readableBytes > 0, waitMsMax);
@@ -323,9 +323,7 @@ describe('a log on a server that says nothing', () => {
   it(
     'is as far behind as the server was heard of, until it is again',
     async () => {
-      const reader = new Reader(newFolder(), await newServer());
-      disposals.push(() => reader.close());
-      await until(() => reader.log.problem === null, waitMsMax);
+      const reader = await connectedReader(await newServer());
       await reader.takeUpTo(1);
       await reader.log.refresh();
       expect(reader.log.behindMs(reader.nowMs)).toBe(0);
