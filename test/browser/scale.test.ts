@@ -1,11 +1,10 @@
 /** The page with 64 nodes, 4,096 slots, an hour of frames, and moves: what it draws is bounded. */
 
 import { type Browser, chromium, type Page, type WebSocketRoute } from 'playwright-core';
-import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type RunningRouter, startRouter } from '../../src/router/router-server.ts';
+import type { RunningRouter } from '../../src/router/router-server.ts';
 import { emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
-import { noIdentitySource } from '../support/no-identities.ts';
+import { startTestRouter } from '../support/test-router.ts';
 import { until } from '../support/until.ts';
 
 const nodeNames = Array.from({ length: 64 }, (_unused, index) => `n${index}`);
@@ -19,19 +18,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
-  router = await startRouter({
-    map: nodes.map,
-    caller: nodes,
-    identity: noIdentitySource,
-    registry: new Registry(),
-    host: '127.0.0.1',
-    port: 0,
-    http2Port: null,
-    adminToken: null,
-    onFault: (error) => {
-      throw error;
-    },
-  });
+  router = await startTestRouter({ map: nodes.map, caller: nodes });
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
 }, 60_000);
 

@@ -2,12 +2,11 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
-import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
+import type { RouterOptions, RunningRouter } from '../../src/router/router-server.ts';
 import { emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../support/fake-nodes.ts';
-import { noIdentitySource } from '../support/no-identities.ts';
+import { startTestRouter } from '../support/test-router.ts';
 import { until } from '../support/until.ts';
 
 const recordBytes = 4_000;
@@ -33,20 +32,7 @@ afterEach(async () => {
 });
 
 async function start(limits: RouterOptions['limits'] = {}): Promise<RunningRouter> {
-  const router = await startRouter({
-    map: nodes.map,
-    caller: nodes,
-    identity: noIdentitySource,
-    registry: new Registry(),
-    host: '127.0.0.1',
-    port: 0,
-    http2Port: 0,
-    adminToken: null,
-    limits,
-    onFault: (error) => {
-      throw error;
-    },
-  });
+  const router = await startTestRouter({ map: nodes.map, caller: nodes }, { http2Port: 0, limits });
   disposals.push(() => router.close());
   return router;
 }

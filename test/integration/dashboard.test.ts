@@ -1,13 +1,12 @@
 /** The page and its socket: who may watch, what a watcher is told, and that it is true. */
 import { once } from 'node:events';
-import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { encodeMessage } from '../../src/proto/codec.ts';
-import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
+import type { RunningRouter } from '../../src/router/router-server.ts';
 import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
 import { type LoneNode, startLoneNode } from '../support/lone-node.ts';
-import { noIdentitySource } from '../support/no-identities.ts';
+import { startTestRouter } from '../support/test-router.ts';
 import { until } from '../support/until.ts';
 
 type Message = Record<string, unknown> & { readonly type: string };
@@ -17,23 +16,6 @@ type Process = { readonly process: string; readonly frames: Frame[] };
 const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
 const actors = encodeMessage('GetActorsRequest', { dids: [didOf(1), didOf(2)] });
 let router: RunningRouter;
-
-function startTestRouter(options: Partial<RouterOptions> = {}): Promise<RunningRouter> {
-  return startRouter({
-    map: nodes.map,
-    caller: nodes,
-    identity: noIdentitySource,
-    registry: new Registry(),
-    host: '127.0.0.1',
-    port: 0,
-    http2Port: null,
-    adminToken: null,
-    onFault: (error) => {
-      throw error;
-    },
-    ...options,
-  });
-}
 
 class Watcher {
   readonly socket: WebSocket;
@@ -74,7 +56,7 @@ class Watcher {
 }
 
 beforeAll(async () => {
-  router = await startTestRouter();
+  router = await startTestRouter({ map: nodes.map, caller: nodes });
 });
 
 afterAll(() => router.close());
@@ -207,7 +189,7 @@ describe('a view token', () => {
   const tokens = { adminToken: 'admin-token-0123456789', viewToken: 'view-token-0123456789' };
 
   it('opens the page and the metrics, and nothing else; no other token opens the page', async () => {
-    await using other = await startTestRouter(tokens);
+    await using other = await startTestRouter({ map: nodes.map, caller: nodes }, tokens);
     for (const [token, isAdmitted] of [
       ['wrong', false],
       [tokens.adminToken, false],
@@ -230,16 +212,19 @@ describe('a view token', () => {
   });
 
   it('is needed where another token is, and must be another one', async () => {
-    await using other = await startTestRouter({ adminToken: tokens.adminToken });
+    await using other = await startTestRouter({ map: nodes.map, caller: nodes }, { adminToken: tokens.adminToken });
     using watcher = new Watcher(other.port);
     expect(await watcher.first('access')).toMatchObject({ access: 'closed', why: /--view-token-file/ });
     await expect(
-      startTestRouter({ adminToken: tokens.adminToken, viewToken: tokens.adminToken }),
+      startTestRouter(
+        { map: nodes.map, caller: nodes },
+        { adminToken: tokens.adminToken, viewToken: tokens.adminToken },
+      ),
     ).rejects.toMatchObject({ code: 'ConfigInvalid' });
   });
 
   it('that does not come in time ends the socket, which was told nothing', async () => {
-    await using other = await startTestRouter(tokens);
+    await using other = await startTestRouter({ map: nodes.map, caller: nodes }, tokens);
     using watcher = new Watcher(other.port);
     await watcher.first('access');
     const [code] = (await once(watcher.socket, 'close')) as [number];

@@ -12,14 +12,14 @@ import { getRoute } from '../../src/http/json-route.ts';
 import { encodeOutcomes } from '../../src/log/chunk.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { startNodeServer } from '../../src/node/node-server.ts';
-import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
+import type { RouterOptions, RunningRouter } from '../../src/router/router-server.ts';
 import type { ShardMap } from '../../src/shardmap/shard-map.ts';
 import type { CallHandler } from '../../src/wire/node-caller.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
-import { noIdentitySource } from '../support/no-identities.ts';
 import { runCommand } from '../support/running-cluster.ts';
+import { startTestRouter } from '../support/test-router.ts';
 import { mapOfPorts } from '../support/wire-node.ts';
 
 const codes = Object.keys(errorTable) as ErrorCode[];
@@ -75,22 +75,9 @@ function clientOf(port: number): { readonly map: ShardMap; readonly caller: Node
   return { map, caller };
 }
 
-async function startTestRouter(more: Partial<RouterOptions> = {}): Promise<RunningRouter & { readonly url: string }> {
+async function startWithUrl(more: Partial<RouterOptions> = {}): Promise<RunningRouter & { readonly url: string }> {
   const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
-  const router = await startRouter({
-    map: nodes.map,
-    caller: nodes,
-    identity: noIdentitySource,
-    registry: new Registry(),
-    host: '127.0.0.1',
-    port: 0,
-    http2Port: null,
-    adminToken: null,
-    onFault: (fault) => {
-      throw fault;
-    },
-    ...more,
-  });
+  const router = await startTestRouter({ map: nodes.map, caller: nodes }, more);
   disposals.push(() => router.close(100));
   return { ...router, url: `http://127.0.0.1:${router.port}` };
 }
@@ -115,7 +102,7 @@ describe('the error that arrives is the one that was raised:', () => {
 
   it.each(codes)("%s, from a router's own endpoint to the CLI", async (code) => {
     const error = raised(code, 'a hint of its own');
-    const { url } = await startTestRouter({ routes: [getRoute('/v1/raise', () => throwIt(error))] });
+    const { url } = await startWithUrl({ routes: [getRoute('/v1/raise', () => throwIt(error))] });
     await expect(ask(url, '/v1/raise')).rejects.toMatchObject(error);
   });
 
@@ -128,7 +115,7 @@ describe('the error that arrives is the one that was raised:', () => {
 
   it.each(codes)('%s, from a node through a router to the CLI', async (code) => {
     const error = raised(code, 'a hint of its own');
-    const { url } = await startTestRouter(clientOf(await startNodeThatRaises(error)));
+    const { url } = await startWithUrl(clientOf(await startNodeThatRaises(error)));
     const arrived = callService({ url, timeoutMs }, 'GetActors', { dids: [didOf(1)] });
     await expect(arrived).rejects.toMatchObject({ ...error, message: expect.stringContaining(error.message) });
   });
@@ -168,7 +155,7 @@ describe('the error that arrives is the one that was raised:', () => {
     const { harness, url } = await startTestIngest();
     harness.log.isHeld = true;
     await harness.ingest.requestResyncs([{ did: didOf(1), revMin: '' }]);
-    const router = await startTestRouter({ settleIngest: (body) => ask(url, '/v1/settle', body) as Promise<object> });
+    const router = await startWithUrl({ settleIngest: (body) => ask(url, '/v1/settle', body) as Promise<object> });
     const cursors = { [harness.network.url]: 7 };
     await expect(ask(router.url, '/v1/settle', { timeoutMs: 50, cursors })).rejects.toMatchObject({
       code: 'DeadlineExceeded',
@@ -182,7 +169,7 @@ describe('skyshard', () => {
   it('settle prints its timeout, what still waits, and a hint', async () => {
     const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
     nodes.down.add('n0');
-    const { url } = await startTestRouter({ map: nodes.map, caller: nodes });
+    const { url } = await startWithUrl({ map: nodes.map, caller: nodes });
     const ended = await runCommand(['settle', `--router-url=${url}`, '--timeout-ms=100', `--data-dir=${noDataDir}`]);
     expect(ended.code).toBe(1);
     expect(ended.err).toMatch(/^skyshard: DeadlineExceeded: not settled after 100 ms: n0 does not answer/);

@@ -22,12 +22,12 @@ import { RemoteLog } from '../../src/log/remote-log.ts';
 import { type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { freshState, openReaders, type SlotReader } from '../../src/node/slot-reader.ts';
 import { createReadHandlers } from '../../src/read/handler/read-handlers.ts';
-import { type RunningRouter, startRouter } from '../../src/router/router-server.ts';
+import type { RunningRouter } from '../../src/router/router-server.ts';
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import type { NodeCaller } from '../../src/wire/node-caller.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { edgeSettings } from '../support/edge-settings.ts';
-import { noIdentitySource } from '../support/no-identities.ts';
+import { startTestRouter } from '../support/test-router.ts';
 
 const network = { kind: 'graph', seed: 7, records: 1_000 } as const;
 const cachedMethods = [
@@ -112,19 +112,7 @@ beforeAll(async () => {
   log = new RemoteLog({ caller: client, map: () => map });
   load = new GrpcLoad(node.routerPort!, connections);
   readers = openReaders([...Array(slots).keys()], folder, slotMapBytes);
-  uncached = await startRouter({
-    map,
-    caller: withoutCaches,
-    identity: noIdentitySource,
-    registry: new Registry(),
-    host: '127.0.0.1',
-    port: 0,
-    http2Port: null,
-    adminToken: null,
-    onFault: (error) => {
-      throw error;
-    },
-  });
+  uncached = await startTestRouter({ map, caller: withoutCaches });
   uncachedLoad = new GrpcLoad(uncached.port, 4);
 }, 60_000);
 

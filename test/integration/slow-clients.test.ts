@@ -2,12 +2,11 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeMessage } from '../../src/proto/codec.ts';
-import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
+import type { RouterOptions, RunningRouter } from '../../src/router/router-server.ts';
 import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
-import { noIdentitySource } from '../support/no-identities.ts';
+import { startTestRouter } from '../support/test-router.ts';
 import { until } from '../support/until.ts';
 
 const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
@@ -18,20 +17,7 @@ afterEach(async () => {
 });
 
 async function start(limits: RouterOptions['limits']): Promise<RunningRouter> {
-  const router = await startRouter({
-    map: nodes.map,
-    caller: nodes,
-    identity: noIdentitySource,
-    registry: new Registry(),
-    host: '127.0.0.1',
-    port: 0,
-    http2Port: 0,
-    adminToken: null,
-    limits: limits ?? {},
-    onFault: (error) => {
-      throw error;
-    },
-  });
+  const router = await startTestRouter({ map: nodes.map, caller: nodes }, { http2Port: 0, limits: limits ?? {} });
   disposals.push(() => router.close());
   return router;
 }
