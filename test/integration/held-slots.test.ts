@@ -95,6 +95,16 @@ async function slotsSearchedAt(cluster: ReplicatedCluster, node: string): Promis
 
 const endings = ({ notes }: ReplicatedCluster): string[] => notes.filter((note) => / ends: | ended with /.test(note));
 
+/** Has each actor of a slot followed. Returns them, and who follows each. */
+async function fill(cluster: ReplicatedCluster): Promise<{ actors: string[]; fansOf: string[][] }> {
+  const actors = [0, 1, 2, 3].map((slot) => cluster.didIn(slot, 1));
+  const fansOf = actors.map((_actor, index) => cluster.fansFrom(10 + 100 * index, 8));
+  for (const [index, actor] of actors.entries()) await cluster.follow(fansOf[index]!, actor);
+  for (const [index, actor] of actors.entries()) await cluster.haveFollowed(fansOf[index]!, actor);
+  await cluster.settle();
+  return { actors, fansOf };
+}
+
 it.each([
   ['one serving thread', {}],
   ['serving threads and an index', { applyThreads: 2, serveThreads: 2, searchThreads: 1 }],
@@ -102,11 +112,7 @@ it.each([
   'a slot moves there and back, between nodes of %s',
   async (_what, threads) => {
     const { server, cluster } = await start(threads);
-    const actors = [0, 1, 2, 3].map((slot) => cluster.didIn(slot, 1));
-    const fansOf = actors.map((_actor, index) => cluster.fansFrom(10 + 100 * index, 8));
-    for (const [index, actor] of actors.entries()) await cluster.follow(fansOf[index]!, actor);
-    for (const [index, actor] of actors.entries()) await cluster.haveFollowed(fansOf[index]!, actor);
-    await cluster.settle();
+    const { actors, fansOf } = await fill(cluster);
     // So that a copy is needed.
     await dropLog(server);
     const reading = readOn(cluster, actors.slice(1), fansOf.slice(1));
@@ -149,11 +155,7 @@ it(
   'a move that is cancelled leaves nothing, and a replica begins again from a copy',
   async () => {
     const { server, cluster } = await start({});
-    const actors = [0, 1, 2, 3].map((slot) => cluster.didIn(slot, 1));
-    const fansOf = actors.map((_actor, index) => cluster.fansFrom(10 + 100 * index, 8));
-    for (const [index, actor] of actors.entries()) await cluster.follow(fansOf[index]!, actor);
-    for (const [index, actor] of actors.entries()) await cluster.haveFollowed(fansOf[index]!, actor);
-    await cluster.settle();
+    const { actors, fansOf } = await fill(cluster);
     await dropLog(server);
     const reading = readOn(cluster, actors.slice(1), fansOf.slice(1));
     const isGone = (): boolean =>
