@@ -18,26 +18,44 @@ export type AnswerField =
 
 const noBytes = Buffer.alloc(0);
 
+/** Room for the ranges of usual merges: memory of its own costs each more than they do. */
+const scratchRanges = 8 * 1024;
+/** Null while a merge has it, and after one that failed. */
+let scratch: Int32Array | null = new Int32Array(scratchRanges);
+
 /** The ranges of one answer field's values, in the order of the sub-requests. */
 class FieldValues {
-  readonly starts: Int32Array;
-  readonly ends: Int32Array;
+  /** Values in all answers. */
+  readonly total: number;
   /** The index of each sub-request's first value. */
   readonly firsts: readonly number[];
+  /** From `#from` on: the start and the end of each value. */
+  readonly #ranges: Int32Array;
+  readonly #from: number;
   readonly #counts: number[];
 
-  constructor(split: ItemSplit, firsts: readonly number[]) {
-    const total = split.subRequestOf.length - split.missingCount;
-    this.starts = new Int32Array(total);
-    this.ends = new Int32Array(total);
+  constructor(split: ItemSplit, firsts: readonly number[], ranges: Int32Array, from: number) {
+    this.total = split.subRequestOf.length - split.missingCount;
     this.firsts = firsts;
+    this.#ranges = ranges;
+    this.#from = from;
     this.#counts = split.counts.map(() => 0);
   }
 
+  startOf(value: number): number {
+    return this.#ranges[this.#from + 2 * value]!;
+  }
+
+  endOf(value: number): number {
+    return this.#ranges[this.#from + 2 * value + 1]!;
+  }
+
   add(subRequest: number, start: number, end: number): void {
-    const at = this.firsts[subRequest]! + this.#counts[subRequest]!++;
-    this.starts[at] = start;
-    this.ends[at] = end;
+    const value = this.firsts[subRequest]! + this.#counts[subRequest]!++;
+    // Beyond its room are only values of an answer with too many, which is refused.
+    if (value >= this.total) return;
+    this.#ranges[this.#from + 2 * value] = start;
+    this.#ranges[this.#from + 2 * value + 1] = end;
   }
 
   /** Adds the varints of a packed list. */
@@ -52,7 +70,7 @@ class FieldValues {
 
   /** True when nodes were asked and none wrote this field. */
   isUnfilled(): boolean {
-    return this.starts.length > 0 && this.#counts.every((count) => count === 0);
+    return this.total > 0 && this.#counts.every((count) => count === 0);
   }
 
   check({ counts }: ItemSplit, path: string): void {
@@ -75,6 +93,7 @@ class Merge {
   readonly #fields: readonly AnswerField[];
   readonly #values: readonly FieldValues[];
   readonly #scanner: FieldScanner;
+  readonly #ranges: Int32Array;
   #into = noBytes;
   #length = 0;
   #field = 0;
@@ -90,7 +109,9 @@ class Merge {
       firsts.push(total);
       total += count;
     }
-    this.#values = fields.map(() => new FieldValues(split, firsts));
+    const rangeNumbers = 2 * (split.subRequestOf.length - split.missingCount);
+    this.#ranges = rangesFor(rangeNumbers * fields.length);
+    this.#values = fields.map((_field, index) => new FieldValues(split, firsts, this.#ranges, index * rangeNumbers));
     this.#scanner = new FieldScanner(noBytes, path, 0, 0, 'Internal');
   }
 
@@ -132,7 +153,9 @@ class Merge {
     return this.#field < this.#fields.length;
   }
 
+  /** Returns what was written. This ends the merge. */
   merged(): Buffer {
+    if (this.#ranges.length === scratchRanges) scratch = this.#ranges;
     return this.#into.subarray(0, this.#length);
   }
 
@@ -141,7 +164,6 @@ class Merge {
     const into = this.#into;
     const answers = this.#answers;
     const { subRequestOf } = this.#split;
-    const { starts, ends } = values;
     const { nextOf } = position;
     let at = this.#length;
     let item = position.item;
@@ -152,16 +174,16 @@ class Merge {
         continue;
       }
       let value = nextOf[subRequest]!;
-      const start = starts[value]!;
+      const start = values.startOf(value);
       while (
         item + 1 < subRequestOf.length &&
         subRequestOf[item + 1] === subRequest &&
-        starts[value + 1] === ends[value]
+        values.startOf(value + 1) === values.endOf(value)
       ) {
         value++;
         item++;
       }
-      at = copyBytes(into, at, answers[subRequest]!, start, ends[value]!);
+      at = copyBytes(into, at, answers[subRequest]!, start, values.endOf(value));
       nextOf[subRequest] = value + 1;
     }
     position.item = item;
@@ -173,10 +195,9 @@ class Merge {
     const into = this.#into;
     const answers = this.#answers;
     const { subRequestOf, missingCount } = this.#split;
-    const { starts, ends } = values;
     const { nextOf } = position;
     let bytes = missingCount;
-    for (let value = 0; value < starts.length; value++) bytes += ends[value]! - starts[value]!;
+    for (let value = 0; value < values.total; value++) bytes += values.endOf(value) - values.startOf(value);
     let at = writeVarint(into, writeVarint(into, this.#length, number * 8 + wireType.lengthDelimited), bytes);
     for (let item = 0; item < subRequestOf.length; item++) {
       const subRequest = subRequestOf[item]!;
@@ -187,11 +208,20 @@ class Merge {
       const value = nextOf[subRequest]!;
       nextOf[subRequest] = value + 1;
       const answer = answers[subRequest]!;
-      for (let from = starts[value]!; from < ends[value]!; from++) into[at++] = answer[from]!;
+      const end = values.endOf(value);
+      for (let from = values.startOf(value); from < end; from++) into[at++] = answer[from]!;
     }
     position.item = subRequestOf.length;
     this.#length = at;
   }
+}
+
+/** Returns room for so many numbers, with whatever was in it. */
+function rangesFor(numbers: number): Int32Array {
+  if (numbers > scratchRanges) return new Int32Array(numbers);
+  const taken = scratch ?? new Int32Array(scratchRanges);
+  scratch = null;
+  return taken;
 }
 
 function mergedBytesMax(answers: readonly Buffer[], fields: readonly AnswerField[], missingCount: number): number {

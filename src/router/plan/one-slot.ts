@@ -81,14 +81,15 @@ export function oneSlot<Method extends SlotMethod>(options: OneSlotMethod<Method
     method,
     timeoutMs: planDefaults.timeoutMs,
     isShared,
-    run: (request, { fanOut, deadlineMs, admit }) => {
+    run: (request, context) => {
+      const { fanOut, deadlineMs } = context;
       const { slot, items, start, end } = ownerSlot(request, fields, fanOut.map.slots);
       requireItemsMax(items, method);
       if (slot < 0) {
         if (items === 0) return emptyAnswer;
         return counted?.missing?.(request.utf8Slice(start, end), items) ?? emptyTexts(answerNumber, items);
       }
-      if (items > 0) admit(items);
+      if (items > 0) context.admit(items);
       return fanOut.ask(fanOut.nodeBySlot[slot]!, `bsky.${method}`, request, deadlineMs);
     },
   };

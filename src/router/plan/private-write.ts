@@ -14,8 +14,9 @@ export async function writePrivate(
   did: string,
   path: string,
   write: PrivateWrite,
-  { fanOut, deadlineMs, wrote }: PlanContext,
+  context: PlanContext,
 ): Promise<Uint8Array> {
+  const { fanOut, deadlineMs } = context;
   const slot = slotOfDidText(did, fanOut.map.slots);
   if (slot < 0)
     throw new DataPlaneError('InvalidArgument', `${path}: ${JSON.stringify(did.slice(0, 80))} is not a DID`);
@@ -24,7 +25,7 @@ export async function writePrivate(
     await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.write, payload, deadlineMs);
   } finally {
     // A write that fails may have been applied.
-    wrote();
+    context.wrote();
   }
   return emptyAnswer;
 }

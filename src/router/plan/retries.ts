@@ -35,29 +35,30 @@ export class Retries {
   }
 
   /**
-   * Returns the answer or, if a node refuses the map of `epoch`, that of a second run; for reads
-   * also if a node cannot answer whose copies others have.
+   * Returns the answer of another run, if what a run by the map of `epoch` threw allows one: a node
+   * refused the map, or cannot answer a read for which others have copies. Else throws that.
    */
-  async orAgain(
-    answer: Promise<Uint8Array>,
+  async again(
+    thrown: unknown,
     { plan, epoch }: { readonly plan: Plan; readonly epoch: number },
     runAgain: () => Promise<Uint8Array> | Uint8Array,
   ): Promise<Uint8Array> {
     const { fanOut, reloadMap } = this.#options;
-    let runsLeft = runsOfRead;
-    for (let running: Promise<Uint8Array> | Uint8Array = answer; ; running = runAgain()) {
+    let failure = thrown;
+    for (let runsLeft = runsOfRead; ; ) {
+      const { code } = operatingFailure(failure);
+      const hasCopies = mayAskReplicas(plan) && fanOut().hasCopies;
+      runsLeft -= hasCopies ? 1 : runsOfRead - 1;
+      if (runsLeft < 1) throw failure;
+      if (code === 'WrongEpoch' && reloadMap !== undefined) {
+        this.#counts.repeated++;
+        await this.#reload(epoch, reloadMap);
+      } else if (code === 'Unavailable' && hasCopies) this.#counts.rerouted++;
+      else throw failure;
       try {
-        return await running;
-      } catch (thrown) {
-        const { code } = operatingFailure(thrown);
-        const hasCopies = mayAskReplicas(plan) && fanOut().hasCopies;
-        runsLeft -= hasCopies ? 1 : runsOfRead - 1;
-        if (runsLeft < 1) throw thrown;
-        if (code === 'WrongEpoch' && reloadMap !== undefined) {
-          this.#counts.repeated++;
-          await this.#reload(epoch, reloadMap);
-        } else if (code === 'Unavailable' && hasCopies) this.#counts.rerouted++;
-        else throw thrown;
+        return await runAgain();
+      } catch (thrownAgain) {
+        failure = thrownAgain;
       }
     }
   }

@@ -13,7 +13,8 @@ import { AnswerMemory } from './answer-memory.ts';
 import { FairQueue } from './fair-queue.ts';
 import { FanOut } from './fan-out.ts';
 import { Hedges } from './hedges.ts';
-import type { Plan, PlanContext } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { PlanScope, type ScopeParts } from './plan-scope.ts';
 import { ReplicaWatch } from './replica-watch.ts';
 import { RequestRun } from './request-run.ts';
 import { mayAskReplicas, Retries } from './retries.ts';
@@ -38,6 +39,7 @@ export class ServiceRouter implements AsyncDisposable {
   readonly #hedges: Hedges;
   readonly #shared: SharedAnswers;
   readonly #retries: Retries;
+  readonly #scopeParts: ScopeParts;
   #fanOut: FanOut;
   #readable: ReadableSlots = new Map();
   #replicas: ReplicaWatch | null = null;
@@ -51,6 +53,14 @@ export class ServiceRouter implements AsyncDisposable {
     this.#queue = new FairQueue(limits, options.clock, (waitedMs) => observer?.waited(waitedMs));
     this.#memory = new AnswerMemory(limits);
     this.#hedges = new Hedges(limits, options.clock, (outcome, ms) => observer?.hedged(outcome, ms));
+    this.#scopeParts = {
+      admission: this.#admission,
+      queue: this.#queue,
+      memory: this.#memory,
+      identity: options.identity,
+      clock: options.clock,
+      wrote: () => this.wrote(),
+    };
     this.#fanOut = this.#fanOutOf(options.map);
     this.#retries = new Retries({
       fanOut: () => this.#fanOut,
@@ -229,61 +239,48 @@ export class ServiceRouter implements AsyncDisposable {
     fanOut: FanOut,
   ): Promise<Uint8Array> | Uint8Array {
     const deadlineMs = run.startMs + this.timeoutMsOf(plan.method, timeoutMs);
-    // Hot: nothing is made here that most requests do not need.
-    const queue = this.#queue;
-    let items = 0;
-    let itemsBegun = 0;
-    let bytes = 0;
-    const admitForTurns = (more: number): void => {
-      this.#admission.take(caller, more);
-      items += more;
-    };
-    const admit = (more: number): void => {
-      admitForTurns(more);
-      queue.began(more);
-      itemsBegun += more;
-    };
-    const planContext = (fanOut: FanOut): PlanContext => ({
-      fanOut,
-      identity: this.#options.identity,
-      deadlineMs,
-      nowMs: () => this.#options.clock.nowMs(),
-      remainingMs: () => Math.max(1, deadlineMs - this.#options.clock.monotonicMs()),
-      admit,
-      admitForTurns,
-      hold: (more) => {
-        this.#memory.take(caller, more);
-        bytes += more;
-      },
-      inTurn: (part, ask) => queue.runPart(caller, part, deadlineMs, ask),
-      wrote: () => this.wrote(),
-    });
-    const weight = weightOf(plan.method);
-    const release = (): void => {
-      // A second attempt asks for the same.
-      if (run.items === 0) {
-        run.items = Math.max(1, items - weight);
-        this.#options.observer?.asked(plan.method, caller, run.items);
-      }
-      this.#admission.release(caller, items);
-      queue.ended(itemsBegun);
-      if (bytes > 0) this.#memory.release(caller, bytes);
-    };
-    const { epoch } = fanOut.map;
+    const scope = new PlanScope(this.#scopeParts, caller, fanOut, deadlineMs);
     let answer: Promise<Uint8Array> | Uint8Array;
     try {
-      admit(weight);
-      answer = plan.run(request, planContext(fanOut));
+      scope.admit(weightOf(plan.method));
+      answer = plan.run(request, scope);
     } catch (thrown) {
       answer = Promise.reject(thrown);
     }
-    if (answer instanceof Promise) {
-      const otherFanOut = (): FanOut => (mayAskReplicas(plan) ? this.#fanOut.reading(run) : this.#fanOut.for(run));
-      const runAgain = (): Promise<Uint8Array> | Uint8Array => plan.run(request, planContext(otherFanOut()));
-      return this.#retries.orAgain(answer, { plan, epoch }, runAgain).finally(release);
-    }
-    release();
+    if (answer instanceof Promise) return this.#whenAnswered(plan, request, scope, run, answer);
+    this.#release(plan, scope, run);
     return answer;
+  }
+
+  /** Returns an answer that is not there yet, or that of another run if nodes cannot give it. */
+  async #whenAnswered(
+    plan: Plan,
+    request: Buffer,
+    scope: PlanScope,
+    run: RequestRun,
+    answer: Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    const { epoch } = scope.fanOut.map;
+    const runAgain = (): Promise<Uint8Array> | Uint8Array => {
+      scope.fanOut = mayAskReplicas(plan) ? this.#fanOut.reading(run) : this.#fanOut.for(run);
+      return plan.run(request, scope);
+    };
+    try {
+      return await answer;
+    } catch (thrown) {
+      return await this.#retries.again(thrown, { plan, epoch }, runAgain);
+    } finally {
+      this.#release(plan, scope, run);
+    }
+  }
+
+  #release(plan: Plan, scope: PlanScope, run: RequestRun): void {
+    // A second attempt asks for the same.
+    if (run.items === 0) {
+      run.items = Math.max(1, scope.items - weightOf(plan.method));
+      this.#options.observer?.asked(plan.method, scope.caller, run.items);
+    }
+    scope.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

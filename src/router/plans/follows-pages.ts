@@ -17,8 +17,8 @@ import { followsPerItem } from '../plan/weight.ts';
 const followsMax = 400_000;
 
 /** Admits the follows that a request forwards. Errors: DataPlaneError `ResourceExhausted`. */
-export function admitFollows(count: number, { admit }: PlanContext): void {
-  if (count > 0) admit(Math.ceil(count / followsPerItem));
+export function admitFollows(count: number, context: PlanContext): void {
+  if (count > 0) context.admit(Math.ceil(count / followsPerItem));
 }
 
 /** Returns the pages after the token `from` in the slot's order; none if `did` is no DID. */

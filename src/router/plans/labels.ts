@@ -31,11 +31,12 @@ function withoutSubjects(answer: Buffer): Uint8Array {
 /** Pages of one node, of up to `labelersPageMax` each: anyone can declare to be a labeler. */
 const pagesOfNodeMax = 20;
 
-async function labelersOfNode(node: number, { fanOut, deadlineMs, admit }: PlanContext): Promise<Buffer> {
+async function labelersOfNode(node: number, context: PlanContext): Promise<Buffer> {
+  const { fanOut, deadlineMs } = context;
   const parts: Buffer[] = [];
   let from: LabelersPosition | null = { slot: 0, owner: 0 };
   for (let pages = 0; from !== null && pages < pagesOfNodeMax; pages++) {
-    admit(itemsPerPart);
+    context.admit(itemsPerPart);
     const answer: Uint8Array = await fanOut.ask(node, nodeCalls.labelers, encodeLabelersPosition(from), deadlineMs);
     const page = openLabelersPage(answer);
     parts.push(page.answer);

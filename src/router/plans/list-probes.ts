@@ -82,10 +82,11 @@ export class ListProbes {
   }
 
   /** Errors: DataPlaneError `ResourceExhausted` for too many lists times actors. */
-  async ask({ fanOut, deadlineMs, admit }: PlanContext): Promise<void> {
+  async ask(context: PlanContext): Promise<void> {
+    const { fanOut, deadlineMs } = context;
     if (this.#looks > looksMax)
       throw new DataPlaneError('ResourceExhausted', `${nodeCalls.listed}: more than ${looksMax} lists times actors`);
-    admit(Math.ceil(this.#looks / looksPerItem));
+    context.admit(Math.ceil(this.#looks / looksPerItem));
     const batches = this.#batchByNode.filter((batch) => batch !== undefined);
     const subRequests = batches.map(({ node, listed, lists, probes }) => ({
       node,

@@ -40,8 +40,9 @@ async function suggestedFollows({ fanOut, deadlineMs }: PlanContext): Promise<Wi
 }
 
 /** Returns those of the DIDs that are known as actors. */
-async function knownActors(dids: readonly string[], { fanOut, deadlineMs, admit }: PlanContext): Promise<Set<string>> {
-  admit(dids.length);
+async function knownActors(dids: readonly string[], context: PlanContext): Promise<Set<string>> {
+  const { fanOut, deadlineMs } = context;
+  context.admit(dids.length);
   const groups = groupByOwner(dids, (did) => did, fanOut);
   const subRequests = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
   return new Set((await fanOut.askAll(nodeCalls.knownActors, subRequests, deadlineMs)).flatMap(decodeTexts));
@@ -122,14 +123,11 @@ async function likedAuthors(actorDid: string, { fanOut, deadlineMs }: PlanContex
 }
 
 /** Returns those of the DIDs that an actor does not follow, in order. */
-async function unfollowed(
-  actorDid: string,
-  targetDids: readonly string[],
-  { fanOut, deadlineMs, admit }: PlanContext,
-): Promise<string[]> {
+async function unfollowed(actorDid: string, targetDids: readonly string[], context: PlanContext): Promise<string[]> {
+  const { fanOut, deadlineMs } = context;
   const slot = slotOfDidText(actorDid, fanOut.map.slots);
   if (slot < 0 || targetDids.length === 0) return [...targetDids];
-  admit(targetDids.length);
+  context.admit(targetDids.length);
   const request = encodeMessage('GetActorFollowsActorsRequest', { actorDid, targetDids });
   const answer = await fanOut.ask(fanOut.nodeBySlot[slot]!, 'bsky.GetActorFollowsActors', request, deadlineMs);
   const { uris } = decodeMessage('GetActorFollowsActorsResponse', Buffer.from(answer));

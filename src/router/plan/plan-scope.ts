@@ -1,0 +1,87 @@
+/**
+ * One run of a plan: what it may take, and what it has taken until it ends.
+ *
+ * Owns: that items and memory which a run took are given back, once.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { Admission } from './admission.ts';
+import type { AnswerMemory } from './answer-memory.ts';
+import type { FairQueue } from './fair-queue.ts';
+import type { FanOut } from './fan-out.ts';
+import type { IdentitySource } from './identity-source.ts';
+import type { PlanContext } from './plan.ts';
+
+/** What all runs of a router share. */
+export type ScopeParts = {
+  readonly admission: Admission;
+  readonly queue: FairQueue;
+  readonly memory: AnswerMemory;
+  readonly identity: IdentitySource;
+  readonly clock: Clock;
+  readonly wrote: () => void;
+};
+
+/** Hot: one is made for each request. */
+export class PlanScope implements PlanContext {
+  /** Whom to ask; another one when the plan runs again. */
+  fanOut: FanOut;
+  readonly deadlineMs: number;
+  /** Items that were admitted. */
+  items = 0;
+  readonly caller: string;
+  readonly #of: ScopeParts;
+  /** Items that did not wait for their turn. */
+  #itemsBegun = 0;
+  #bytes = 0;
+
+  constructor(of: ScopeParts, caller: string, fanOut: FanOut, deadlineMs: number) {
+    this.#of = of;
+    this.caller = caller;
+    this.fanOut = fanOut;
+    this.deadlineMs = deadlineMs;
+  }
+
+  get identity(): IdentitySource {
+    return this.#of.identity;
+  }
+
+  nowMs(): number {
+    return this.#of.clock.nowMs();
+  }
+
+  remainingMs(): number {
+    return Math.max(1, this.deadlineMs - this.#of.clock.monotonicMs());
+  }
+
+  admitForTurns(items: number): void {
+    this.#of.admission.take(this.caller, items);
+    this.items += items;
+  }
+
+  admit(items: number): void {
+    this.admitForTurns(items);
+    this.#of.queue.began(items);
+    this.#itemsBegun += items;
+  }
+
+  hold(bytes: number): void {
+    this.#of.memory.take(this.caller, bytes);
+    this.#bytes += bytes;
+  }
+
+  inTurn<Answer>(items: number, ask: () => Promise<Answer> | Answer): Promise<Answer> {
+    return this.#of.queue.runPart(this.caller, items, this.deadlineMs, ask);
+  }
+
+  wrote(): void {
+    this.#of.wrote();
+  }
+
+  /** Gives back what was taken. Must be called once. */
+  end(): void {
+    const { admission, queue, memory } = this.#of;
+    admission.release(this.caller, this.items);
+    queue.ended(this.#itemsBegun);
+    if (this.#bytes > 0) memory.release(this.caller, this.#bytes);
+  }
+}
