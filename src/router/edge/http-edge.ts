@@ -15,6 +15,7 @@ import {
   startJsonServer,
 } from '../../http/json-server.ts';
 import type { BodyBound } from '../../http/request-body.ts';
+import { smallAnswerBytesMax } from '../plan/answer-memory.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import {
   type BodyLimitsOfCalls,
@@ -26,7 +27,7 @@ import {
   servicePath,
   typeRefusal,
 } from './rpc-endpoint.ts';
-import { declaredBytesBy, type LargeBody, type RpcReply } from './rpc-protocol.ts';
+import { declaredBytesBy, type LargeBody, type RpcReply, wholeBody } from './rpc-protocol.ts';
 import { attachSearchSkeletons } from './search-skeletons.ts';
 
 export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach'> & {
@@ -38,6 +39,9 @@ export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach'> & {
   /** True once connections must end with their next answer. */
   readonly isDraining: () => boolean;
 };
+
+/** Holds a body until `end` has copied it: memory of its own for each costs more to collect. */
+const bodyScratch = Buffer.allocUnsafeSlow(smallAnswerBytesMax + 1024);
 
 function writeHead(response: HttpResponse, { httpStatus, contentType, grpc, requestId }: RpcReply): void {
   writeStatus(response, httpStatus);
@@ -53,7 +57,7 @@ function sendReply(exchange: Exchange, reply: RpcReply, isClosing: boolean): voi
   if (reply.large !== null) return sendLarge(exchange, reply, reply.large, isClosing);
   exchange.answer((response) => {
     writeHead(response, reply);
-    response.end(reply.body, isClosing);
+    response.end(wholeBody(reply, bodyScratch), isClosing);
   });
 }
 

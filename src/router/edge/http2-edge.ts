@@ -34,7 +34,7 @@ import {
   servicePath,
   typeRefusal,
 } from './rpc-endpoint.ts';
-import { declaredBytesBy, type LargeBody, type RpcReply } from './rpc-protocol.ts';
+import { bodyBytes, declaredBytesBy, type LargeBody, type RpcReply, wholeBody } from './rpc-protocol.ts';
 
 export type ListeningHttp2 = ListeningServer & {
   /** Calls whose answers are not written to the end yet. */
@@ -84,10 +84,11 @@ function writeParts(stream: ServerHttp2Stream, { parts, release }: LargeBody): v
 }
 
 function sendReply(stream: ServerHttp2Stream, reply: RpcReply): void {
-  const { httpStatus, contentType, body, large, grpc, requestId } = reply;
+  const { httpStatus, contentType, large, grpc, requestId } = reply;
   if (isOver(stream)) return large?.release();
   const end = (): void => {
-    if (large === null) stream.end(body);
+    // The stream keeps it until the client reads.
+    if (large === null) stream.end(wholeBody(reply, null));
     else writeParts(stream, large);
   };
   const headers = {
@@ -103,7 +104,7 @@ function sendReply(stream: ServerHttp2Stream, reply: RpcReply): void {
     'grpc-status': String(grpc.status),
     ...(grpc.message === '' ? {} : { 'grpc-message': grpc.message }),
   };
-  if (body.length === 0 && large === null) {
+  if (bodyBytes(reply) === 0) {
     stream.respond({ ...headers, ...trailers }, { endStream: true });
     return;
   }
@@ -200,7 +201,7 @@ function serveStream(
       const { sharing, router } = options;
       const replied = sharing === undefined ? replyTo(router, head, body) : sharing.answer(head, body);
       const send = (reply: RpcReply): void => {
-        connection.answers(stream, reply.large?.length ?? reply.body.length);
+        connection.answers(stream, bodyBytes(reply));
         sendReply(stream, reply);
       };
       if (replied instanceof Promise) void replied.then(send);

@@ -107,6 +107,8 @@ export type RpcReply = {
   readonly httpStatus: number;
   readonly contentType: string;
   readonly body: Buffer;
+  /** True for gRPC's message in `body`, which is sent behind its prefix: see `wholeBody`. */
+  readonly isFramed: boolean;
   /** Takes the place of `body`, which is empty then; null for all but large answers. */
   readonly large: LargeBody | null;
   /** `grpc-status` and `grpc-message`: trailers over HTTP/2, else headers. Null for Connect. */
@@ -129,16 +131,33 @@ const protoType = 'application/proto';
 /** Larger ones take several times their size as JSON. Units: bytes. */
 const jsonAnswerBytesMax = 16 * 1024 * 1024;
 
+/** Returns how many bytes a reply's body has, prefix included. */
+export function bodyBytes({ body, isFramed, large }: RpcReply): number {
+  return large?.length ?? (isFramed ? grpcPrefixBytes : 0) + body.length;
+}
+
+/**
+ * Returns the body of a reply that is not large, with its prefix; one that has a prefix is copied
+ * into `into`, or into memory of its own.
+ */
+export function wholeBody(reply: RpcReply, into: Buffer | null): Buffer {
+  const { body, isFramed } = reply;
+  if (!isFramed) return body;
+  const bytes = bodyBytes(reply);
+  const whole = into ?? Buffer.allocUnsafe(bytes);
+  prefixOf(body, whole).set(body, grpcPrefixBytes);
+  return whole.subarray(0, bytes);
+}
+
 /** Frames an answer. Errors: `ResourceExhausted` past `jsonAnswerBytesMax`. */
 export function answerReply(protocol: RpcProtocol, method: string, answer: Uint8Array): RpcReply {
   if (protocol === 'grpc') {
-    const body = prefixOf(answer, Buffer.allocUnsafe(grpcPrefixBytes + answer.length));
-    body.set(answer, grpcPrefixBytes);
-    return { httpStatus: 200, contentType: grpcType, body, large: null, grpc: grpcOk, requestId: null };
+    const body = asBuffer(answer);
+    return { httpStatus: 200, contentType: grpcType, body, isFramed: true, large: null, grpc: grpcOk, requestId: null };
   }
   if (protocol === 'connect-proto') {
     const body = asBuffer(answer);
-    return { httpStatus: 200, contentType: protoType, body, large: null, grpc: null, requestId: null };
+    return { httpStatus: 200, contentType: protoType, body, isFramed: false, large: null, grpc: null, requestId: null };
   }
   if (answer.length > jsonAnswerBytesMax) {
     const limit = `jsonAnswerBytesMax = ${jsonAnswerBytesMax}`;
@@ -146,7 +165,15 @@ export function answerReply(protocol: RpcProtocol, method: string, answer: Uint8
   }
   const { response } = methodByName.get(method)!;
   const body = Buffer.from(messageToJson(response, decodeMessage(response, answer)));
-  return { httpStatus: 200, contentType: 'application/json', body, large: null, grpc: null, requestId: null };
+  return {
+    httpStatus: 200,
+    contentType: 'application/json',
+    body,
+    isFramed: false,
+    large: null,
+    grpc: null,
+    requestId: null,
+  };
 }
 
 /** A part of a large answer: what the socket of a client that does not read takes in memory. */
@@ -170,6 +197,7 @@ export function largeReply(
     httpStatus: 200,
     contentType: isGrpc ? grpcType : protoType,
     body: noBody,
+    isFramed: false,
     large: { length: prefix.length + answer.length, parts: () => partsOf(prefix, asBuffer(answer)), release },
     grpc: isGrpc ? grpcOk : null,
     requestId: null,
@@ -194,6 +222,7 @@ export function errorReply(protocol: RpcProtocol, error: DataPlaneError, request
       httpStatus: 200,
       contentType: grpcType,
       body: noBody,
+      isFramed: false,
       large: null,
       grpc: { status: error.grpc, message: headerText(message) },
       requestId,
@@ -202,5 +231,5 @@ export function errorReply(protocol: RpcProtocol, error: DataPlaneError, request
   // Connect's fields and ours, since several of our codes share one of Connect's.
   const { name: code, http: httpStatus } = connectStatus[error.grpc];
   const body = Buffer.from(`${JSON.stringify({ code, ...errorBodyOf(error), message, requestId })}\n`);
-  return { httpStatus, contentType: 'application/json', body, large: null, grpc: null, requestId };
+  return { httpStatus, contentType: 'application/json', body, isFramed: false, large: null, grpc: null, requestId };
 }
