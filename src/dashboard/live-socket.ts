@@ -17,7 +17,7 @@ import { spans } from '../metrics/live-history.ts';
 
 /**
  * Frames that a page asks for: of so many seconds each, that ended after a time, with the values of
- * series that begin with prefixes; `process` null means all.
+ * series that prefixes mean (see LiveQuestion); `process` null means all.
  */
 export type FramesQuestion = {
   readonly spanS: number;

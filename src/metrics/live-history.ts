@@ -5,11 +5,12 @@
  * Owns: that it is small, and that answers are, whatever was recorded. Values are rounded down to
  * two significant digits of HdrHistogram (less than 0.8 % off), and series are few: callers over
  * all methods, calls over all slots. An answer has the values only of series that are asked for,
- * and these are rounded further where there is no room for all of them.
+ * merged, and rounded further where there is no room for all of them.
  */
 import type { Clock } from '../base/clock.ts';
 import type { HistogramStore } from './histogram-store.ts';
 import { histogramTable } from './histogram-table.ts';
+import { isIn, type LiveFrame, type LiveSeries, type Total } from './live-frame.ts';
 import { type Interval, intervalMs } from './recording.ts';
 
 /** Frames of each of these lengths are kept, as many of each. Units: seconds. */
@@ -22,27 +23,7 @@ export const levelBytesMax = 12 * 1024 * 1024;
 const seriesMax = 256;
 /** Bits of values: as they are kept, and at least in answers. */
 const valueBits = 8;
-const valueBitsMin = 3;
-
-/** One series. `counts` has its values, each followed by its count, or nothing if not asked for. */
-export type LiveSeries = { readonly count: number; readonly sum: number; readonly counts: number[] };
-
-/** How much of a kind of series there was: values, and their sum. */
-export type Total = [count: number, sum: number];
-
-/** What was recorded in `spanMs` up to `endMs`. */
-export type LiveFrame = {
-  readonly endMs: number;
-  readonly spanMs: number;
-  /** By `<kind>|<label>|…`, such as `request|GetTimeline|ok`. */
-  readonly series: Record<string, LiveSeries>;
-  /** Of all series, by kind; of requests by `request|<outcome>`. */
-  readonly totals: Record<string, Total>;
-  /** Slots, each followed by how often reads looked into it. */
-  readonly slotReads: number[];
-  /** Figures of the process at the end of the frame, by name. */
-  readonly gauges: Gauges;
-};
+const valueBitsMin = 1;
 
 export type Gauges = Record<string, number>;
 
@@ -70,11 +51,6 @@ export function withBits(value: number, bits: number): number {
 /** Returns the least value of two significant digits with the same unit. */
 export function twoDigits(value: number): number {
   return withBits(value, valueBits);
-}
-
-/** True for a key whose parts begin with those of the prefix. */
-function isIn(key: string, prefix: string): boolean {
-  return key === prefix || key.startsWith(`${prefix}|`);
 }
 
 /** Returns under which name a series is summed. */
@@ -193,9 +169,9 @@ class Level {
 }
 
 /**
- * Only frames of one length that ended later than `sinceMs` are meant (ms since 1970). Only series
- * whose keys begin with the parts of a prefix have their values, of which an answer has at most
- * `numbersMax`, counts included.
+ * Only frames of one length that ended later than `sinceMs` are meant (ms since 1970). Each prefix
+ * gives one series of that name, which merges those whose keys begin with its parts; one that ends
+ * with `|` gives each of them by itself. An answer has at most `numbersMax` values and counts.
  */
 export type LiveQuestion = {
   readonly spanS: number;
@@ -208,29 +184,46 @@ export type LiveAnswer = {
   readonly frames: LiveFrame[];
   /** Of all series in these frames, whether or not these have their values. */
   readonly names: string[];
-  /** What the values have: 8 for less than 0.8 % off, 3 for less than 25 %. */
+  /** What the values have: 8 for less than 0.8 % off, 3 for 20 %, 1 for 50 %. */
   readonly bits: number;
 };
 
-/** Returns a series with values of so many bits. */
-function roundedTo({ count, sum, counts }: LiveSeries, bits: number): LiveSeries {
-  const rounded = new Map<number, number>();
-  for (let at = 0; at < counts.length; at += 2) addTo(rounded, withBits(counts[at]!, bits), counts[at + 1]!);
-  return { count, sum, counts: [...rounded].flat() };
+type NamedSeries = readonly [key: string, series: LiveSeries];
+
+/** Returns series as one, with values of so many bits. */
+function merged(all: readonly LiveSeries[], bits: number): LiveSeries {
+  const into: Sums = { count: 0, sum: 0, counts: new Map() };
+  for (const { count, sum, counts } of all) {
+    into.count += count;
+    into.sum += sum;
+    for (let at = 0; at < counts.length; at += 2) addTo(into.counts, withBits(counts[at]!, bits), counts[at + 1]!);
+  }
+  return { ...into, counts: [...into.counts].flat() };
 }
 
-type NamedSeries = [key: string, series: LiveSeries];
+/** Returns the series of a frame that prefixes mean. */
+function meantOf({ series }: LiveFrame, prefixes: ReadonlySet<string>): NamedSeries[] {
+  const all = Object.entries(series);
+  return [...prefixes].flatMap((prefix): readonly NamedSeries[] => {
+    if (prefix.endsWith('|')) return all.filter(([key]) => key.startsWith(prefix));
+    const found = all.filter(([key]) => isIn(key, prefix)).map(([, one]) => one);
+    return found.length === 0 ? [] : [[prefix, found.length === 1 ? found[0]! : merged(found, valueBits)]];
+  });
+}
 
 function numbersOf(all: readonly (readonly NamedSeries[])[]): number {
   return all.reduce((total, series) => total + series.reduce((sum, [, { counts }]) => sum + counts.length, 0), 0);
 }
 
-/** Rounds values until they have room; if they never have, the oldest frames go without. */
+/**
+ * Rounds values until they have room. One series has room at a bit a value, of which there are 27
+ * up to a minute; if more have not, the oldest frames go without.
+ */
 function fitted(all: readonly NamedSeries[][], numbersMax: number): { series: NamedSeries[][]; bits: number } {
   let [series, bits] = [[...all], valueBits];
   while (numbersOf(series) > numbersMax && bits > valueBitsMin) {
     bits--;
-    series = all.map((named) => named.map(([key, one]) => [key, roundedTo(one, bits)]));
+    series = series.map((named) => named.map(([key, one]) => [key, merged([one], bits)]));
   }
   for (let index = 0, left = numbersOf(series) - numbersMax; left > 0; index++) {
     left -= numbersOf([series[index]!]);
@@ -295,13 +288,13 @@ export class LiveHistory implements Disposable {
     const level = this.#levels[spans.indexOf(spanS as SpanS)];
     const frames = (level?.frames ?? []).filter(({ endMs }) => endMs > sinceMs);
     const names = new Set<string>();
-    const wanted = frames.map(({ series }) => {
-      const keys = Object.keys(series);
-      for (const key of keys) names.add(key);
-      const meant = keys.filter((key) => prefixes.some((prefix) => isIn(key, prefix)));
-      return meant.map((key): NamedSeries => [key, series[key]!]);
-    });
-    const { series, bits } = fitted(wanted, numbersMax);
+    for (const { series } of frames) for (const key of Object.keys(series)) names.add(key);
+    // A series is in few prefixes, so each is read few times, however many are asked for.
+    const meant = new Set(prefixes);
+    const { series, bits } = fitted(
+      frames.map((frame) => meantOf(frame, meant)),
+      numbersMax,
+    );
     const made = frames.map(
       (frame, index): LiveFrame => ({
         ...frame,

@@ -9,10 +9,10 @@ import { Registry } from 'prom-client';
 import { systemClock } from '../base/clock.ts';
 import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
 import { orAborted } from '../base/or-aborted.ts';
+import type { IngestState } from '../dashboard/ingest-state.ts';
 import type { HistogramReport } from '../metrics/histogram-report.ts';
 import type { Live } from '../metrics/process-histograms.ts';
 import { everyInterval, Recording } from '../metrics/recording.ts';
-import type { IngestView } from '../router/ingest-view.ts';
 import type { IdentitySource, ResolvedIdentity } from '../router/plan/identity-source.ts';
 import { epochRefusal } from '../shardmap/map-follower.ts';
 import { parseShardMap } from '../shardmap/shard-map.ts';
@@ -142,7 +142,7 @@ function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOp
           settleIngest: async (body) => (await main.request('settle-ingest', body)) as object,
           eraseAtIngest: async (body) => (await main.request('erase-at-ingest', body)) as object,
           liveAtIngest: async (question) => (await main.request('live-at-ingest', question)) as Live,
-          ingestStatus: async () => (await main.request('ingest-status')) as IngestView,
+          ingestStatus: async () => (await main.request('ingest-status')) as IngestState,
         }
       : {},
     identity: identityOf(main),

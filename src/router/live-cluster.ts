@@ -7,13 +7,14 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
+import type { ClusterRows } from '../dashboard/cluster-rows.ts';
+import type { IngestAnswer, IngestState } from '../dashboard/ingest-state.ts';
 import type { FramesQuestion, LiveHost } from '../dashboard/live-socket.ts';
 import type { LiveAnswer, LiveQuestion } from '../metrics/live-history.ts';
 import type { Live, LiveSource } from '../metrics/process-histograms.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { liveAnswer, liveRequest } from '../wire/live-messages.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
-import type { IngestView } from './ingest-view.ts';
 import { moveRows, type NodeState, shardRows, slotRow } from './live-rows.ts';
 import type { ServiceRouter } from './plan/service-router.ts';
 import type { KeptRequest } from './slow-log.ts';
@@ -24,7 +25,7 @@ const slowestShown = 30;
 /** What a page that watches has already. Units: ms. */
 const newMs = 5_000;
 /** Values of series, counts included: of the router's process, and of all others together. */
-const numbersMax = { now: { own: 50_000, others: 100_000 }, frames: { own: 200_000, others: 600_000 } } as const;
+const numbersMax = { now: { own: 50_000, others: 100_000 }, frames: { own: 200_000, others: 1_000_000 } } as const;
 /** Of all series that exist. */
 const namesMax = 1_024;
 /** More slots are sent less often. */
@@ -34,7 +35,7 @@ const slotsEveryMax = 5;
 /** What the router asks of ingest. Errors: DataPlaneError. */
 export type WatchedIngest = {
   live(question: LiveQuestion): Promise<Live>;
-  status(): Promise<IngestView>;
+  status(): Promise<IngestState>;
 };
 
 export type LiveClusterOptions = {
@@ -98,7 +99,7 @@ export class LiveCluster implements LiveHost {
     return { atMs: this.#options.clock.nowMs(), ...(await this.#ask(questionOf, numbersMax.frames, process)) };
   }
 
-  async #cluster(): Promise<object> {
+  async #cluster(): Promise<ClusterRows> {
     const { map: mapNow, router, statuses } = this.#options;
     const nodes = await statuses();
     const map = mapNow();
@@ -122,7 +123,7 @@ export class LiveCluster implements LiveHost {
   }
 
   /** Returns the state of ingest, or why there is none; null where it is not known where it is. */
-  async #ingest(): Promise<object | null> {
+  async #ingest(): Promise<IngestAnswer> {
     const { ingest } = this.#options;
     if (ingest === null) return null;
     try {

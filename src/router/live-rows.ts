@@ -1,7 +1,8 @@
 /** What the page of a router shows of slots, shards and moves, as rows. Pure. */
+import type { MoveGroup, MoveRows, ShardRow, SlotRow } from '../dashboard/cluster-rows.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { SlotFetch, SlotStatus } from '../wire/node-status.ts';
-import { type MovePhase, type MoveProgress, moveProgress } from './move-progress.ts';
+import { type MoveProgress, moveProgress } from './move-progress.ts';
 
 /** What the page needs of a node's status. */
 export type NodeState = {
@@ -18,8 +19,8 @@ export type NodeState = {
 /** Of one answer; slots that are in step come last. */
 const movesShown = 100;
 
-/** A slot for the page, in the order of its columns. */
-export function slotRow(slot: SlotStatus): (number | string | null)[] {
+/** Returns a slot as the page gets it. */
+export function slotRow(slot: SlotStatus): SlotRow {
   const { role, lagMs, behindMs, waiting, outbox, bytes, quarantined } = slot;
   return [slot.slot, role, healthOf(slot), lagMs, behindMs, waiting, outbox, bytes, quarantined];
 }
@@ -27,21 +28,6 @@ export function slotRow(slot: SlotStatus): (number | string | null)[] {
 function healthOf({ state, condition }: SlotStatus): string {
   return state !== 'applying' ? state : condition;
 }
-
-export type ShardRow = {
-  readonly name: string;
-  readonly primary: string;
-  readonly replicas: readonly string[];
-  readonly slots: number;
-  /** Copies that are missing, or not as they should be. */
-  readonly unwell: number;
-  /** The greatest of its primaries; null before the first event. */
-  readonly lagMs: number | null;
-  /** The greatest of all copies. */
-  readonly behindMs: number;
-  /** Of its primaries. */
-  readonly bytes: number;
-};
 
 /** Returns how the shards of a map are, as their nodes say. */
 export function shardRows({ shards }: ShardMap, nodes: readonly NodeState[]): ShardRow[] {
@@ -65,20 +51,6 @@ export function shardRows({ shards }: ShardMap, nodes: readonly NodeState[]): Sh
     };
   });
 }
-
-/** The slots that move from one node to another. */
-export type MoveGroup = {
-  readonly from: string;
-  readonly to: string;
-  readonly slots: number;
-  readonly countByPhase: Readonly<Partial<Record<MovePhase, number>>>;
-  /** Of all copies that go there, and of what has come. */
-  readonly bytes: number;
-  readonly bytesDone: number;
-  readonly entriesBehind: number;
-};
-
-export type MoveRows = { readonly groups: readonly MoveGroup[]; readonly slots: readonly MoveProgress[] };
 
 function groupOf(moves: readonly MoveProgress[]): MoveGroup {
   const { from, to } = moves[0]!;

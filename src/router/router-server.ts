@@ -11,6 +11,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { settingTable } from '../config/setting-table.ts';
+import type { IngestState } from '../dashboard/ingest-state.ts';
 import type { LiveHost } from '../dashboard/live-socket.ts';
 import { ByteShares, CallerShares } from '../http/byte-shares.ts';
 import { httpConnectionsMax } from '../http/connection-limit.ts';
@@ -34,7 +35,6 @@ import { type ListeningHttp2, startHttp2Edge } from './edge/http2-edge.ts';
 import type { CallSharing } from './edge/rpc-endpoint.ts';
 import { FailureLog } from './failure-log.ts';
 import { histogramRoutes } from './histogram-routes.ts';
-import type { IngestView } from './ingest-view.ts';
 import { labelRoutes } from './label-routes.ts';
 import { LiveCluster } from './live-cluster.ts';
 import { type MapAdmin, mapRoutes } from './map-routes.ts';
@@ -124,7 +124,7 @@ export type RouterOptions = {
   readonly eraseAtIngest?: EraseAtIngest;
   /** What the page shows of ingest. */
   readonly liveAtIngest?: (question: LiveQuestion) => Promise<Live>;
-  readonly ingestStatus?: () => Promise<IngestView>;
+  readonly ingestStatus?: () => Promise<IngestState>;
   readonly mapAdmin?: MapAdmin;
   readonly routes?: readonly JsonRoute[];
   readonly onFault: (error: InvariantError, method: string) => void;

@@ -30,7 +30,10 @@ afterAll(async () => {
 function frameOf(node: number, endMs: number, spanS: number, prefixes: readonly string[]): object {
   const counts = Array.from({ length: 60 }, (_unused, at) => (at % 2 === 0 ? 100 * (1 + at) + node : 5));
   const series = Object.fromEntries(
-    prefixes.map((prefix) => [`${prefix}|bsky.GetTimeline`, { count: 150, sum: 1e6, counts }]),
+    prefixes.map((prefix) => [
+      prefix.endsWith('|') ? `${prefix}GetTimeline` : prefix,
+      { count: 150, sum: 1e6, counts },
+    ]),
   );
   const gauges = { residentBytes: 1e9 + node, cpuSeconds: endMs / 1e5, eventLoopSeconds: 0.002 };
   const totals = { 'request|ok': [100 + node, 1e6], 'request|late': [node, 1e6], call: [150, 1e6], commit: [9, 1e5] };

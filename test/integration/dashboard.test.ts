@@ -93,7 +93,7 @@ describe('a watcher on loopback', () => {
   it('is told what the router answers, once', async () => {
     using watcher = new Watcher(router.port);
     expect(await watcher.first('access')).toMatchObject({ access: 'open' });
-    watcher.watch(['request', 'caller', 'items']);
+    watcher.watch(['request|', 'caller|', 'items|']);
     await watcher.first('frames');
     await watcher.first('now');
     const before = watcher.countOf('router', 'request|GetActors|ok');
@@ -116,7 +116,7 @@ describe('a watcher on loopback', () => {
     const opened = async (): Promise<Watcher> => {
       const watcher = new Watcher(router.port);
       await watcher.first('access');
-      watcher.watch(['caller']);
+      watcher.watch(['caller|']);
       await watcher.first('frames');
       return watcher;
     };

@@ -1,7 +1,7 @@
 /** What a router has ingest do. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { readShape } from '../../config/json-shape.ts';
-import { readIngestView } from '../../router/ingest-view.ts';
+import { readIngestState } from '../../dashboard/ingest-state.ts';
 import type { AskingIngest } from '../../router/router-server.ts';
 import { liveAnswerShape } from '../../wire/live-messages.ts';
 import { adminRequest } from '../admin-request.ts';
@@ -27,6 +27,6 @@ export function askingIngest(url: string | null, token: string | null): AskingIn
     eraseAtIngest: (body) => ask('/v1/private/erase', body, eraseTimeoutMs),
     liveAtIngest: async ({ spanS, sinceMs }) =>
       readShape(liveAnswerShape, await look(`/v1/live?span=${spanS}&since=${sinceMs}`), refuseLive),
-    ingestStatus: async () => readIngestView(await look('/v1/status')),
+    ingestStatus: async () => readIngestState(await look('/v1/status')),
   };
 }

@@ -6,7 +6,7 @@ import type { View } from './view.ts';
 const recentMs = 60_000;
 
 export const adviceView: View = (root, { connection }) => {
-  connection.want({ prefixes: ['items', 'caller-items'], process: null, spanS: 30 });
+  connection.want({ prefixes: ['items|', 'caller-items|'], process: null, spanS: 30 });
   return () => {
     const sinceMs = connection.atMs - recentMs;
     const earlier = new Map(

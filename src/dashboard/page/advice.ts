@@ -1,16 +1,19 @@
 /** Plain sentences about what is off, each with the command to run. Pure. */
-import type { ClusterState, IngestAnswer, NodeState } from './cluster-state.ts';
-import { bytes, distributionOf, duration, type Frame, kindRateOf, threeDigits, totalOf } from './figures.ts';
+import type { LiveFrame } from '../../metrics/live-frame.ts';
+import type { MoveGroup } from '../cluster-rows.ts';
+import type { IngestAnswer } from '../ingest-state.ts';
+import type { NodeState } from './cluster-state.ts';
+import { bytes, distributionOf, duration, kindRateOf, threeDigits, totalOf } from './figures.ts';
 
 export type Advice = { readonly isBad: boolean; readonly text: string; readonly command: string };
 
 export type AdviceInput = {
   readonly nodes: readonly NodeState[];
-  readonly moves: ClusterState['moves']['groups'];
+  readonly moves: readonly MoveGroup[];
   readonly ingest: IngestAnswer;
   /** Of the last minute, and of the hour before it, by process. */
-  readonly recent: ReadonlyMap<string, readonly Frame[]>;
-  readonly earlier: ReadonlyMap<string, readonly Frame[]>;
+  readonly recent: ReadonlyMap<string, readonly LiveFrame[]>;
+  readonly earlier: ReadonlyMap<string, readonly LiveFrame[]>;
 };
 
 /** A slot is hot when it has so many times the mean of all, and reads come at all. */
@@ -68,7 +71,7 @@ function ofSlots(nodes: readonly NodeState[]): Advice[] {
 }
 
 /** Returns how often each slot was looked into. */
-export function readsBySlot(frames: Iterable<readonly Frame[]>): Map<number, number> {
+export function readsBySlot(frames: Iterable<readonly LiveFrame[]>): Map<number, number> {
   const reads = new Map<number, number>();
   for (const of of frames) {
     for (const { slotReads } of of) {
@@ -94,7 +97,7 @@ function ofLoad({ nodes, recent }: AdviceInput): Advice[] {
 }
 
 /** Returns of whom one in a hundred requests is huge, and how large these are at least. */
-function hugeOf(frames: readonly Frame[], kind: string): { readonly name: string; readonly items: number }[] {
+function hugeOf(frames: readonly LiveFrame[], kind: string): { readonly name: string; readonly items: number }[] {
   const keys = frames.flatMap(({ series }) => Object.keys(series)).filter((key) => key.startsWith(`${kind}|`));
   return [...new Set(keys)].flatMap((key) => {
     const items = distributionOf(frames, key).at(99);
@@ -102,7 +105,7 @@ function hugeOf(frames: readonly Frame[], kind: string): { readonly name: string
   });
 }
 
-function ofBatches(process: string, frames: readonly Frame[]): Advice[] {
+function ofBatches(process: string, frames: readonly LiveFrame[]): Advice[] {
   const methods = hugeOf(frames, 'items');
   const callers = hugeOf(frames, 'caller-items');
   const command = `skyshard hist show --series ${callers.length > 0 ? 'caller_request_items' : 'request_items'}`;

@@ -1,10 +1,11 @@
 /** Nodes, shards, moves, slots by load or lag, and how soon events can be read. */
+import type { LiveFrame } from '../../metrics/live-frame.ts';
+import type { ShardRow } from '../cluster-rows.ts';
 import { readsBySlot } from './advice.ts';
 import { Chart } from './charts.ts';
-import type { ShardState } from './cluster-state.ts';
 import { Columns } from './columns.ts';
 import { type Cell, card, choice, h, table } from './dom.ts';
-import { bytes, distributionOf, duration, type Frame, kindRateOf, threeDigits } from './figures.ts';
+import { bytes, distributionOf, duration, kindRateOf, threeDigits } from './figures.ts';
 import { movesCard } from './moves-card.ts';
 import { describe, type SlotFigures, SlotMap } from './slot-map.ts';
 import type { View, ViewContext } from './view.ts';
@@ -60,7 +61,7 @@ const nodeHeadings = [
   '',
 ];
 
-function shardRow({ name, primary, replicas, slots, unwell, lagMs, behindMs, bytes: size }: ShardState): Cell[] {
+function shardRow({ name, primary, replicas, slots, unwell, lagMs, behindMs, bytes: size }: ShardRow): Cell[] {
   return [
     name,
     { text: primary, className: 'text' },
@@ -73,7 +74,7 @@ function shardRow({ name, primary, replicas, slots, unwell, lagMs, behindMs, byt
   ];
 }
 
-function showShards(root: HTMLElement, shards: readonly ShardState[]): void {
+function showShards(root: HTMLElement, shards: readonly ShardRow[]): void {
   const rows = shards
     .toSorted((a, b) => b.unwell - a.unwell)
     .slice(0, shardsShown)
@@ -96,7 +97,7 @@ function slotsOf({ connection }: ViewContext): SlotFigures[] {
 type Events = { readonly p50: number | null; readonly p99: number | null; readonly perS: number };
 
 /** Returns how soon events could be read, and how many came, in one column of all nodes. */
-function eventsOf(frames: readonly Frame[]): Events {
+function eventsOf(frames: readonly LiveFrame[]): Events {
   const of = distributionOf(frames, 'apply');
   const [p50, p99] = of.atAll([50, 99]);
   const perS = frames.reduce((sum, frame) => sum + kindRateOf([frame], 'apply'), 0);

@@ -1,28 +1,28 @@
 /** Frames of several processes as columns of one time axis. */
-import type { Frame } from './figures.ts';
+import type { LiveFrame } from '../../metrics/live-frame.ts';
 
 /** Returns how wide a column of frames is: whole seconds, since timers are not exact. Units: ms. */
-export function columnMs(frames: readonly Frame[]): number {
+export function columnMs(frames: readonly LiveFrame[]): number {
   return Math.max(1_000, 1_000 * Math.round((frames.at(-1)?.spanMs ?? 0) / 1_000));
 }
 
-type Column<Value> = { readonly frames: readonly Frame[]; readonly value: Value };
+type Column<Value> = { readonly frames: readonly LiveFrame[]; readonly value: Value };
 
 /** Values of columns, which are computed again only where frames came or went. */
 export class Columns<Value> {
-  readonly #valueIn: (frames: readonly Frame[]) => Value;
+  readonly #valueIn: (frames: readonly LiveFrame[]) => Value;
   #byTime = new Map<number, Column<Value>>();
   #spanMs = 0;
 
   /** `valueIn` gets the frames of all processes that end in one column. */
-  constructor(valueIn: (frames: readonly Frame[]) => Value) {
+  constructor(valueIn: (frames: readonly LiveFrame[]) => Value) {
     this.#valueIn = valueIn;
   }
 
   /** Returns the columns of these frames in the order of their ends. Units: ms since 1970. */
-  of(all: readonly (readonly Frame[])[]): { readonly ends: number[]; readonly values: Value[] } {
+  of(all: readonly (readonly LiveFrame[])[]): { readonly ends: number[]; readonly values: Value[] } {
     const spanMs = columnMs(all.reduce((a, b) => (b.length > a.length ? b : a), []));
-    const framesByTime = new Map<number, Frame[]>();
+    const framesByTime = new Map<number, LiveFrame[]>();
     for (const frames of all) {
       for (const frame of frames) {
         const time = Math.round(frame.endMs / spanMs);
@@ -41,7 +41,7 @@ export class Columns<Value> {
     };
   }
 
-  #column(frames: readonly Frame[], before: Column<Value> | undefined): Column<Value> {
+  #column(frames: readonly LiveFrame[], before: Column<Value> | undefined): Column<Value> {
     const isSame =
       before?.frames.length === frames.length && frames.every((frame, index) => frame === before.frames[index]);
     return isSame ? before! : { frames, value: this.#valueIn(frames) };

@@ -1,7 +1,9 @@
 /** The socket of the page's data, which comes back by itself, and what it has brought. */
 import { systemClock } from '../../base/clock.ts';
-import type { ClusterState, IngestAnswer, NodeState, SlotRow } from './cluster-state.ts';
-import type { Frame } from './figures.ts';
+import type { LiveFrame } from '../../metrics/live-frame.ts';
+import type { ClusterRows } from '../cluster-rows.ts';
+import type { IngestAnswer } from '../ingest-state.ts';
+import type { ClusterState } from './cluster-state.ts';
 import { framesKept, withFrames } from './frame-windows.ts';
 
 export type Step = {
@@ -27,7 +29,7 @@ export type SlowRequest = {
 export type SpanS = 1 | 5 | 30;
 
 /**
- * What a view shows: values of series that begin with prefixes, of one process or, for null, all,
+ * What a view shows: values of series (see LiveQuestion), of one process or, for null, all,
  * and frames of which length, beside those of a second.
  */
 export type Wanted = {
@@ -36,11 +38,13 @@ export type Wanted = {
   readonly spanS: SpanS;
 };
 
-type NodeMessage = Omit<NodeState, 'slots'> & { readonly slots: readonly SlotRow[] | null };
-type ClusterMessage = Omit<ClusterState, 'nodes'> & { readonly nodes: readonly NodeMessage[] };
 type Frames = {
   readonly names: readonly string[];
-  readonly processes: readonly { readonly process: string; readonly frames: readonly Frame[]; readonly bits: number }[];
+  readonly processes: readonly {
+    readonly process: string;
+    readonly frames: readonly LiveFrame[];
+    readonly bits: number;
+  }[];
 };
 type Message =
   | { readonly type: 'access'; readonly access: 'open' | 'token' | 'closed'; readonly why: string }
@@ -48,7 +52,7 @@ type Message =
   | (Frames & {
       readonly type: 'now';
       readonly atMs: number;
-      readonly cluster: ClusterMessage;
+      readonly cluster: ClusterRows;
       readonly ingest: IngestAnswer;
       readonly slowest: readonly SlowRequest[];
     })
@@ -87,8 +91,8 @@ export class Connection {
   ingest: IngestAnswer = null;
   slowest: readonly SlowRequest[] = [];
   /** The last two minutes, second by second, and the longer frames that a view shows. */
-  readonly secondsByProcess = new Map<string, readonly Frame[]>();
-  readonly stepsByProcess = new Map<string, readonly Frame[]>();
+  readonly secondsByProcess = new Map<string, readonly LiveFrame[]>();
+  readonly stepsByProcess = new Map<string, readonly LiveFrame[]>();
   /** Of all series that there were. */
   readonly names = new Set<string>();
   /** Of values, by process; see the server's LiveAnswer. */
@@ -225,13 +229,13 @@ export class Connection {
   }
 
   /** Slots do not come with each message, where there are many. */
-  #withSlots({ nodes, ...cluster }: ClusterMessage): ClusterState {
+  #withSlots({ nodes, ...cluster }: ClusterRows): ClusterState {
     const before = new Map(this.cluster?.nodes.map(({ name, slots }) => [name, slots]));
     return { ...cluster, nodes: nodes.map((node) => ({ ...node, slots: node.slots ?? before.get(node.name) ?? [] })) };
   }
 
   /** Returns the seconds of each process of the last `ms`. */
-  recent(ms: number): Map<string, readonly Frame[]> {
+  recent(ms: number): Map<string, readonly LiveFrame[]> {
     const sinceMs = this.atMs - ms;
     return new Map(
       [...this.secondsByProcess].map(([name, frames]) => [name, frames.filter(({ endMs }) => endMs > sinceMs)]),

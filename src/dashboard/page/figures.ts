@@ -1,19 +1,5 @@
 /** Figures of histograms as the server sends them, and how they are written. Pure. */
-
-/** Values, each followed by its count. Units: µs or items. */
-export type Counts = readonly number[];
-export type Series = { readonly count: number; readonly sum: number; readonly counts: Counts };
-export type Total = readonly [count: number, sum: number];
-export type Frame = {
-  readonly endMs: number;
-  readonly spanMs: number;
-  /** Those that the page looks at. */
-  readonly series: Readonly<Record<string, Series>>;
-  /** Of all series, by kind; of requests by `request|<outcome>`. */
-  readonly totals: Readonly<Record<string, Total>>;
-  readonly slotReads: readonly number[];
-  readonly gauges: Readonly<Record<string, number>>;
-};
+import { isIn, type LiveFrame, type LiveSeries } from '../../metrics/live-frame.ts';
 
 /** Values by how often they occur, over any number of frames, threads and processes. */
 export class Distribution {
@@ -21,7 +7,7 @@ export class Distribution {
   count = 0;
   sum = 0;
 
-  add({ count, sum, counts }: Series): this {
+  add({ count, sum, counts }: LiveSeries): this {
     this.count += count;
     this.sum += sum;
     for (let at = 0; at < counts.length; at += 2) {
@@ -31,7 +17,7 @@ export class Distribution {
   }
 
   /** Takes back what was added. */
-  subtract({ count, sum, counts }: Series): void {
+  subtract({ count, sum, counts }: LiveSeries): void {
     this.count -= count;
     this.sum -= sum;
     for (let at = 0; at < counts.length; at += 2) {
@@ -74,34 +60,26 @@ export class Distribution {
   }
 }
 
-/** Returns the series of frames whose key begins with a prefix, as one. */
-export function distributionOf(frames: Iterable<Frame>, prefix: string): Distribution {
+/** Returns the values of a series in frames. */
+export function distributionOf(frames: Iterable<LiveFrame>, key: string): Distribution {
   const all = new Distribution();
   for (const { series } of frames) {
-    for (const [key, one] of Object.entries(series)) if (isIn(key, prefix)) all.add(one);
+    const one = series[key];
+    if (one !== undefined) all.add(one);
   }
   return all;
 }
 
-/** True for a key whose parts begin with those of the prefix. */
-export function isIn(key: string, prefix: string): boolean {
-  return key === prefix || key.startsWith(`${prefix}|`);
-}
-
-/** Returns how often something happened per second, of the keys that a prefix begins. */
-export function rateOf(frames: readonly Frame[], prefix: string): number {
-  let count = 0;
-  let spanMs = 0;
-  for (const frame of frames) {
-    spanMs += frame.spanMs;
-    for (const [key, one] of Object.entries(frame.series)) if (isIn(key, prefix)) count += one.count;
-  }
+/** Returns how often something happened per second, by a series. */
+export function rateOf(frames: readonly LiveFrame[], key: string): number {
+  const spanMs = frames.reduce((sum, frame) => sum + frame.spanMs, 0);
+  const count = frames.reduce((sum, { series }) => sum + (series[key]?.count ?? 0), 0);
   return spanMs === 0 ? 0 : (count * 1000) / spanMs;
 }
 
 /** Returns how much of a kind there was in frames, of all series of that kind. */
 export function totalOf(
-  frames: Iterable<Frame>,
+  frames: Iterable<LiveFrame>,
   kind: string,
   isMeant: (key: string) => boolean = () => true,
 ): { count: number; sum: number; spanMs: number } {
@@ -118,7 +96,7 @@ export function totalOf(
 }
 
 /** Returns how often something happened per second, of all series of a kind. */
-export function kindRateOf(frames: Iterable<Frame>, kind: string, isMeant?: (key: string) => boolean): number {
+export function kindRateOf(frames: Iterable<LiveFrame>, kind: string, isMeant?: (key: string) => boolean): number {
   const { count, spanMs } = totalOf(frames, kind, isMeant);
   return spanMs === 0 ? 0 : (count * 1000) / spanMs;
 }
@@ -152,7 +130,7 @@ export function bytes(count: number): string {
 }
 
 /** Returns how fast a counter grew per second between two frames; 0 after a restart. */
-export function growth(before: Frame | undefined, after: Frame | undefined, gauge: string): number {
+export function growth(before: LiveFrame | undefined, after: LiveFrame | undefined, gauge: string): number {
   if (before === undefined || after === undefined || after.endMs <= before.endMs) return 0;
   const grown = (after.gauges[gauge] ?? 0) - (before.gauges[gauge] ?? 0);
   return Math.max(0, (grown * 1000) / (after.endMs - before.endMs));

@@ -1,33 +1,34 @@
 /** The values of a series in the frames of processes, which come and go. */
-import { Distribution, type Frame, isIn } from './figures.ts';
+import type { LiveFrame, LiveSeries } from '../../metrics/live-frame.ts';
+import { Distribution } from './figures.ts';
 
 /** Of a process, as many as the server keeps of each length. */
 export const framesKept = 120;
 
 /** Returns frames with those that were given, which are newer where both have one. */
-export function withFrames(known: readonly Frame[], given: readonly Frame[]): readonly Frame[] {
+export function withFrames(known: readonly LiveFrame[], given: readonly LiveFrame[]): readonly LiveFrame[] {
   const byEnd = new Map([...known, ...given].map((frame) => [frame.endMs, frame]));
   return [...byEnd.values()].sort((a, b) => a.endMs - b.endMs).slice(-framesKept);
 }
 
-type Window = { frames: readonly Frame[]; readonly values: Distribution };
+type Window = { frames: readonly LiveFrame[]; readonly values: Distribution };
 
 /** Adds only frames that are new, and takes back those that have gone. */
 export class FrameWindows {
-  readonly #prefix: string;
+  readonly #key: string;
   readonly #byProcess = new Map<string, Window>();
 
-  constructor(prefix: string) {
-    this.#prefix = prefix;
+  constructor(key: string) {
+    this.#key = key;
   }
 
   /** Returns the values in these frames, by process; they change with the next call. */
-  of(byProcess: ReadonlyMap<string, readonly Frame[]>): Map<string, Distribution> {
+  of(byProcess: ReadonlyMap<string, readonly LiveFrame[]>): Map<string, Distribution> {
     for (const process of this.#byProcess.keys()) if (!byProcess.has(process)) this.#byProcess.delete(process);
     return new Map([...byProcess].map(([process, frames]) => [process, this.#show(process, frames)]));
   }
 
-  #show(process: string, frames: readonly Frame[]): Distribution {
+  #show(process: string, frames: readonly LiveFrame[]): Distribution {
     const window = this.#byProcess.get(process) ?? { frames: [], values: new Distribution() };
     const [had, has] = [new Set(window.frames), new Set(frames)];
     for (const frame of window.frames) {
@@ -39,8 +40,9 @@ export class FrameWindows {
     return window.values;
   }
 
-  #each({ series }: Frame, call: (series: Frame['series'][string]) => void): void {
-    for (const [key, one] of Object.entries(series)) if (isIn(key, this.#prefix)) call(one);
+  #each({ series }: LiveFrame, call: (series: LiveSeries) => void): void {
+    const one = series[this.#key];
+    if (one !== undefined) call(one);
   }
 }
 

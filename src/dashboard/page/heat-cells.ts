@@ -1,5 +1,5 @@
 /** Counts by time and value, for a heat map. Pure. */
-import { type Frame, isIn } from './figures.ts';
+import type { LiveFrame } from '../../metrics/live-frame.ts';
 
 /** From 10 µs to a minute. */
 export const decadesMin = 1;
@@ -13,13 +13,11 @@ export function rowOf(value: number): number {
 }
 
 /** Returns counts by row, of all frames of one column. */
-export function cellsOf(frames: readonly Frame[], prefix: string): number[] {
+export function cellsOf(frames: readonly LiveFrame[], key: string): number[] {
   const cells = new Array<number>(rows).fill(0);
   for (const { series } of frames) {
-    for (const [key, { counts }] of Object.entries(series)) {
-      if (!isIn(key, prefix)) continue;
-      for (let at = 0; at < counts.length; at += 2) cells[rowOf(counts[at]!)]! += counts[at + 1]!;
-    }
+    const { counts } = series[key] ?? { counts: [] };
+    for (let at = 0; at < counts.length; at += 2) cells[rowOf(counts[at]!)]! += counts[at + 1]!;
   }
   return cells;
 }

@@ -1,9 +1,10 @@
 /** Where events come from: sources with their rates and lags, queues, and what is repaired. */
+import type { LiveFrame } from '../../metrics/live-frame.ts';
+import type { IngestState, SourceState } from '../ingest-state.ts';
 import { Chart } from './charts.ts';
-import type { IngestState, SourceState } from './cluster-state.ts';
 import { columnMs } from './columns.ts';
 import { type Cell, card, choice, h, table } from './dom.ts';
-import { bytes, duration, type Frame, growth, threeDigits } from './figures.ts';
+import { bytes, duration, growth, threeDigits } from './figures.ts';
 import { perSecond } from './load-figures.ts';
 import { framesOf, spanOf, type View, type ViewContext, windows } from './view.ts';
 
@@ -19,7 +20,7 @@ function stateOf({ pausedMs, problem, connected }: SourceState): Cell {
   return connected ? { text: 'connected', className: 'text good' } : { text: 'connecting', className: 'text bad' };
 }
 
-function sourceRows({ sources, labelers }: IngestState, frames: readonly Frame[]): Cell[][] {
+function sourceRows({ sources, labelers }: IngestState, frames: readonly LiveFrame[]): Cell[][] {
   const last = frames.at(-1);
   const first = frames.find(({ endMs }) => last !== undefined && endMs >= last.endMs - rateMs);
   return [...sources, ...labelers].map((source) => {
@@ -42,7 +43,7 @@ function sourceRows({ sources, labelers }: IngestState, frames: readonly Frame[]
 const sourceHeadings = ['source', '~state', 'events', 'lag', 'pending', 'received', 'durable', 'dropped', ''];
 
 /** Returns what waits, each with how much of it. */
-function queueRows({ connection }: ViewContext, ingest: IngestState, last: Frame | undefined): Cell[][] {
+function queueRows({ connection }: ViewContext, ingest: IngestState, last: LiveFrame | undefined): Cell[][] {
   const { identitiesPending, lookups, backfill, bsync, repair } = ingest;
   const { reposTotal, reposDone, reposQueued, reposRunning, reposFailed, recordsPerS, etaMs } = backfill;
   const nodes = connection.cluster?.nodes ?? [];
@@ -81,9 +82,9 @@ function queueRows({ connection }: ViewContext, ingest: IngestState, last: Frame
 
 /** Returns a line for each source, of values that are computed of a frame and one before. */
 function linesOf(
-  frames: readonly Frame[],
+  frames: readonly LiveFrame[],
   gauge: string,
-  valueIn: (frame: Frame, before: Frame | undefined, name: string) => number | null,
+  valueIn: (frame: LiveFrame, before: LiveFrame | undefined, name: string) => number | null,
 ): { readonly name: string; readonly values: (number | null)[] }[] {
   const names = new Set(frames.flatMap(({ gauges }) => Object.keys(gauges).filter((key) => key.startsWith(gauge))));
   const back = columnMs(frames) < 2_500 ? gaugesEveryS : 1;
@@ -141,7 +142,8 @@ export const ingestView: View = (root, context) => {
     }
     const frames = framesOf(context).get(process) ?? [];
     const xs = frames.map(({ endMs }) => endMs / 1000);
-    const now = (frame: Frame, _before: Frame | undefined, key: string): number | null => frame.gauges[key] ?? null;
+    const now = (frame: LiveFrame, _before: LiveFrame | undefined, key: string): number | null =>
+      frame.gauges[key] ?? null;
     rate.show(
       xs,
       linesOf(frames, 'eventsReceived.', (frame, before, key) =>

@@ -1,8 +1,9 @@
 /** A heat map and percentile curves of any series, and the slowest requests with their steps. */
+import type { LiveFrame } from '../../metrics/live-frame.ts';
 import { Chart, type Line } from './charts.ts';
 import { Columns } from './columns.ts';
 import { type Cell, card, choice, h, table } from './dom.ts';
-import { type Distribution, duration, type Frame, rateOf, threeDigits } from './figures.ts';
+import { type Distribution, duration, rateOf, threeDigits } from './figures.ts';
 import { FrameWindows, mergedOf } from './frame-windows.ts';
 import { cellsOf } from './heat-cells.ts';
 import { drawHeatMap } from './heat-map.ts';
@@ -132,16 +133,16 @@ class Shown {
     this.#halves = [new FrameWindows(prefix), new FrameWindows(prefix)];
   }
 
-  heat(byProcess: ReadonlyMap<string, readonly Frame[]>): { readonly ends: number[]; readonly values: number[][] } {
+  heat(byProcess: ReadonlyMap<string, readonly LiveFrame[]>): { readonly ends: number[]; readonly values: number[][] } {
     return this.#columns.of([...byProcess.values()]);
   }
 
-  byProcess(byProcess: ReadonlyMap<string, readonly Frame[]>): Map<string, Distribution> {
+  byProcess(byProcess: ReadonlyMap<string, readonly LiveFrame[]>): Map<string, Distribution> {
     return this.#all.of(byProcess);
   }
 
-  halves(byProcess: ReadonlyMap<string, readonly Frame[]>): [first: Distribution, second: Distribution] {
-    const halfOf = (isSecond: boolean): Map<string, readonly Frame[]> =>
+  halves(byProcess: ReadonlyMap<string, readonly LiveFrame[]>): [first: Distribution, second: Distribution] {
+    const halfOf = (isSecond: boolean): Map<string, readonly LiveFrame[]> =>
       new Map(
         [...byProcess].map(([process, frames]) => {
           const middle = Math.floor(frames.length / 2);
@@ -154,7 +155,7 @@ class Shown {
 }
 
 /** Returns the curves of the window, and of what it is compared with. */
-function linesOf({ state }: ViewContext, shown: Shown, byProcess: ReadonlyMap<string, readonly Frame[]>): Line[] {
+function linesOf({ state }: ViewContext, shown: Shown, byProcess: ReadonlyMap<string, readonly LiveFrame[]>): Line[] {
   if (state['compare'] === 'half') {
     const [first, second] = shown.halves(byProcess);
     return [
@@ -170,7 +171,7 @@ function linesOf({ state }: ViewContext, shown: Shown, byProcess: ReadonlyMap<st
 /** Returns how exact values are, if that is worth saying. */
 function exactnessNote(bits: number): string {
   if (bits >= 8) return 'of the window';
-  return `of the window; values are up to ${Math.round(100 / 2 ** (bits - 1))} % low, choose one process for all digits`;
+  return `of the window; values are up to ${Math.round(100 / (2 ** (bits - 1) + 1))} % low, choose one process for all digits`;
 }
 
 export const latencyView: View = (root, context) => {
@@ -191,7 +192,7 @@ export const latencyView: View = (root, context) => {
   root.append(controlCard, heatCard, card('Percentiles', 'to 99.99', curves.element), figureCard, slowCard);
   const shown = new Shown(prefix);
   let shownControls = '';
-  const meant = (): Map<string, readonly Frame[]> =>
+  const meant = (): Map<string, readonly LiveFrame[]> =>
     new Map([...framesOf(context)].filter(([name]) => process === '' || name === process));
   function save(): void {
     const text = `${nameOf(prefix)}, ${new Date(connection.atMs).toLocaleString('en', { hour12: false })}`;

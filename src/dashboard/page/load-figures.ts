@@ -1,12 +1,13 @@
 /** What the view of load shows of a process over time. Pure. */
-import { bytes, duration, type Frame, growth, isError, kindRateOf, threeDigits, totalOf } from './figures.ts';
+import type { LiveFrame } from '../../metrics/live-frame.ts';
+import { bytes, duration, growth, isError, kindRateOf, threeDigits, totalOf } from './figures.ts';
 
 export type Figure = {
   readonly title: string;
   readonly note: string;
   readonly format: (value: number) => string;
   /** `before` is a frame some seconds earlier, whose gauges were read earlier. */
-  readonly value: (frame: Frame, before: Frame | undefined) => number | null;
+  readonly value: (frame: LiveFrame, before: LiveFrame | undefined) => number | null;
 };
 
 /** Writes a rate. */
@@ -27,12 +28,12 @@ function sumOfGrowth(prefix: string): Figure['value'] {
   };
 }
 
-function hitShare(frame: Frame, before: Frame | undefined): number | null {
+function hitShare(frame: LiveFrame, before: LiveFrame | undefined): number | null {
   const [hits, misses] = [growth(before, frame, 'cacheHits'), growth(before, frame, 'cacheMisses')];
   return hits + misses === 0 ? null : (100 * hits) / (hits + misses);
 }
 
-function itemsOf(frame: Frame): number {
+function itemsOf(frame: LiveFrame): number {
   return (totalOf([frame], 'items').sum * 1000) / frame.spanMs;
 }
 
@@ -76,7 +77,7 @@ export const figures: readonly Figure[] = [
 ];
 
 /** Returns how many requests ended by each cause of an error, per second, of one column. */
-export function errorsByCause(frames: readonly Frame[]): Map<string, number> {
+export function errorsByCause(frames: readonly LiveFrame[]): Map<string, number> {
   const causes = new Map<string, number>();
   // A second of each process: rates of processes add up.
   for (const { totals, spanMs } of frames) {
@@ -97,7 +98,7 @@ const chooseEveryMs = 5_000;
 /** A figure's values of frames, which are computed once, and the processes that are shown. */
 export class FigureValues {
   readonly #figure: Figure;
-  readonly #valueByFrame = new WeakMap<Frame, number | null>();
+  readonly #valueByFrame = new WeakMap<LiveFrame, number | null>();
   #chosen: readonly string[] = [];
   #chosenOf = '';
   #chosenMs = Number.NEGATIVE_INFINITY;
@@ -108,7 +109,7 @@ export class FigureValues {
   }
 
   /** Returns a process's values, in the order of its frames. */
-  #valuesOf(frames: readonly Frame[]): (number | null)[] {
+  #valuesOf(frames: readonly LiveFrame[]): (number | null)[] {
     return frames.map((frame, index) => {
       let value = this.#valueByFrame.get(frame);
       if (value === undefined) {
@@ -124,7 +125,7 @@ export class FigureValues {
 
   /** Returns values of the processes that have the greatest, and how many are left out. */
   of(
-    byProcess: ReadonlyMap<string, readonly Frame[]>,
+    byProcess: ReadonlyMap<string, readonly LiveFrame[]>,
     nowMs: number,
   ): { readonly lines: Map<string, (number | null)[]>; readonly left: number } {
     const names = [...byProcess.keys()].sort();
@@ -140,7 +141,7 @@ export class FigureValues {
   }
 
   /** A router has no commits, and a node no requests: lines that say nothing are left out. */
-  #choose(byProcess: ReadonlyMap<string, readonly Frame[]>, names: readonly string[]): readonly string[] {
+  #choose(byProcess: ReadonlyMap<string, readonly LiveFrame[]>, names: readonly string[]): readonly string[] {
     const sums = names.map((name) => {
       const values = this.#valuesOf(byProcess.get(name)!).filter((value) => value !== null);
       return { name, isKnown: values.length > 0, sum: values.reduce((sum, value) => sum + value, 0) };

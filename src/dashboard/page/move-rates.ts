@@ -1,5 +1,5 @@
 /** How fast moves go on, and when they are through. Pure. */
-import type { MoveGroup } from './cluster-state.ts';
+import type { MoveGroup } from '../cluster-rows.ts';
 
 /** Over which rates are computed. */
 const windowMs = 30_000;

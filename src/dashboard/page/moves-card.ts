@@ -1,5 +1,5 @@
 /** The slots that move: from where to where, how far, and how long it takes yet. */
-import type { MoveGroup } from './cluster-state.ts';
+import type { MoveGroup } from '../cluster-rows.ts';
 import type { Connection } from './connection.ts';
 import { type Cell, card, h, table } from './dom.ts';
 import { bytes, duration, threeDigits } from './figures.ts';

@@ -1,6 +1,6 @@
 /** All slots as small buttons; the darker, the greater their value. */
 
-import type { SlotRow } from './cluster-state.ts';
+import type { SlotRow } from '../cluster-rows.ts';
 import { h } from './dom.ts';
 import { bytes, duration, threeDigits } from './figures.ts';
 

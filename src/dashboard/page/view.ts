@@ -1,6 +1,6 @@
 /** What a view is given, and the part of the URL that holds it. */
+import type { LiveFrame } from '../../metrics/live-frame.ts';
 import type { Connection, SpanS } from './connection.ts';
-import type { Frame } from './figures.ts';
 
 /** Held by the URL, so that it can be sent to someone else. */
 export type ViewState = Readonly<Record<string, string>>;
@@ -30,7 +30,7 @@ export function spanOf({ state }: ViewContext): SpanS {
 }
 
 /** Returns the frames of a window by process. */
-export function framesOf(context: ViewContext): ReadonlyMap<string, readonly Frame[]> {
+export function framesOf(context: ViewContext): ReadonlyMap<string, readonly LiveFrame[]> {
   const { connection } = context;
   return spanOf(context) === 1 ? connection.secondsByProcess : connection.stepsByProcess;
 }

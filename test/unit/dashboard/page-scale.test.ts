@@ -1,20 +1,20 @@
 /** With 64 nodes and an hour, a page looks only at what is new: work is counted, not timed. */
 import { describe, expect, it } from 'vitest';
 import { Columns } from '../../../src/dashboard/page/columns.ts';
-import type { Frame } from '../../../src/dashboard/page/figures.ts';
 import { FrameWindows, framesKept, mergedOf, withFrames } from '../../../src/dashboard/page/frame-windows.ts';
 import { cellsOf } from '../../../src/dashboard/page/heat-cells.ts';
 import { FigureValues, figures, linesMax } from '../../../src/dashboard/page/load-figures.ts';
+import type { LiveFrame } from '../../../src/metrics/live-frame.ts';
 
 const processes = Array.from({ length: 64 }, (_unused, index) => `n${index}`);
 const spanMs = 30_000;
 let looks = 0;
 
 /** A frame that counts how often its values are looked at. */
-function countedFrame(node: number, step: number): Frame {
+function countedFrame(node: number, step: number): LiveFrame {
   const counts = Array.from({ length: 200 }, (_unused, at) => (at % 2 === 0 ? 20 + at * (1 + (node % 5)) : 3));
   const series = {
-    'call|bsky.GetTimeline': {
+    call: {
       count: 300,
       sum: 9_000,
       get counts() {
@@ -27,7 +27,7 @@ function countedFrame(node: number, step: number): Frame {
   return { endMs: step * spanMs + node, spanMs, series, totals: { call: [300 + node, 9_000] }, slotReads: [], gauges };
 }
 
-function hourUpTo(step: number, known: ReadonlyMap<string, readonly Frame[]>): Map<string, readonly Frame[]> {
+function hourUpTo(step: number, known: ReadonlyMap<string, readonly LiveFrame[]>): Map<string, readonly LiveFrame[]> {
   return new Map(
     processes.map((name, node) => {
       const before = known.get(name) ?? [];
@@ -47,7 +47,7 @@ describe('64 nodes with an hour each', () => {
   it('have their values added once, and then those that came and went', () => {
     const windows = new FrameWindows('call');
     const columns = new Columns((frames) => cellsOf(frames, 'call'));
-    const show = (byProcess: Map<string, readonly Frame[]>): number => {
+    const show = (byProcess: Map<string, readonly LiveFrame[]>): number => {
       const before = looks;
       windows.of(byProcess);
       columns.of([...byProcess.values()]);
@@ -87,7 +87,7 @@ describe('64 nodes with an hour each', () => {
 });
 
 it('frames that come twice are there once, in order, and the newer are taken', () => {
-  const at = (endMs: number, call: number): Frame => ({
+  const at = (endMs: number, call: number): LiveFrame => ({
     endMs,
     spanMs: 1_000,
     series: {},

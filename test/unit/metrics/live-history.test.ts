@@ -1,13 +1,14 @@
 /** What dashboards are told of the last minutes is what was recorded, within two digits. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HistogramStore } from '../../../src/metrics/histogram-store.ts';
+import type { LiveFrame } from '../../../src/metrics/live-frame.ts';
 import {
   framesKept,
-  type LiveFrame,
   LiveHistory,
   type LiveQuestion,
   levelBytesMax,
   twoDigits,
+  withBits,
 } from '../../../src/metrics/live-history.ts';
 import { Recording } from '../../../src/metrics/recording.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -38,7 +39,7 @@ function record(method: string, outcome: string, values: readonly number[]): voi
   store.add(recording.take(), 'main');
 }
 
-const all = ['request', 'call', 'caller'];
+const all = ['request|', 'call|', 'caller|'];
 
 function framesOf(spanS: number, question: Partial<LiveQuestion> = {}): LiveFrame[] {
   return history.answer({ spanS, sinceMs: 0, prefixes: all, numbersMax: 2 ** 30, ...question }).frames;
@@ -108,37 +109,59 @@ describe('the history of a process', () => {
     record('Ping', 'ok', [1]);
     record('PingPong', 'ok', [2]);
     await second();
-    const { frames, names } = history.answer({ spanS: 1, sinceMs: 0, prefixes: ['request|Ping'], numbersMax: 100 });
+    const { frames, names } = history.answer({ spanS: 1, sinceMs: 0, prefixes: ['request|Ping|'], numbersMax: 100 });
     expect(Object.keys(frames[0]!.series)).toEqual(['request|Ping|ok']);
     expect(names).toEqual(['request|Ping|ok', 'request|PingPong|ok']);
     expect(frames[0]!.totals).toEqual({ 'request|ok': [2, 3] });
   });
 
-  it('has no more values than there is room for: it rounds them, and the newest frames have them last', async () => {
+  it('merges the series that a prefix means into one of its name, by whole parts', async () => {
+    record('Ping', 'ok', [1, 300]);
+    record('Ping', 'late', [1, 9]);
+    record('PingPong', 'ok', [2]);
+    recording.histogram('skyshard_request_items').with('Ping').record(5);
+    store.add(recording.take(), 'main');
+    await second();
+    const prefixes = ['request', 'request|Ping', 'request|Ping', 'request|Ping|late', 'items', 'hedge', '__proto__'];
+    const [frame] = framesOf(1, { prefixes });
+    expect(frame!.series).toEqual({
+      request: { count: 5, sum: 313, counts: [1, 2, 300, 1, 9, 1, 2, 1] },
+      'request|Ping': { count: 4, sum: 311, counts: [1, 2, 300, 1, 9, 1] },
+      'request|Ping|late': { count: 2, sum: 10, counts: [1, 1, 9, 1] },
+      items: { count: 1, sum: 5, counts: [5, 1] },
+    });
+    expect(frame!.totals).toEqual({ 'request|ok': [3, 303], 'request|late': [2, 10], items: [1, 5] });
+  });
+
+  it('has no more values than there is room for: it rounds them, and at last the oldest frames have none', async () => {
+    const values = Array.from({ length: 400 }, (_unused, index) => Math.floor(10 * 1.03 ** index));
     for (let count = 0; count < 120; count++) {
-      record(
-        'Ping',
-        'ok',
-        Array.from({ length: 400 }, (_unused, index) => Math.floor(10 * 1.03 ** index)),
-      );
+      for (let method = 0; method < 40; method++) record(`Method${method}`, 'ok', values.slice(method));
       await second();
     }
-    const answerOf = (numbersMax: number) =>
-      history.answer({ spanS: 1, sinceMs: 0, prefixes: ['request'], numbersMax });
-    const whole = answerOf(2 ** 30);
+    const answerOf = (prefix: string, numbersMax: number) =>
+      history.answer({ spanS: 1, sinceMs: 0, prefixes: [prefix], numbersMax });
+    const whole = answerOf('request', 2 ** 30);
     expect(whole.bits).toBe(8);
-    for (const numbersMax of [60_000, 20_000, 5_000, 0]) {
-      const { frames, bits } = answerOf(numbersMax);
+    const recorded = 40 * 400 - (39 * 40) / 2;
+    // The share of each of 64 nodes, and what one series needs at least.
+    for (const numbersMax of [20_000, 15_000, 120 * 2 * 27]) {
+      const { frames, bits } = answerOf('request', numbersMax);
       expect(numbersOf(frames)).toBeLessThanOrEqual(numbersMax);
       expect(bits).toBeLessThan(8);
       expect(frames.map(({ totals }) => totals)).toEqual(whole.frames.map(({ totals }) => totals));
-      if (numbersMax < 20_000) continue;
-      const series = frames.at(-1)!.series['request|Ping|ok']!;
-      expect(series.counts.filter((_value, at) => at % 2 === 1).reduce((a, b) => a + b)).toBe(400);
-      for (let at = 0; at < series.counts.length; at += 2)
-        expect(twoDigits(series.counts[at]!)).toBe(series.counts[at]);
+      for (const { series } of frames) {
+        const { count, counts } = series['request']!;
+        expect(count).toBe(recorded);
+        expect(counts.filter((_value, at) => at % 2 === 1).reduce((a, b) => a + b)).toBe(recorded);
+        for (let at = 0; at < counts.length; at += 2) expect(withBits(counts[at]!, bits)).toBe(counts[at]);
+      }
     }
-    expect(numbersOf(answerOf(5_000).frames.slice(-10))).toBeGreaterThan(0);
+    const { frames, bits } = answerOf('request|', 15_000);
+    expect(bits).toBe(1);
+    expect(numbersOf(frames)).toBeLessThanOrEqual(15_000);
+    expect(numbersOf(frames.slice(-10))).toBeGreaterThan(0);
+    expect(numbersOf(answerOf('request|', 0).frames)).toBe(0);
   });
 
   it('merges calls over groups of slots, and callers over methods', async () => {

@@ -1,4 +1,4 @@
-/** What a router knows of ingest, for the page: its sources, its queues, what is repaired. */
+/** What the page is told of ingest: its sources, its queues, what is repaired. */
 import * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { openObjectShape, readShape } from '../config/json-shape.ts';
@@ -46,10 +46,13 @@ const statusShape = openObjectShape({
   ),
 });
 
-export type IngestView = v.InferOutput<typeof statusShape>;
+export type IngestState = v.InferOutput<typeof statusShape>;
+export type SourceState = IngestState['sources'][number];
+/** What a page gets: null where the server does not know where ingest is. */
+export type IngestAnswer = IngestState | { readonly error: string } | null;
 
 /** Reads the status of ingest. Errors: DataPlaneError `Internal` for one of another shape. */
-export function readIngestView(status: unknown): IngestView {
+export function readIngestState(status: unknown): IngestState {
   return readShape(statusShape, status, (problem) => {
     throw new DataPlaneError('Internal', `the status of ingest: ${problem}`);
   });
