@@ -1,5 +1,6 @@
 /** An unmodified official AppView works on our data plane, over both HTTP versions. */
 import { afterAll, beforeAll, describe, inject } from 'vitest';
+import { ResourceStack } from '../support/resource-stack.ts';
 import { ScriptedNetwork } from '../support/scripted-network.ts';
 import { actorTests } from './appview/actor-tests.ts';
 import { AppViewReader } from './appview/app-view-reader.ts';
@@ -29,7 +30,6 @@ import { Labeler } from './network/labeler.ts';
 import { httpVersions, type Plane } from './network/plane.ts';
 import { startPlaneUnderTest } from './network/plane-under-test.ts';
 import { PrefixedSeedClient } from './network/prefixed-seed-client.ts';
-import { ResourceStack } from './network/resource-stack.ts';
 
 const resources = new ResourceStack();
 const appViews: AppView[] = [];

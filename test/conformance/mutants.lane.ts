@@ -8,7 +8,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { ResourceStack } from './network/resource-stack.ts';
+import { ResourceStack } from '../support/resource-stack.ts';
 import { SkyshardPlane } from './network/skyshard-plane.ts';
 import { nameOf } from './oracle/compare.ts';
 import { methodTable } from './oracle/method-table.ts';

@@ -1,11 +1,11 @@
 /** Our answers equal those of the official data plane, method by method, on the same firehose. */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { ResourceStack } from '../support/resource-stack.ts';
 import { AtNetwork } from './network/at-network.ts';
 import { OfficialPlane } from './network/official-plane.ts';
 import { operatorOf } from './network/operator.ts';
 import type { Plane } from './network/plane.ts';
 import { startPlaneUnderTest } from './network/plane-under-test.ts';
-import { ResourceStack } from './network/resource-stack.ts';
 import type { ChurnRecords } from './oracle/churn-seed.ts';
 import { type Contest, compareRow, nameOf } from './oracle/compare.ts';
 import { type Facts, readFacts } from './oracle/facts.ts';

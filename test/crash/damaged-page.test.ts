@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
 import { damagedPath } from '../../src/node/slot-attempts.ts';
@@ -15,6 +15,7 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { rebuildRequest, type VerifiedCopy } from '../../src/wire/slot-verify.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster } from '../support/replicated-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 
 const testMsMax = 240_000;
@@ -24,20 +25,17 @@ const nodes = ['n0', 'n1', 'n2'];
 const pageBytes = 4_096;
 const text = 'a text that is only in these rows';
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-}, 60_000);
+const resources = stopAfterEach();
 
 type Started = { readonly cluster: ReplicatedCluster; readonly actor: string; readonly fans: readonly string[] };
 
 /** Rows of many pages in each slot, applied at all nodes, of which each is a process. */
 async function startAll(): Promise<Started> {
   const server = await NatsServer.start();
-  disposals.push(server);
+  resources.use(server);
   const shards = [{ primary: 'n0', replicas: ['n1', 'n2'], slots: ['0-1'] }];
   const cluster = await ReplicatedCluster.make(server, slots, nodes, shards);
-  disposals.push(cluster);
+  resources.use(cluster);
   cluster.areApart = true;
   cluster.areSupervised = true;
   await Promise.all(nodes.map((node) => cluster.startNode(node)));

@@ -1,6 +1,6 @@
 /** Moves of slots whose source or target is killed under writes: nothing is lost or doubled. */
 import { existsSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
@@ -8,16 +8,14 @@ import { fetchingPath } from '../../src/node/snapshot-fetch.ts';
 import { afterStep, beginMoves, type MoveStep } from '../../src/shardmap/slot-move.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster } from '../support/replicated-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 
 const testMsMax = 300_000;
 const waitMsMax = 100_000;
 const slots = 2;
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-}, 60_000);
+const resources = stopAfterEach();
 
 /** Slots 0 and 1 of n0; n1 has nothing, and n2 is the third that a majority needs. */
 class MovedCluster {
@@ -34,10 +32,10 @@ class MovedCluster {
 
   static async start(): Promise<MovedCluster> {
     const server = await NatsServer.start();
-    disposals.push(server);
+    resources.use(server);
     const shard = { primary: 'n0', replicas: [], slots: ['0-1'] };
     const cluster = await ReplicatedCluster.make(server, slots, ['n0', 'n1', 'n2'], [shard]);
-    disposals.push(cluster);
+    resources.use(cluster);
     cluster.areApart = true;
     await Promise.all(['n0', 'n1', 'n2'].map((name) => cluster.startNode(name)));
     const moved = new MovedCluster(cluster);

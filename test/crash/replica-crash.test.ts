@@ -1,6 +1,6 @@
 /** Nodes in processes of their own that are killed under load: what is read, lost and doubled. */
 import { cpSync, rmSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { operatingFailure } from '../../src/base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
@@ -8,6 +8,7 @@ import type { ServiceRouter } from '../../src/router/plan/service-router.ts';
 import { makeMemoryFolder } from '../support/memory-folder.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster, type ShardOfTest } from '../support/replicated-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 
 const testMsMax = 300_000;
@@ -18,10 +19,7 @@ const shards: readonly ShardOfTest[] = [
   { primary: 'n1', replicas: ['n2', 'n0'], slots: ['2-3'] },
 ];
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-}, 60_000);
+const resources = stopAfterEach();
 
 /** Follows one actor after the other, and reads its followers all the time, by a router. */
 class Load {
@@ -91,9 +89,9 @@ class Load {
 
 async function startAll(): Promise<{ cluster: ReplicatedCluster; load: Load }> {
   const server = await NatsServer.start();
-  disposals.push(server);
+  resources.use(server);
   const cluster = await ReplicatedCluster.make(server, slots, nodes, shards);
-  disposals.push(cluster);
+  resources.use(cluster);
   cluster.areApart = true;
   await Promise.all(nodes.map((name) => cluster.startNode(name)));
   const areComplete = async (): Promise<boolean> => {
@@ -102,7 +100,7 @@ async function startAll(): Promise<{ cluster: ReplicatedCluster; load: Load }> {
   };
   await until(areComplete, 60_000);
   const load = new Load(cluster);
-  disposals.push({ [Symbol.asyncDispose]: () => load.end() });
+  resources.use({ [Symbol.asyncDispose]: () => load.end() });
   await until(() => load.router.fanOut.copiesOf(0).length === nodes.length, 60_000);
   load.begin();
   await load.goOn();

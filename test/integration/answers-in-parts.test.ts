@@ -2,10 +2,11 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import type { RouterOptions, RunningRouter } from '../../src/router/router-server.ts';
 import { emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../support/fake-nodes.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { startTestRouter } from '../support/test-router.ts';
 import { until } from '../support/until.ts';
 
@@ -17,7 +18,7 @@ const request = encodeMessage('GetPostRecordsRequest', { uris });
 const path = '/bsky.Service/GetPostRecords';
 
 let nodes: FakeNodes;
-const disposals: (() => unknown)[] = [];
+const resources = stopAfterEach();
 
 function fill(bytes: number): void {
   for (const uri of uris) nodes.network.records.set(uri, JSON.stringify({ uri, text: 'x'.repeat(bytes) }));
@@ -27,13 +28,10 @@ beforeEach(() => {
   nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
   fill(recordBytes);
 });
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
 
 async function start(limits: RouterOptions['limits'] = {}): Promise<RunningRouter> {
   const router = await startTestRouter({ map: nodes.map, caller: nodes }, { http2Port: 0, limits });
-  disposals.push(() => router.close());
+  resources.defer(() => router.close());
   return router;
 }
 
@@ -50,7 +48,7 @@ function framed(message: Buffer): Buffer {
 async function ask(port: number, headers: http.OutgoingHttpHeaders, body: Buffer): Promise<http.IncomingMessage> {
   const asking = http.request({ host: '127.0.0.1', port, path, method: 'POST', headers, agent: false });
   asking.on('error', () => {});
-  disposals.push(() => asking.destroy());
+  resources.defer(() => asking.destroy());
   asking.end(body);
   const [response] = await once(asking, 'response');
   return response as http.IncomingMessage;
@@ -64,7 +62,7 @@ async function bodyOf(stream: AsyncIterable<Buffer>): Promise<Buffer> {
 
 function requestStream(router: RunningRouter, headers: http2.OutgoingHttpHeaders, body: Buffer) {
   const session = http2.connect(`http://127.0.0.1:${router.http2Port}`);
-  disposals.push(() => session.destroy());
+  resources.defer(() => session.destroy());
   const stream = session.request({ ':method': 'POST', ':path': path, ...headers });
   stream.end(body);
   return stream;

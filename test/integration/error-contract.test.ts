@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { DataPlaneError, type ErrorCode, errorTable } from '../../src/base/data-plane-error.ts';
 import { adminRequest } from '../../src/cli/admin-request.ts';
 import { callService } from '../../src/cli/service-call.ts';
@@ -19,6 +19,7 @@ import { NodeClient } from '../../src/wire/node-client.ts';
 import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { runCommand } from '../support/running-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { startTestRouter } from '../support/test-router.ts';
 import { mapOfPorts } from '../support/wire-node.ts';
 
@@ -26,11 +27,7 @@ const codes = Object.keys(errorTable) as ErrorCode[];
 const timeoutMs = 10_000;
 const noDataDir = join(tmpdir(), 'skyshard-error-contract-nowhere');
 
-const disposals: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 /** An error as it should arrive. */
 type Raised = { readonly code: ErrorCode; readonly hint: string; readonly message: string };
@@ -64,27 +61,27 @@ async function startNodeThatRaises(error: Raised): Promise<number> {
       throw fault;
     },
   });
-  disposals.push(() => serving.close(100));
+  resources.defer(() => serving.close(100));
   return serving.port;
 }
 
 function clientOf(port: number): { readonly map: ShardMap; readonly caller: NodeClient } {
   const map = mapOfPorts([port]);
   const caller = new NodeClient({ map });
-  disposals.push(() => caller[Symbol.asyncDispose]());
+  resources.defer(() => caller[Symbol.asyncDispose]());
   return { map, caller };
 }
 
 async function startWithUrl(more: Partial<RouterOptions> = {}): Promise<RunningRouter & { readonly url: string }> {
   const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
   const router = await startTestRouter({ map: nodes.map, caller: nodes }, more);
-  disposals.push(() => router.close(100));
+  resources.defer(() => router.close(100));
   return { ...router, url: `http://127.0.0.1:${router.port}` };
 }
 
 async function startTestIngest(): Promise<{ readonly harness: IngestHarness; readonly url: string }> {
   const harness = await IngestHarness.create();
-  disposals.push(() => harness.close());
+  resources.defer(() => harness.close());
   await harness.start();
   return { harness, url: `http://127.0.0.1:${harness.ingest.port}` };
 }
@@ -127,7 +124,7 @@ describe('the error that arrives is the one that was raised:', () => {
     const refusal = Promise.withResolvers<DataPlaneError>();
     const onRetry = (_node: string, refused: DataPlaneError): void => refusal.resolve(refused);
     const log = new RemoteLog({ caller, map: () => map, lingerMs: 0, onRetry });
-    disposals.push(() => log[Symbol.asyncDispose]());
+    resources.defer(() => log[Symbol.asyncDispose]());
     const did = didOf(1);
     log.append(did, { kind: 'sync', did, rev: 'r', eventMs: 0 }).catch(() => {});
     expect(await refusal.promise).toMatchObject(error);

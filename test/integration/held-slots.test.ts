@@ -1,6 +1,6 @@
 /** Slots that come and go while their nodes run: what else these serve is served all the while. */
 import { existsSync } from 'node:fs';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
 import { fetchingPath } from '../../src/node/snapshot-fetch.ts';
@@ -12,28 +12,26 @@ import { rebuildRequest } from '../../src/wire/slot-verify.ts';
 import { dropLog } from '../support/drop-log.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster } from '../support/replicated-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 
 const testMsMax = 240_000;
 const waitMsMax = 60_000;
 const slots = 4;
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-}, 60_000);
+const resources = stopAfterEach();
 
 /** Slots 0 and 1 of n0, slots 2 and 3 of n1, and nothing of n2. */
 async function start(threads: ReplicatedCluster['threads']) {
   const server = await NatsServer.start();
-  disposals.push(server);
+  resources.use(server);
   const nodes = ['n0', 'n1', 'n2'];
   const shards = [
     { primary: 'n0', replicas: [], slots: ['0-1'] },
     { primary: 'n1', replicas: [], slots: ['2-3'] },
   ];
   const cluster = await ReplicatedCluster.make(server, slots, nodes, shards);
-  disposals.push(cluster);
+  resources.use(cluster);
   cluster.threads = threads;
   await Promise.all(nodes.map((name) => cluster.startNode(name)));
   return { server, cluster };

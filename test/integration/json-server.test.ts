@@ -6,7 +6,7 @@ import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { systemClock } from '../../src/base/clock.ts';
 import { InvariantError } from '../../src/base/invariant.ts';
@@ -23,14 +23,11 @@ import { wireSubprotocol } from '../../src/wire/frame.ts';
 import { WireServer } from '../../src/wire/wire-server.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { unhandledRejectionOf } from '../support/unhandled-rejection.ts';
 import { until } from '../support/until.ts';
 
-const disposals: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 const shape = objectShape({
   name: textShape,
@@ -51,7 +48,7 @@ async function start(options: Partial<JsonServerOptions> = {}): Promise<Listenin
     routes: [postRoute('/v1/take', shape, (body) => ({ body })), getRoute('/v1/show', (query) => [...query])],
     ...options,
   });
-  disposals.push(() => server.close());
+  resources.defer(() => server.close());
   return server;
 }
 
@@ -140,7 +137,7 @@ it('WebSockets do not count as HTTP connections, open or closed', async () => {
   });
   const open = async (): Promise<WebSocket> => {
     const socket = new WebSocket(`ws://127.0.0.1:${port}/wire`, wireSubprotocol);
-    disposals.push(() => socket.terminate());
+    resources.defer(() => socket.terminate());
     await once(socket, 'open');
     return socket;
   };
@@ -173,7 +170,7 @@ describe('readiness', () => {
 describe('ingest', () => {
   async function startIngest(): Promise<IngestHarness> {
     const harness = await IngestHarness.create();
-    disposals.push(() => harness.close());
+    resources.defer(() => harness.close());
     return harness;
   }
 
@@ -185,7 +182,7 @@ describe('ingest', () => {
 
   it('serves TLS if it has the files', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'skyshard-ingest-tls-'));
-    disposals.push(() => rmSync(folder, { recursive: true }));
+    resources.defer(() => rmSync(folder, { recursive: true }));
     const tls = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
     const { certificate, key } = selfSignedCertificate();
     writeFileSync(tls.certFile, certificate);

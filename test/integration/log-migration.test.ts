@@ -1,6 +1,6 @@
 /** Logs of slots on their way to a NATS server and back: what a kill leaves, what is refused. */
 import { rmSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
 import { encodeEntryChunk } from '../../src/log/chunk.ts';
@@ -14,6 +14,7 @@ import { Environment, type Table } from '../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../support/memory-folder.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { recordOp } from '../support/record-op.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 
 const map = parseShardMap({
   epoch: 1,
@@ -24,10 +25,7 @@ const map = parseShardMap({
 const mapBytes = 2 ** 28;
 const timeMs = Date.UTC(2025, 0, 1);
 
-const disposals: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 function chunkOf(rkey: string): Uint8Array {
   const ops = [recordOp({ collection: 'app.bsky.graph.follow', rkey }, { subject: 'did:web:b.example' })];
@@ -43,12 +41,12 @@ class Carried {
 
   private constructor(server: NatsServer) {
     this.#server = server;
-    disposals.push(() => rmSync(this.place.path, { recursive: true, force: true }));
+    resources.defer(() => rmSync(this.place.path, { recursive: true, force: true }));
   }
 
   static async start(): Promise<Carried> {
     const server = await NatsServer.start();
-    disposals.push(() => server[Symbol.asyncDispose]());
+    resources.defer(() => server[Symbol.asyncDispose]());
     const carried = new Carried(server);
     await carried.#fill();
     return carried;
@@ -59,7 +57,7 @@ class Carried {
     const { url } = this.#server;
     const logServer = { urls: [url], credentialsFile: null, streams: { bytesMax: 2 ** 26, copies: 1 } };
     const session = await LogSession.open(logServer, url, map);
-    disposals.push(() => session.close());
+    resources.defer(() => session.close());
     return session;
   }
 

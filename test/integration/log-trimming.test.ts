@@ -1,5 +1,5 @@
 /** What the primary of slots removes from their logs on a server, and whom it leaves behind. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { LogSession, type ReceivedMessage } from '../../src/log/log-session.ts';
 import { goneError, isWholeAfter } from '../../src/log/log-start.ts';
 import { type LeftBehind, LogTrimmer, type ReplicaPosition } from '../../src/log/log-trimmer.ts';
@@ -7,6 +7,7 @@ import { wholeMessages } from '../../src/log/whole-messages.ts';
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { NatsServer } from '../support/nats-server.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 
 const testMsMax = 120_000;
 const hourMs = 3_600_000;
@@ -21,10 +22,7 @@ const map = parseShardMap({
 const streamBytes = 2 ** 20;
 const sixteenth = Buffer.alloc(streamBytes / 16);
 
-const disposals: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 /** The logs of slots 0 and 4, whose primary has applied all, and what it is told of replicas. */
 class Trimming {
@@ -52,10 +50,10 @@ class Trimming {
 
   static async start(ageMsMax = Number.POSITIVE_INFINITY): Promise<Trimming> {
     const server = await NatsServer.start();
-    disposals.push(() => server[Symbol.asyncDispose]());
+    resources.defer(() => server[Symbol.asyncDispose]());
     const streams = { bytesMax: 4 * streamBytes, copies: 1 };
     const session = await LogSession.open({ urls: [server.url], credentialsFile: null, streams }, server.url, map);
-    disposals.push(() => session.close());
+    resources.defer(() => session.close());
     return new Trimming(session, ageMsMax);
   }
 
@@ -208,7 +206,7 @@ describe('a log that is trimmed while a replica reads it', () => {
     const lastSeq = 301;
     for (let seq = 2; seq <= lastSeq; seq++) await session.publish(0, Buffer.from('small'));
     const messages = await session.read(0, { seq: 1 });
-    disposals.push(() => messages.close());
+    resources.defer(() => messages.close());
     const { promise: isTrimmed, resolve: goOn } = Promise.withResolvers<void>();
     async function* waiting(): AsyncGenerator<ReceivedMessage> {
       for await (const message of messages) {

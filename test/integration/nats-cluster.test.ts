@@ -1,9 +1,10 @@
 /** A log that three servers have: two are killed at once, and nothing is lost or doubled. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { streamOfSlot } from '../../src/log/log-streams.ts';
 import { NatsCluster } from '../support/nats-cluster.ts';
 import { ReplicatedCluster, type ShardOfTest } from '../support/replicated-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 
 const testMsMax = 300_000;
 const slots = 2;
@@ -12,19 +13,16 @@ const shards: readonly ShardOfTest[] = [
   { primary: 'n1', replicas: ['n0'], slots: ['1'] },
 ];
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-}, 60_000);
+const resources = stopAfterEach();
 
 describe('a log on three servers', () => {
   it.each(['leader', 'followers'])(
     'goes on after two are killed and come back (with the %s among them)',
     async (which) => {
       const servers = await NatsCluster.start();
-      disposals.push(servers);
+      resources.use(servers);
       const cluster = await ReplicatedCluster.make(servers, slots, ['n0', 'n1'], shards, { copies: 3 });
-      disposals.push(cluster);
+      resources.use(cluster);
       await Promise.all(['n0', 'n1'].map((name) => cluster.startNode(name)));
       const actor = cluster.didIn(0, 1);
       const fans = cluster.fansFrom(10, 40);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { Registry } from 'prom-client';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
@@ -24,6 +24,7 @@ import { freePort } from '../support/crash-cluster.ts';
 import { dropLog } from '../support/drop-log.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { recordOp } from '../support/record-op.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 
 const slots = 4;
@@ -165,16 +166,13 @@ class Cluster implements AsyncDisposable {
   }
 }
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-});
+const resources = stopAfterEach();
 
 async function startAll(streamBytesMax?: number): Promise<{ server: NatsServer; cluster: Cluster }> {
   const server = await NatsServer.start();
-  disposals.push(server);
+  resources.use(server);
   const cluster = await Cluster.start(server, streamBytesMax);
-  disposals.push(cluster);
+  resources.use(cluster);
   return { server, cluster };
 }
 
@@ -369,7 +367,7 @@ describe('a server that entries do not fit', () => {
     'is refused with what to set',
     async () => {
       const server = await NatsServer.start('1MB');
-      disposals.push(server);
+      resources.use(server);
       const notes: string[] = [];
       const map = parseShardMap({
         epoch: 1,
@@ -384,7 +382,7 @@ describe('a server that entries do not fit', () => {
         random: seededRandom(1),
         note: (message) => void notes.push(message),
       });
-      disposals.push(sender);
+      resources.use(sender);
       await until(() => notes.some((note) => note.includes('takes messages of 1048576 bytes')), waitMsMax);
       const connection = await connect({ servers: server.url });
       const streams = await (await jetstreamManager(connection)).streams.list().next();

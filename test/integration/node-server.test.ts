@@ -5,7 +5,7 @@ import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import type { ApplyStatus } from '../../src/node/apply-messages.ts';
 import { type NodeServerOptions, type RunningNodeServer, startNodeServer } from '../../src/node/node-server.ts';
@@ -14,14 +14,11 @@ import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
 import type { SlotStatus } from '../../src/wire/node-status.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 import { mapOfPorts } from '../support/wire-node.ts';
 
-const disposals: (() => void | Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 async function start(options: Partial<NodeServerOptions> = {}): Promise<RunningNodeServer> {
   const serving = await startNodeServer({
@@ -40,13 +37,13 @@ async function start(options: Partial<NodeServerOptions> = {}): Promise<RunningN
     },
     ...options,
   });
-  disposals.push(() => serving.close(100));
+  resources.defer(() => serving.close(100));
   return serving;
 }
 
 function openClient(port: number, options: Partial<NodeClientOptions> = {}): NodeClient {
   const client = new NodeClient({ map: mapOfPorts([port], 3), ...options });
-  disposals.push(() => client[Symbol.asyncDispose]());
+  resources.defer(() => client[Symbol.asyncDispose]());
   return client;
 }
 
@@ -235,7 +232,7 @@ describe('tokens', () => {
 describe('TLS', () => {
   function makeCertificate(): { certFile: string; keyFile: string } {
     const folder = mkdtempSync(join(tmpdir(), 'skyshard-tls-'));
-    disposals.push(() => rmSync(folder, { recursive: true }));
+    resources.defer(() => rmSync(folder, { recursive: true }));
     const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
     const { certificate, key } = selfSignedCertificate();
     writeFileSync(certFile, certificate);

@@ -1,11 +1,12 @@
 /** A router that reads from replicas: whom it asks for what, and lost nodes. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { settingTable } from '../../src/config/setting-table.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import type { ServiceRouter } from '../../src/router/plan/service-router.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster } from '../support/replicated-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 
 const testMsMax = 240_000;
@@ -13,10 +14,7 @@ const nodes = ['n0', 'n1', 'n2'];
 /** Nodes look four times a second at how far they are behind, and routers ask them twice. */
 const noticeMsMax = 2_500;
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-});
+const resources = stopAfterEach();
 
 type Started = {
   readonly server: NatsServer;
@@ -29,12 +27,12 @@ type Started = {
 /** Starts a shard of three copies, with some followers of an actor applied in all. */
 async function startAll(): Promise<Started> {
   const server = await NatsServer.start();
-  disposals.push(server);
+  resources.use(server);
   const shards = [{ primary: 'n0', replicas: ['n1', 'n2'], slots: ['0-3'] }];
   const cluster = await ReplicatedCluster.start(server, 4, nodes, shards);
-  disposals.push(cluster);
+  resources.use(cluster);
   const router = cluster.makeRouter();
-  disposals.push(router);
+  resources.use(router);
   const actor = cluster.didIn(1, 1);
   const fans = cluster.fansFrom(10, 12);
   await cluster.follow(fans, actor);

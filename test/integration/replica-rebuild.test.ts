@@ -1,7 +1,7 @@
 /** Replicas that begin again from a copy of another node, and copies that are refused. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { fetchingPath, SnapshotFetch } from '../../src/node/snapshot-fetch.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
@@ -11,24 +11,22 @@ import { dropLog } from '../support/drop-log.ts';
 import { makeMemoryFolder } from '../support/memory-folder.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster, type ShardOfTest } from '../support/replicated-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 
 const testMsMax = 240_000;
 const waitMsMax = 100_000;
 const slots = 2;
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-}, 60_000);
+const resources = stopAfterEach();
 
 async function startAll(
   shard: Omit<ShardOfTest, 'slots'>,
 ): Promise<{ server: NatsServer; cluster: ReplicatedCluster }> {
   const server = await NatsServer.start();
-  disposals.push(server);
+  resources.use(server);
   const cluster = await ReplicatedCluster.start(server, slots, ['n0', 'n1', 'n2'], [{ ...shard, slots: ['0-1'] }]);
-  disposals.push(cluster);
+  resources.use(cluster);
   return { server, cluster };
 }
 
@@ -130,13 +128,13 @@ it(
   'a copy that is there does not wait for one that nobody can give',
   async () => {
     const server = await NatsServer.start();
-    disposals.push(server);
+    resources.use(server);
     const shards = [
       { primary: 'n0', replicas: ['n2'], slots: ['0'] },
       { primary: 'n1', replicas: ['n2'], slots: ['1'] },
     ];
     const cluster = await ReplicatedCluster.start(server, slots, ['n0', 'n1', 'n2'], shards);
-    disposals.push(cluster);
+    resources.use(cluster);
     await followWhileAway(cluster);
     await dropLog(server);
     await cluster.stopNode('n1');

@@ -1,7 +1,7 @@
 /** Copies of slots are compared as they are on disk, and one that was changed begins again. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
 import { CopyComparison } from '../../src/router/copy-comparison.ts';
@@ -11,6 +11,7 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { rebuildRequest, type VerifiedCopy, verifyRequest } from '../../src/wire/slot-verify.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster } from '../support/replicated-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 
 const testMsMax = 240_000;
@@ -18,19 +19,16 @@ const waitMsMax = 100_000;
 const slots = 2;
 const text = 'a text that is only here';
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-}, 60_000);
+const resources = stopAfterEach();
 
 async function startAll(replicas: readonly string[]): Promise<{ cluster: ReplicatedCluster; router: ServiceRouter }> {
   const server = await NatsServer.start();
-  disposals.push(server);
+  resources.use(server);
   const shards = [{ primary: 'n0', replicas, slots: ['0-1'] }];
   const cluster = await ReplicatedCluster.start(server, slots, ['n0', 'n1', 'n2'], shards);
-  disposals.push(cluster);
+  resources.use(cluster);
   const router = cluster.makeRouter();
-  disposals.push(router);
+  resources.use(router);
   return { cluster, router };
 }
 

@@ -1,10 +1,11 @@
 /** Nodes that are replicas of each other's slots: what they apply, and leave to the primary. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { encodeAppend, encodeEntryChunk } from '../../src/log/chunk.ts';
 import { startNode } from '../../src/node/node-process.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster, type ShardOfTest } from '../support/replicated-cluster.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 
 const testMsMax = 240_000;
@@ -14,16 +15,13 @@ const everywhere: readonly ShardOfTest[] = [
   { primary: 'n1', replicas: ['n0'], slots: ['2-3'] },
 ];
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-});
+const resources = stopAfterEach();
 
 async function startAll(absent: readonly string[] = []): Promise<ReplicatedCluster> {
   const server = await NatsServer.start();
-  disposals.push(server);
+  resources.use(server);
   const cluster = await ReplicatedCluster.start(server, slots, ['n0', 'n1', 'n2'], everywhere, absent);
-  disposals.push(cluster);
+  resources.use(cluster);
   return cluster;
 }
 

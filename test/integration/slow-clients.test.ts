@@ -2,23 +2,20 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { encodeMessage } from '../../src/proto/codec.ts';
 import type { RouterOptions, RunningRouter } from '../../src/router/router-server.ts';
 import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { startTestRouter } from '../support/test-router.ts';
 import { until } from '../support/until.ts';
 
 const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
-const disposals: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 async function start(limits: RouterOptions['limits']): Promise<RunningRouter> {
   const router = await startTestRouter({ map: nodes.map, caller: nodes }, { http2Port: 0, limits: limits ?? {} });
-  disposals.push(() => router.close());
+  resources.defer(() => router.close());
   return router;
 }
 
@@ -28,7 +25,7 @@ const call = { ':method': 'POST', ':path': '/bsky.Service/Ping', ...proto };
 function connect(router: RunningRouter): http2.ClientHttp2Session {
   const session = http2.connect(`http://127.0.0.1:${router.http2Port}`);
   session.on('error', () => {});
-  disposals.push(() => session.destroy());
+  resources.defer(() => session.destroy());
   return session;
 }
 
@@ -73,7 +70,7 @@ function collectUncaught(): () => readonly unknown[] {
   const listeners = process.listeners('uncaughtException');
   process.removeAllListeners('uncaughtException');
   process.on('uncaughtException', (error) => errors.push(error));
-  disposals.push(() => {
+  resources.defer(() => {
     process.removeAllListeners('uncaughtException');
     for (const listener of listeners) process.on('uncaughtException', listener);
   });
@@ -153,7 +150,7 @@ describe('an HTTP/2 connection', () => {
   it('that does not read its answers is refused more, and answered again once it has read', async () => {
     const router = await start({ unreadBytesOfConnectionMax: 10_000 });
     const session = http2.connect(`http://127.0.0.1:${router.http2Port}`, { settings: { initialWindowSize: 10 } });
-    disposals.push(() => session.destroy());
+    resources.defer(() => session.destroy());
     const dids = Array.from({ length: 4_000 }, (_unused, number) => didOf(number));
     const large = { ...call, ':path': '/bsky.Service/GetActors' };
     const stream = session.request(large);
@@ -174,7 +171,7 @@ describe('an HTTP/2 connection', () => {
     const router = await start({});
     const uncaught = collectUncaught();
     const hasty = connectTcp(router.http2Port!, '127.0.0.1');
-    disposals.push(() => hasty.destroy());
+    resources.defer(() => hasty.destroy());
     const streams = Array.from({ length: 100 }, (_unused, index) => askedAndGivenUp(2 * index + 1, code));
     const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
     const ping = frame(6, 0, 0, Buffer.from('ping 123'));

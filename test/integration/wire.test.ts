@@ -7,31 +7,28 @@ import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { DataPlaneError, type ErrorCode } from '../../src/base/data-plane-error.ts';
 import { breakerPauseMs, timeoutsInRowMax } from '../../src/wire/breaker.ts';
 import { FrameBatch, messageBytesMax, payloadBytesMax, wireSubprotocol, wireVersion } from '../../src/wire/frame.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
 import { mapOfPorts, startWireNode, type WireNode } from '../support/wire-node.ts';
 
-const disposals: (() => void | Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 async function startNode(options?: Parameters<typeof startWireNode>[0]): Promise<WireNode> {
   const node = await startWireNode(options);
-  disposals.push(() => node.close());
+  resources.defer(() => node.close());
   return node;
 }
 
 function openClient(ports: readonly number[], options: Partial<NodeClientOptions> = {}): NodeClient {
   const client = new NodeClient({ map: mapOfPorts(ports), seed: 1, ...options });
-  disposals.push(() => client[Symbol.asyncDispose]());
+  resources.defer(() => client[Symbol.asyncDispose]());
   return client;
 }
 
@@ -66,7 +63,7 @@ async function spawnNode(port = 0): Promise<{ port: number; kill: (signal: NodeJ
   const script = join(import.meta.dirname, '../support/wire-node.ts');
   const child = spawn(process.execPath, [script, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
-  disposals.push(async () => {
+  resources.defer(async () => {
     child.kill('SIGKILL');
     await ended;
   });
@@ -81,7 +78,7 @@ async function spawnNode(port = 0): Promise<{ port: number; kill: (signal: NodeJ
 /** Connects to `/wire` without our client. */
 async function openRaw(port: number): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/wire`, wireSubprotocol);
-  disposals.push(() => socket.terminate());
+  resources.defer(() => socket.terminate());
   await once(socket, 'open');
   return socket;
 }
@@ -348,7 +345,7 @@ describe('the client', () => {
 
   it('disconnects a server that sends malformed bytes', async () => {
     const server = new WebSocketServer({ host: '127.0.0.1', port: 0, handleProtocols: () => wireSubprotocol });
-    disposals.push(() => server.close());
+    resources.defer(() => server.close());
     server.on('connection', (socket) => socket.on('message', () => socket.send(Buffer.alloc(40, 0xff))));
     await once(server, 'listening');
     const client = openClient([(server.address() as AddressInfo).port]);
@@ -472,7 +469,7 @@ describe('bad peers of a node', () => {
     const newer = createServer((socket) => {
       socket.end(`HTTP/1.1 400 Bad Request\r\ncontent-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`);
     });
-    disposals.push(() => void newer.close());
+    resources.defer(() => void newer.close());
     await once(newer.listen(0, '127.0.0.1'), 'listening');
     await expect(call(openClient([(newer.address() as AddressInfo).port]), 'echo')).rejects.toMatchObject({
       code: 'Unavailable',

@@ -1,11 +1,11 @@
 /** A network with the official plane, and what histories need of a plane beside it. */
 import type { DataPlaneClient } from '@atproto/bsky';
+import { ResourceStack } from '../../support/resource-stack.ts';
 import { AtNetwork } from '../network/at-network.ts';
 import { BsyncWriter } from '../network/bsync-writer.ts';
 import { OfficialPlane } from '../network/official-plane.ts';
 import { operatorOf } from '../network/operator.ts';
 import type { Plane, PlaneSurroundings } from '../network/plane.ts';
-import { ResourceStack } from '../network/resource-stack.ts';
 import { withMissingWrites } from '../oracle/official-writes.ts';
 import type { Stage } from './history-run.ts';
 

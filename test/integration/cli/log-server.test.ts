@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { adminRequest } from '../../../src/cli/admin-request.ts';
 import { NatsServer } from '../../support/nats-server.ts';
 import {
@@ -16,16 +16,14 @@ import {
   upFlags,
 } from '../../support/running-cluster.ts';
 import { CertificateAuthority } from '../../support/self-signed-certificate.ts';
+import { stopAfterEach } from '../../support/stop-after-each.ts';
 import { until } from '../../support/until.ts';
 
 const secret = 'a-token-that-nobody-may-read';
 const testMsMax = 240_000;
 const waitMsMax = 60_000;
 
-const disposals: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 /** Runs a command and kills it once it has printed anything. Returns the signal that ended it. */
 async function killedAtFirstLine(words: readonly string[]): Promise<string | null> {
@@ -42,15 +40,15 @@ describe('skyshard up --log', () => {
     'follows the log of a server, says how safe it is, and never shows the token',
     async () => {
       const server = await NatsServer.start('8MB', [`authorization { token: "${secret}" }`]);
-      disposals.push(() => server[Symbol.asyncDispose]());
+      resources.defer(() => server[Symbol.asyncDispose]());
       const folder = clusterFolder();
-      disposals.push(() => removeFolder(folder));
+      resources.defer(() => removeFolder(folder));
       const credentials = join(folder, 'credentials');
       writeFileSync(credentials, `${secret}\n`, { mode: 0o600 });
       const demo = ['--demo', '--demo-actors=10', '--demo-records=200', '--demo-rate=0'];
       const flags = [`--log=${server.url}`, `--log-credentials-file=${credentials}`, `--log-bytes-max=${2 ** 28}`];
       const cluster = await startCluster(folder, [...demo, ...flags]);
-      disposals.push(async () => void (await cluster.stop()));
+      resources.defer(async () => void (await cluster.stop()));
       const { url } = cluster.run.router;
       const settle = () => adminRequest({ url, path: '/v1/settle', body: {}, token: null, timeoutMs: waitMsMax });
       expect(await settle()).toMatchObject({ settled: true, by: 'quiescence' });
@@ -95,7 +93,7 @@ describe('skyshard up --log', () => {
       expect(carried[0]!.wasThere).toBe(true);
 
       const again = await startCluster(folder, demo);
-      disposals.push(async () => void (await again.stop()));
+      resources.defer(async () => void (await again.stop()));
       const settled = { url: again.run.router.url, path: '/v1/settle', body: {}, token: null, timeoutMs: waitMsMax };
       expect(await adminRequest(settled)).toMatchObject({ settled: true });
       expect((await showStatus()).out).not.toMatch(/incomplete|the log is at/);
@@ -113,7 +111,7 @@ describe('skyshard up --log', () => {
     'follows the log of a server that encrypts, and refuses one whose certificate nobody signed that it trusts',
     async () => {
       const folder = clusterFolder();
-      disposals.push(() => removeFolder(folder));
+      resources.defer(() => removeFolder(folder));
       const fileOf = (name: string, text: string): string => {
         writeFileSync(join(folder, name), text);
         return join(folder, name);
@@ -122,7 +120,7 @@ describe('skyshard up --log', () => {
       const { certificate, key } = authority.certify('127.0.0.1');
       const files = `cert_file: "${fileOf('nats.pem', certificate)}", key_file: "${fileOf('nats.key', key)}"`;
       const server = await NatsServer.start('8MB', [`tls { ${files} }`]);
-      disposals.push(() => server[Symbol.asyncDispose]());
+      resources.defer(() => server[Symbol.asyncDispose]());
       const log = [`--log=${server.url}`, `--log-bytes-max=${2 ** 28}`];
       const other = fileOf('other.pem', new CertificateAuthority('another authority').certificate);
       const refused = await runCommand(['up', ...upFlags(folder), ...log, `--log-ca-file=${other}`]);
@@ -132,7 +130,7 @@ describe('skyshard up --log', () => {
       const demo = ['--demo', '--demo-actors=10', '--demo-records=200', '--demo-rate=0'];
       const ca = `--log-ca-file=${fileOf('ca.pem', authority.certificate)}`;
       const cluster = await startCluster(folder, [...demo, ...log, ca]);
-      disposals.push(async () => void (await cluster.stop()));
+      resources.defer(async () => void (await cluster.stop()));
       const { url } = cluster.run.router;
       const settle = { url, path: '/v1/settle', body: {}, token: null, timeoutMs: waitMsMax };
       expect(await adminRequest(settle)).toMatchObject({ settled: true, by: 'quiescence' });
@@ -145,7 +143,7 @@ describe('skyshard up --log', () => {
 
   it('refuses a URL with a secret or anything else after the port, and repeats none of it', async () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'skyshard-log-flags-'));
-    disposals.push(() => rmSync(dataDir, { recursive: true, force: true }));
+    resources.defer(() => rmSync(dataDir, { recursive: true, force: true }));
     const urls = [
       `nats://${secret}@127.0.0.1`,
       `nats://me:${secret}@127.0.0.1`,

@@ -1,5 +1,5 @@
 /** `skyshard up --nodes N --log …`: many nodes on one machine, and the layouts that it refuses. */
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { adminRequest } from '../../../src/cli/admin-request.ts';
 import { NatsServer } from '../../support/nats-server.ts';
 import {
@@ -10,26 +10,24 @@ import {
   startCluster,
   upFlags,
 } from '../../support/running-cluster.ts';
+import { stopAfterEach } from '../../support/stop-after-each.ts';
 
 const testMsMax = 240_000;
 const waitMsMax = 60_000;
 
-const disposals: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 it(
   'deals the slots out, serves them behind a router, and refuses the data of another layout',
   async () => {
     const server = await NatsServer.start();
-    disposals.push(() => server[Symbol.asyncDispose]());
+    resources.defer(() => server[Symbol.asyncDispose]());
     const folder = ownMapFolder();
-    disposals.push(() => removeFolder(folder));
+    resources.defer(() => removeFolder(folder));
     const log = [`--log=${server.url}`, `--log-bytes-max=${2 ** 28}`];
     const demo = ['--demo', '--demo-actors=10', '--demo-records=200', '--demo-rate=0'];
     const cluster = await startCluster(folder, ['--nodes=3', ...log, ...demo]);
-    disposals.push(() => cluster.stop());
+    resources.defer(() => cluster.stop());
     expect(Object.keys(cluster.run.nodes)).toEqual(['n0', 'n1', 'n2']);
     const { url } = cluster.run.router;
     const ask = (path: string, body?: object) =>

@@ -1,27 +1,24 @@
 /** The log of a slot: sequence numbers, reading above a cursor, trimming, and reopening. */
 import { rmSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { type ChunkOutcome, readChunk, writeChunk } from '../../../src/log/chunk.ts';
 import { EmbeddedLog, logRetainedBytesMax } from '../../../src/log/embedded-log.ts';
 import { Environment } from '../../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { stopAfterEach } from '../../support/stop-after-each.ts';
 
-const disposals: (() => void | Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 function openEnvironment(path: string): Environment {
   const environment = Environment.open({ path, mapBytes: 2 ** 28, tables: ['log'] });
-  disposals.push(() => environment.close());
+  resources.defer(() => environment.close());
   return environment;
 }
 
 function newFolder(): string {
   const folder = makeMemoryFolder('skyshard-log-');
-  disposals.push(() => rmSync(folder, { recursive: true, force: true }));
+  resources.defer(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

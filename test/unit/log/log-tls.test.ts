@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LogSession } from '../../../src/log/log-session.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
 import { NatsServer } from '../../support/nats-server.ts';
 import { type Certificate, CertificateAuthority } from '../../support/self-signed-certificate.ts';
+import { stopAfterEach } from '../../support/stop-after-each.ts';
 
 const map = parseShardMap({
   epoch: 1,
@@ -22,10 +23,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const disposals: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const disposal of disposals.splice(0).reverse()) await disposal[Symbol.asyncDispose]();
-});
+const resources = stopAfterEach();
 
 function fileOf(name: string, text: string): string {
   const path = join(folder, name);
@@ -42,7 +40,7 @@ async function serverWith(certified: Certificate | null): Promise<NatsServer> {
           `key_file: "${fileOf('server.key', certified.key)}" }`,
         ];
   const server = await NatsServer.start('8MB', lines);
-  disposals.push(server);
+  resources.use(server);
   return server;
 }
 

@@ -1,6 +1,6 @@
 /** What both homes of a slot's log have in common; how the one on a server fills up. */
 import { rmSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
@@ -15,6 +15,7 @@ import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
 import { Environment } from '../../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { NatsServer } from '../../support/nats-server.ts';
+import { stopAfterEach } from '../../support/stop-after-each.ts';
 import { until } from '../../support/until.ts';
 
 const testMsMax = 120_000;
@@ -29,20 +30,17 @@ const openedChunk = encodeEntryChunk(0, [
   { kind: 'opened', session: 1, generation: 1, condition: 'complete', cluster: '' },
 ]);
 
-const disposals: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const dispose of disposals.splice(0).reverse()) await dispose();
-});
+const resources = stopAfterEach();
 
 function newFolder(): string {
   const folder = makeMemoryFolder('skyshard-slot-log-');
-  disposals.push(() => rmSync(folder, { recursive: true, force: true }));
+  resources.defer(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
 async function newServer(): Promise<NatsServer> {
   const server = await NatsServer.start();
-  disposals.push(() => server[Symbol.asyncDispose]());
+  resources.defer(() => server[Symbol.asyncDispose]());
   return server;
 }
 
@@ -144,7 +142,7 @@ class Reader {
 /** Returns one of a log on a server, which it has begun to read. */
 async function connectedReader(server: NatsServer, streamBytesMax?: number): Promise<Reader> {
   const reader = new Reader(newFolder(), server, 0, streamBytesMax);
-  disposals.push(() => reader.close());
+  resources.defer(() => reader.close());
   await until(() => reader.log.problem === null, waitMsMax);
   return reader;
 }
@@ -156,7 +154,7 @@ describe.each(['in a folder', 'on a server'])('the log of a slot %s', (home) => 
   async function newReader(): Promise<Reader> {
     const server = await serverOfHome();
     const reader = new Reader(newFolder(), server);
-    disposals.push(() => reader.close());
+    resources.defer(() => reader.close());
     if (server === null) void reader.append('opened');
     await until(() => reader.log.problem === null, waitMsMax);
     await reader.takeUpTo(1);
@@ -180,7 +178,7 @@ describe.each(['in a folder', 'on a server'])('the log of a slot %s', (home) => 
       const { cursor } = first;
       await first.close();
       const second = new Reader(folder, server, cursor);
-      disposals.push(() => second.close());
+      resources.defer(() => second.close());
       await until(() => second.log.problem === null, waitMsMax);
       expect(second.log.entered(cursor)).toEqual([]);
       void second.append('d');
@@ -238,7 +236,7 @@ describe('a log of which only the first message is applied', () => {
         server.url,
         map,
       );
-      disposals.push(() => session.close());
+      resources.defer(() => session.close());
       expect(await session.firstOf(0)).toMatchObject({ seq: 1, isFirst: true });
     },
     testMsMax,

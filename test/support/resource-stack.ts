@@ -1,6 +1,6 @@
 /** Stops resources in reverse order of their start; Node 22 has no `AsyncDisposableStack`. */
 export class ResourceStack implements AsyncDisposable {
-  readonly #stops: (() => PromiseLike<void> | void)[] = [];
+  readonly #stops: (() => unknown)[] = [];
 
   /** Takes ownership of a resource. Returns: the same resource. */
   use<T extends AsyncDisposable>(resource: T): T {
@@ -9,7 +9,7 @@ export class ResourceStack implements AsyncDisposable {
   }
 
   /** Adds a function that stops something. */
-  defer(stop: () => PromiseLike<void> | void): void {
+  defer(stop: () => unknown): void {
     this.#stops.push(stop);
   }
 
