@@ -22,7 +22,8 @@ import { gzipSync } from 'node:zlib';
 // postject has no declarations of its own.
 // @ts-expect-error
 import { inject } from 'postject';
-import { type Plugin, rolldown } from 'rolldown';
+import { rolldown } from 'rolldown';
+import { bundleProgram, wholePackages } from './program-bundle.ts';
 
 const root = join(import.meta.dirname, '..');
 const outFolder = join(root, 'dist');
@@ -31,57 +32,10 @@ const binaryPath = join(outFolder, 'skyshard');
 /** The text in Node's own binary that marks whether it holds an application. */
 const sentinel = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
-/** Packages that hold addons, or load code by a path known only at run time: not bundled. */
-const wholePackages = ['lmdb', 'uWebSockets.js'];
 /** Files of those packages that the program never reads. */
 const leftOut = /\.(?:d\.[cm]?ts|map|md|cpp|h|c|gyp|markdown)$|^dependencies\//;
 
 type PackedFile = { readonly path: string; readonly bytes: Buffer };
-
-/** Collects the files of worker threads by their URLs in the source, as entries of the bundle. */
-function workerEntries(found: Map<string, string>): Plugin {
-  return {
-    name: 'worker-entries',
-    transform(code, id) {
-      return code.replace(
-        /new URL\((['"])(\.{1,2}\/[\w./-]+)\.ts\1,\s*import\.meta\.url\)/g,
-        (_all, _quote, path: string) => {
-          const source = join(dirname(id), `${path}.ts`);
-          if (source.endsWith(join('cli', 'main.ts'))) return `new URL('./main.js', import.meta.url)`;
-          const name = basename(path);
-          found.set(name, source);
-          return `new URL('./${name}.js', import.meta.url)`;
-        },
-      );
-    },
-  };
-}
-
-/** Bundles the program, again with the worker entries that it found, until no new ones turn up. */
-async function bundleProgram(): Promise<void> {
-  const workers = new Map<string, string>();
-  for (;;) {
-    const before = workers.size;
-    const bundle = await rolldown({
-      cwd: root,
-      input: { main: join(root, 'src', 'cli', 'main.ts'), ...Object.fromEntries(workers) },
-      platform: 'node',
-      // A dependency evaluates its own text, which holds nothing of ours.
-      checks: { eval: false },
-      external: (name) => wholePackages.some((whole) => name === whole || name.startsWith(`${whole}/`)),
-      plugins: [workerEntries(workers)],
-    });
-    await bundle.write({
-      dir: bundleFolder,
-      format: 'esm',
-      entryFileNames: '[name].js',
-      chunkFileNames: 'part-[hash].js',
-    });
-    await bundle.close();
-    if (workers.size === before) break;
-  }
-  console.log(`entries: main${[...workers.keys()].map((name) => `, ${name}`).join('')}`);
-}
 
 /** Builds the page of servers, and puts it beside the program, as `page-files.ts` expects it. */
 function packPage(): void {
@@ -161,7 +115,8 @@ function packArchive(files: readonly PackedFile[]): Buffer {
 async function build(): Promise<void> {
   rmSync(outFolder, { recursive: true, force: true });
   mkdirSync(bundleFolder, { recursive: true });
-  await bundleProgram();
+  const { entries } = await bundleProgram(bundleFolder);
+  console.log(`entries: ${[...entries.keys()].join(', ')}`);
   packPage();
   const loaderPath = join(outFolder, 'loader.cjs');
   await bundleLoader(loaderPath);
