@@ -13,6 +13,7 @@
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { stripSource } from '../support/stripped-source.ts';
 import { prepare } from './prepare.ts';
 import { runCommand } from './run-command.ts';
 
@@ -66,6 +67,8 @@ const vitest = await startVitest('test', positionals, {
   // Each file starts its own network; two at once would only compete for cores.
   fileParallelism: false,
   pool: 'forks',
+  // For the processes of the plane under test.
+  env: { NODE_OPTIONS: stripSource().join(' ') },
   testTimeout: testDeadlineMs,
   hookTimeout: setupDeadlineMs,
   teardownTimeout: testDeadlineMs,

@@ -11,6 +11,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
+import { bundleSource } from './bundled-source.ts';
 import { installRequiredServers } from './required-servers.ts';
 import { unhandledErrorsFileVariable } from './unhandled-errors.ts';
 
@@ -147,7 +148,7 @@ function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcom
   return outcome;
 }
 
-function main(words: readonly string[]): number {
+async function main(words: readonly string[]): Promise<number> {
   const asked = words.filter((word) => !word.startsWith('--'));
   const chosen = steps.filter(({ name }) =>
     asked.length > 0 ? asked.includes(name) : !(name.startsWith('conformance') && words.includes('--skip-conformance')),
@@ -160,6 +161,7 @@ function main(words: readonly string[]): number {
   const folder = mkdtempSync(join(tmpdir(), 'skyshard-tests-'));
   const total: Outcome = { passed: 0, failed: 0, failures: [] };
   try {
+    await bundleSource();
     for (const step of chosen) {
       const { passed, failed, failures } = runStep(step, folder);
       total.passed += passed;
@@ -174,4 +176,4 @@ function main(words: readonly string[]): number {
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
 }
 
-process.exit(main(process.argv.slice(2)));
+process.exit(await main(process.argv.slice(2)));

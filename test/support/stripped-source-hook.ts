@@ -1,13 +1,16 @@
 /**
  * Preloaded, without its own types, into the processes and threads of tests: loads the source from
- * the cache of `stripped-source.ts`, and by itself what the cache lacks.
+ * the cache of `stripped-source.ts`, and by itself what the cache lacks. What begins with an entry
+ * of the bundle of `bundled-source.ts` loads that.
  */
 import { hash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { BundleManifest } from './bundled-source.ts';
 
 const cacheFolder = `${import.meta.dirname}/`;
+const cacheUrl = new URL('./', import.meta.url).href;
 const rootUrl = new URL('../../../', import.meta.url).href;
 const rootFolder = fileURLToPath(rootUrl);
 
@@ -16,6 +19,22 @@ function cachedText(path: string): string | undefined {
   try {
     const text = readFileSync(cacheFolder + path, 'utf8');
     return text.endsWith(`\n//${hash('sha1', readFileSync(rootFolder + path, 'utf8'))}`) ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns the URL of an entry in the bundle; undefined if there is none, or of older source. */
+function bundledEntry(path: string): string | undefined {
+  try {
+    const { folder, entries, inputs } = JSON.parse(readFileSync(`${cacheFolder}bundle.json`, 'utf8')) as BundleManifest;
+    const name = entries[path];
+    if (name === undefined) return undefined;
+    for (const [input, bytes, modifiedMs] of inputs) {
+      const { size, mtimeMs } = statSync(rootFolder + input);
+      if (size !== bytes || mtimeMs !== modifiedMs) return undefined;
+    }
+    return `${cacheUrl}${folder}/${name}`;
   } catch {
     return undefined;
   }
@@ -31,6 +50,10 @@ function besides(parent: string, specifier: string): string {
 
 registerHooks({
   resolve(specifier, context, next) {
+    if (context.parentURL === undefined && specifier.startsWith(rootUrl)) {
+      const url = bundledEntry(specifier.slice(rootUrl.length));
+      if (url !== undefined) return { url, format: 'module', shortCircuit: true };
+    }
     const isOurs = specifier.startsWith('.') && specifier.endsWith('.ts');
     const parent = context.parentURL ?? '';
     if (!isOurs || !parent.startsWith(rootUrl)) return next(specifier, context);

@@ -11,12 +11,12 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const root = join(import.meta.dirname, '..', '..');
-const cacheFolder = join(root, 'node_modules', '.cache', 'stripped-source');
+export const sourceCacheFolder: string = join(root, 'node_modules', '.cache', 'stripped-source');
 const folders = ['src', 'bench', ...['support', 'simulation', 'faults'].map((name) => join('test', name))];
 const hookPath = join(import.meta.dirname, 'stripped-source-hook.ts');
 
 /** Other runs may read the file meanwhile. */
-function replaceFile(path: string, text: string): void {
+export function replaceFile(path: string, text: string): void {
   const written = `${path}.${process.pid}`;
   writeFileSync(written, text);
   renameSync(written, path);
@@ -38,10 +38,10 @@ function strip(path: string, cached: string): void {
 export function stripSource(): string[] {
   for (const folder of folders) {
     for (const name of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
-      if (name.endsWith('.ts')) strip(join(root, folder, name), join(cacheFolder, folder, name));
+      if (name.endsWith('.ts')) strip(join(root, folder, name), join(sourceCacheFolder, folder, name));
     }
   }
-  const hook = join(cacheFolder, 'hook.mjs');
+  const hook = join(sourceCacheFolder, 'hook.mjs');
   strip(hookPath, hook);
   return ['--import', pathToFileURL(hook).href];
 }
