@@ -64,8 +64,8 @@ const vitest = await startVitest('test', positionals, {
   include: [values.mutants ? 'mutants.lane.ts' : '*.test.ts'],
   globalSetup: ['./global-setup.ts'],
   provide: { planeName, serveThreads, logHome, histories } as never,
-  // Each file starts its own network; two at once would only compete for cores.
-  fileParallelism: false,
+  // Each file starts a network of its own, most of whose work is done in one process.
+  maxWorkers: 2,
   pool: 'forks',
   // For the processes of the plane under test.
   env: { NODE_OPTIONS: stripSource().join(' ') },

@@ -4,10 +4,11 @@
  *     node test/support/run-tests.ts [--skip-conformance] [name of a step]...
  *
  * Installs the servers that tests need, then runs types, lint, the tests of this package, a minute
- * of fuzzing, and the conformance tests, a separate package. A failed step does not stop the ones
- * after it. The last lines name what failed, and count: `N passed, N failed`.
+ * of fuzzing, and the conformance tests, a separate package. Steps that need one core run two at
+ * once. A failed step does not stop the ones after it. The last lines name what failed, and count:
+ * `N passed, N failed`.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
@@ -26,6 +27,8 @@ type Step = {
   readonly minutesMax: number;
   readonly words: (report: string) => string[];
   readonly cwd?: string;
+  /** True for one that runs beside the one before it. */
+  readonly isBeside?: boolean;
 };
 
 const steps: readonly Step[] = [
@@ -39,6 +42,13 @@ const steps: readonly Step[] = [
     words: (report) => ['vitest', 'run', `--outputFile.json=${report}`],
   },
   { name: 'fuzz', minutesMax: 8, words: () => ['node', join('test', 'fuzz', 'run.ts'), '--seconds=60', '--seed=1'] },
+  {
+    name: 'conformance-install',
+    minutesMax: 25,
+    words: () => ['node', 'prepare.ts'],
+    cwd: conformanceFolder,
+    isBeside: true,
+  },
   {
     name: 'conformance',
     minutesMax: 40,
@@ -65,6 +75,7 @@ const steps: readonly Step[] = [
       'random.test.ts',
     ],
     cwd: conformanceFolder,
+    isBeside: true,
   },
 ];
 
@@ -119,13 +130,13 @@ function unhandledErrors(path: string): string[] {
   return (JSON.parse(readFileSync(path, 'utf8')) as string[]).map((text) => text.slice(0, messageCharsMax));
 }
 
-function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcome {
+async function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Promise<Outcome> {
   const report = join(folder, `${name}.json`);
   const unhandledFile = join(folder, `${name}-unhandled.json`);
   const [program, ...rest] = words(report);
   const startedMs = performance.now();
   console.log(`\n== ${name}`);
-  const { status, error } = spawnSync(program!, rest, {
+  const child = spawn(program!, rest, {
     cwd: cwd ?? root,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: {
@@ -135,6 +146,10 @@ function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcom
     },
     timeout: minutesMax * 60_000,
   });
+  const status = await new Promise<number | null>((resolve) => {
+    child.once('close', resolve).once('error', () => resolve(null));
+  });
+  const late = child.killed ? ` (ended after ${minutesMax} minutes)` : '';
   const outcome = countReport(report) ?? { passed: status === 0 ? 1 : 0, failed: 0, failures: [] };
   // A run may also fail without a failed test: by an unhandled error or a time-out.
   if (status !== 0 && outcome.failed === 0) {
@@ -142,10 +157,18 @@ function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcom
     outcome.failures.push([`ended with status ${status}`, ...unhandledErrors(unhandledFile)].join('\n'));
   }
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
-  console.log(
-    `== ${name}: ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s${error ? ` (${error.message})` : ''}`,
-  );
+  console.log(`== ${name}: ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s${late}`);
   return outcome;
+}
+
+/** Returns the steps that run at once, in their order. */
+function turnsOf(chosen: readonly Step[]): Step[][] {
+  const turns: Step[][] = [];
+  for (const step of chosen) {
+    if (step.isBeside === true && turns.length > 0) turns.at(-1)!.push(step);
+    else turns.push([step]);
+  }
+  return turns;
 }
 
 async function main(words: readonly string[]): Promise<number> {
@@ -162,11 +185,14 @@ async function main(words: readonly string[]): Promise<number> {
   const total: Outcome = { passed: 0, failed: 0, failures: [] };
   try {
     await bundleSource();
-    for (const step of chosen) {
-      const { passed, failed, failures } = runStep(step, folder);
-      total.passed += passed;
-      total.failed += failed;
-      total.failures.push(...failures.map((failure) => `${step.name}: ${failure}`));
+    for (const together of turnsOf(chosen)) {
+      for (const { step, outcome } of await Promise.all(
+        together.map(async (step) => ({ step, outcome: await runStep(step, folder) })),
+      )) {
+        total.passed += outcome.passed;
+        total.failed += outcome.failed;
+        total.failures.push(...outcome.failures.map((failure) => `${step.name}: ${failure}`));
+      }
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
