@@ -2,13 +2,21 @@
  * Reads a slot of this node through, for a comparison with the copies of other nodes.
  *
  * Owns: the thread that does it, one at a time, and its end: when it is said to be needed no more,
- * when nobody has asked for it for a while, when the node stops. Serving and apply go on meanwhile.
+ * when nobody has asked for it for a while, when the node stops. Until then it has the rows as they
+ * were, so that those that differ from another copy's can be named. Serving and apply go on.
  */
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
-import { type CopyReading, type VerifyAction, verifyAnswer, verifyRequest } from '../wire/slot-verify.ts';
+import {
+  type CopyReading,
+  type GroupsAsked,
+  type GroupsRead,
+  type VerifyAction,
+  verifyAnswer,
+  verifyRequest,
+} from '../wire/slot-verify.ts';
 import { slotPath } from './data-folder.ts';
 import { beginAttempt } from './slot-attempts.ts';
 import { type FromVerifyThread, verifyOrders } from './verify-task.ts';
@@ -23,6 +31,8 @@ export type SlotVerifierOptions = {
 /** A reading that nobody asks for is given up: it keeps pages from being reused. */
 const idleMsMax = 20_000;
 const checkMs = 2_000;
+/** A comparison asks for sums, and then for rows. */
+const questionsMax = 4;
 
 /** One thread, from its first look at a slot to the digest. */
 class Reading {
@@ -33,14 +43,17 @@ class Reading {
   #opened = Promise.withResolvers<void>();
   #seen = { generation: 0, seq: 0, rows: 0 };
   #digest: string | null = null;
+  /** What was asked of groups, as text, and what that is; null until it is there. */
+  readonly #groupsByAsked = new Map<string, GroupsRead | null>();
   #damage = '';
+  readonly #endAttempt: () => void;
   #hasEnded = false;
   readonly #exit = Promise.withResolvers<void>();
   askedMs = 0;
 
   constructor(slot: number, { dataDir, slotMapBytes: mapBytes }: SlotVerifierOptions) {
     this.slot = slot;
-    const endAttempt = beginAttempt(dataDir, slot, 'read');
+    this.#endAttempt = beginAttempt(dataDir, slot, 'read');
     const task = { slot, path: slotPath(dataDir, slot), mapBytes, order: this.#order, rowsDone: this.#rowsDone };
     this.#worker = new Worker(new URL('./verify-thread.ts', import.meta.url), {
       workerData: task,
@@ -52,7 +65,7 @@ class Reading {
       this.#opened.resolve();
     });
     this.#worker.on('exit', () => {
-      endAttempt();
+      this.#endAttempt();
       this.#hasEnded = true;
       this.#opened.resolve();
       this.#exit.resolve();
@@ -60,8 +73,12 @@ class Reading {
   }
 
   #on(message: FromVerifyThread): void {
-    if (message.type === 'read') this.#digest = message.digest;
-    else {
+    if (message.type === 'read') {
+      this.#digest = message.digest;
+      this.#endAttempt();
+    } else if (message.type === 'groups') {
+      this.#groupsByAsked.set(JSON.stringify(message.asked), message.groups);
+    } else {
       const { type: _type, ...seen } = message;
       this.#seen = seen;
       this.#opened.resolve();
@@ -84,7 +101,24 @@ class Reading {
     if (this.#hasEnded && this.#digest === null && this.#damage === '')
       throw new DataPlaneError('Aborted', `the reading of slot ${this.slot} was given up`);
     const rowsDone = Number(Atomics.load(this.#rowsDone, 0));
-    return { ...this.#seen, rowsDone, digest: this.#digest, damage: this.#damage };
+    return { ...this.#seen, rowsDone, digest: this.#digest, damage: this.#damage, groups: null };
+  }
+
+  /** Returns what is asked of groups, or null until that is there. Errors: DataPlaneError. */
+  groups(asked: GroupsAsked): GroupsRead | null {
+    if (this.#hasEnded || this.#digest === null)
+      throw new DataPlaneError('Aborted', `slot ${this.slot} is not read through, so its rows cannot be named`);
+    const text = JSON.stringify(asked);
+    const known = this.#groupsByAsked.get(text);
+    if (known !== undefined) return known;
+    if (this.#groupsByAsked.size >= questionsMax)
+      throw new DataPlaneError('ResourceExhausted', `slot ${this.slot}: rows of other groups were asked for before`, {
+        hint: 'Compare the copies anew.',
+      });
+    this.#groupsByAsked.set(text, null);
+    this.#worker.postMessage(asked);
+    this.#tell(verifyOrders.groups);
+    return null;
   }
 
   async end(): Promise<void> {
@@ -106,11 +140,11 @@ export class SlotVerifier implements AsyncDisposable {
 
   /** Errors: DataPlaneError `WrongEpoch`, `Unavailable`, or those of the reading. */
   readonly handler: CallHandler = async (payload) => {
-    const { slot, action } = verifyRequest.decode(payload);
-    return verifyAnswer.encode(await this.#do(slot, action));
+    const { slot, action, groups } = verifyRequest.decode(payload);
+    return verifyAnswer.encode(await this.#do(slot, action, groups));
   };
 
-  async #do(slot: number, action: VerifyAction): Promise<CopyReading> {
+  async #do(slot: number, action: VerifyAction, asked: GroupsAsked | null): Promise<CopyReading> {
     const { hasSlot, clock } = this.#options;
     if (!hasSlot(slot)) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
     const before = this.#reading;
@@ -124,7 +158,8 @@ export class SlotVerifier implements AsyncDisposable {
     this.#reading = reading;
     reading.askedMs = clock.monotonicMs();
     try {
-      return await reading.do(action, before === null);
+      const read = await reading.do(action, before === null);
+      return asked === null || action !== 'groups' ? read : { ...read, groups: reading.groups(asked) };
     } catch (thrown) {
       await this.#end(reading);
       throw thrown;

@@ -2,15 +2,22 @@
  * The comparison of all copies of a slot, each of which its node reads through beside serving.
  *
  * Owns: the seq at which copies are compared. Each copy opens what it has, and once more, until all
- * that answer are at one seq; only then are rows read. A copy that stays behind is left out.
+ * that answer are at one seq; only then are rows read. A copy that stays behind is left out. Then
+ * rows of some groups are compared one by one, as they were at that seq: of groups that differ, or
+ * of any.
  */
 import type { Clock } from '../base/clock.ts';
-import { operatingFailure } from '../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { refuseRequest } from '../http/json-route.ts';
 import type { Shard } from '../shardmap/shard-map.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { differingGroups, noRowsCompared, type RowComparison, rowComparison } from '../wire/row-comparison.ts';
 import {
   type CopyReading,
+  type GroupsAsked,
+  type GroupsRead,
+  groupCountOf,
+  groupsPickedMax,
   type VerifiedCopy,
   type VerifyAction,
   verifyAnswer,
@@ -72,13 +79,56 @@ export class CopyComparison {
     return copies.map((copy) => verifiedCopy(copy, shard));
   }
 
+  /**
+   * Compares rows of copies that are read through, one by one. Returns null until it has.
+   *
+   * Ask again until then: what nodes have found meanwhile is not lost.
+   */
+  async rows(slot: number): Promise<RowComparison | null> {
+    const shard = this.#shardOf(slot);
+    const looked = await this.#askAll([shard.primary, ...shard.replicas], slot, 'look');
+    const read = looked.filter(({ reading }) => (reading?.digest ?? null) !== null);
+    if (read.length < 2) return noRowsCompared;
+    const nodes = read.map(({ node }) => node);
+    const count = groupCountOf(Math.max(...read.map(({ reading }) => reading!.rows)));
+    const areEqual = new Set(read.map(({ reading }) => reading!.digest)).size === 1;
+    let pick = someGroups(count, read[0]!.reading!.seq);
+    if (!areEqual) {
+      const sums = await this.#groups(nodes, slot, { count, pick: [] });
+      if (sums === null) return null;
+      pick = differingGroups([...sums.values()].map((groups) => groups.sums)).slice(0, groupsPickedMax);
+      if (pick.length === 0) return noRowsCompared;
+    }
+    const groups = await this.#groups(nodes, slot, { count, pick });
+    return groups === null ? null : rowComparison(new Map([...groups].map(([node, { rows }]) => [node, rows])));
+  }
+
+  /** Returns what nodes have in groups, or null until all have said. Errors: those of a node. */
+  async #groups(
+    nodes: readonly string[],
+    slot: number,
+    asked: GroupsAsked,
+  ): Promise<ReadonlyMap<string, GroupsRead> | null> {
+    const answers = await this.#askAll(nodes, slot, 'groups', asked);
+    const failed = answers.find(({ reading }) => reading === null);
+    if (failed !== undefined)
+      throw new DataPlaneError('Unavailable', `rows of slot ${slot} at node ${failed.node}: ${failed.problem}`);
+    if (answers.some(({ reading }) => reading!.groups === null)) return null;
+    return new Map(answers.map(({ node, reading }) => [node, reading!.groups!]));
+  }
+
   #shardOf(slot: number): Shard {
     return shardOf(this.#fanOut(), slot);
   }
 
-  #askAll(nodes: readonly string[], slot: number, action: VerifyAction): Promise<Opened[]> {
+  #askAll(
+    nodes: readonly string[],
+    slot: number,
+    action: VerifyAction,
+    groups: GroupsAsked | null = null,
+  ): Promise<Opened[]> {
     const fanOut = this.#fanOut();
-    const payload = verifyRequest.encode({ slot, action });
+    const payload = verifyRequest.encode({ slot, action, groups });
     const deadlineMs = this.#clock.monotonicMs() + verifyAskMsMax;
     return Promise.all(
       nodes.map(async (node): Promise<Opened> => {
@@ -91,6 +141,12 @@ export class CopyComparison {
       }),
     );
   }
+}
+
+/** Returns groups to look at where none differs: others at another seq. */
+function someGroups(count: number, seq: number): number[] {
+  const picked = Array.from({ length: groupsPickedMax }, (_unused, index) => (seq + index) % count);
+  return [...new Set(picked)].sort((one, other) => one - other);
 }
 
 function isReadable({ reading }: Opened): boolean {

@@ -9,10 +9,10 @@ import type { ServiceRouter } from './plan/service-router.ts';
 export function replicaRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
   const comparison = new CopyComparison(() => router.fanOut, clock);
   return [
-    postRoute('/v1/replica/verify', verifyAsked, async ({ slot, action }) => ({
-      slot,
-      copies: action === 'begin' ? await comparison.begin(slot) : await comparison.look(slot, action),
-    })),
+    postRoute('/v1/replica/verify', verifyAsked, async ({ slot, action }) => {
+      if (action === 'rows') return { slot, rows: await comparison.rows(slot) };
+      return { slot, copies: action === 'begin' ? await comparison.begin(slot) : await comparison.look(slot, action) };
+    }),
     postRoute('/v1/replica/rebuild', rebuildAsked, async ({ slot, node, isDryRun }) => {
       const { fanOut } = router;
       const index = fanOut.nodeNames.indexOf(node);

@@ -6,8 +6,10 @@ import { systemClock } from '../../src/base/clock.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
 import { CopyComparison } from '../../src/router/copy-comparison.ts';
 import type { ServiceRouter } from '../../src/router/plan/service-router.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { type CopyVerdict, copyVerdict } from '../../src/wire/copy-verdict.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { differenceLines, noRowsCompared, type RowComparison } from '../../src/wire/row-comparison.ts';
 import { rebuildRequest, type VerifiedCopy, verifyRequest } from '../../src/wire/slot-verify.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { ReplicatedCluster } from '../support/replicated-cluster.ts';
@@ -32,7 +34,7 @@ async function startAll(replicas: readonly string[]): Promise<{ cluster: Replica
   return { cluster, router };
 }
 
-async function compare(router: ServiceRouter, slot: number): Promise<CopyVerdict> {
+async function compare(router: ServiceRouter, slot: number): Promise<CopyVerdict & { rows: RowComparison }> {
   const comparison = new CopyComparison(() => router.fanOut, systemClock);
   const begun = await comparison.begin(slot);
   let copies: readonly VerifiedCopy[] = begun;
@@ -41,8 +43,15 @@ async function compare(router: ServiceRouter, slot: number): Promise<CopyVerdict
     copies = begun.map((copy) => (copy.problem === '' ? looked.find(({ node }) => node === copy.node)! : copy));
     return copies.every(({ digest, problem }) => digest !== null || problem !== '');
   }, waitMsMax);
+  const verdict = copyVerdict(slot, copies);
+  let rows: RowComparison | null = null;
+  if (verdict.result !== 'unknown')
+    await until(async () => {
+      rows = await comparison.rows(slot);
+      return rows !== null;
+    }, waitMsMax);
   await comparison.look(slot, 'end');
-  return copyVerdict(slot, copies);
+  return { ...verdict, rows: rows ?? noRowsCompared };
 }
 
 /** Changes one letter of what a node that is stopped has on disk. */
@@ -69,12 +78,17 @@ it(
     damage(cluster, 'n2', 0);
     await cluster.startNode('n2');
     await cluster.settle();
-    expect(await compare(router, 0)).toEqual({
+    const found = await compare(router, 0);
+    expect(found).toMatchObject({
       result: 'different',
       nodes: ['n0', 'n1'],
       odd: ['n2'],
       todo: ['skyshard replica rebuild n2 0'],
     });
+    const follower = fans.find((fan) => slotOf(fan, slots) === 0)!;
+    expect(differenceLines(found.rows)).toContain(
+      `record of at://${follower}/app.bsky.graph.follow/f: n0, n1 and n2 differ`,
+    );
     expect(await compare(router, 1)).toMatchObject({ result: 'equal' });
     const order = (node: string, isDryRun: boolean): Promise<Uint8Array> => {
       const payload = rebuildRequest.encode({ slot: 0, isDryRun });

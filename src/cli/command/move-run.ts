@@ -10,7 +10,7 @@ import type { MapJson } from '../../shardmap/map-follower.ts';
 import type { ClusterFigures, MovePlan, PlannedMove } from '../../shardmap/move-plan.ts';
 import { parseShardMap, rangesText, type ShardMap } from '../../shardmap/shard-map.ts';
 import { afterStep, beginMoves, movesOf } from '../../shardmap/slot-move.ts';
-import { copyVerdict } from '../../wire/copy-verdict.ts';
+import { differenceLines } from '../../wire/row-comparison.ts';
 import type { CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { clusterFigures, lookAtNodes, type NodeLook } from '../process/cluster-figures.ts';
@@ -183,25 +183,35 @@ async function renewed(context: CommandContext, held: MapInForce): Promise<MapIn
 }
 
 /**
- * Compares the copies of slots, down to their states at one seq.
+ * Compares the copies of slots, down to their states at one seq; with `isSampled` some of their
+ * rows one by one, too. Of copies that differ, it says which rows do.
  *
  * Errors: DataPlaneError `ConfigInvalid` naming one that differs, `Unavailable` for one that could
  * not be compared.
  */
-export async function requireEqual(context: CommandContext, map: ShardMap, slots: readonly number[]): Promise<void> {
+export async function requireEqual(
+  context: CommandContext,
+  map: ShardMap,
+  slots: readonly number[],
+  isSampled = false,
+): Promise<void> {
   const { settings, print } = context;
   for (const slot of slots) {
     const { move } = movesOf(map).find((shard) => shard.slots.includes(slot))!;
     for (let tries = 1; ; tries++) {
-      const copies = await verifySlot(context, slot);
-      const { result, nodes, odd, todo } = copyVerdict(slot, copies);
+      const { copies, verdict, rows } = await verifySlot(context, slot, isSampled);
+      const { result, nodes, odd, todo } = verdict;
       if (result === 'equal' && [move.from, move.to].every((node) => nodes.includes(node))) {
         const seq = Math.max(...copies.map((copy) => copy.seq));
-        if (settings.json) print(`${JSON.stringify({ verified: slot, nodes, seq })}\n`);
-        else print(`slot ${slot}: ${nodes.join(', ')} are equal at seq ${seq}\n`);
+        const compared = rows === null ? {} : { rows: rows.rows };
+        const rowsText = rows === null ? '' : `, ${rows.rows} rows compared one by one`;
+        if (settings.json) print(`${JSON.stringify({ verified: slot, nodes, seq, ...compared })}\n`);
+        else print(`slot ${slot}: ${nodes.join(', ')} are equal at seq ${seq}${rowsText}\n`);
         break;
       }
-      if (result === 'different')
+      if (result === 'different') {
+        if (settings.json) print(`${JSON.stringify({ different: slot, odd, rows })}\n`);
+        else if (rows !== null) for (const line of differenceLines(rows)) print(`slot ${slot}: ${line}\n`);
         throw new DataPlaneError(
           'ConfigInvalid',
           `slot ${slot}: ${odd.join(', ')} differs, and nothing is handed over`,
@@ -209,6 +219,7 @@ export async function requireEqual(context: CommandContext, map: ShardMap, slots
             hint: `${todo.join('; ')}; then run \`skyshard move\` again.`,
           },
         );
+      }
       if (tries < compareTriesMax) continue;
       const why = copies.map(({ node, problem }) => `${node}: ${problem || 'read'}`).join('; ');
       throw new DataPlaneError('Unavailable', `slot ${slot} cannot be compared, and nothing is handed over: ${why}`, {

@@ -3,6 +3,7 @@ import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts
 import type { MapJson } from '../../shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap } from '../../shardmap/shard-map.ts';
 import { type CopyVerdict, copyVerdict } from '../../wire/copy-verdict.ts';
+import { differenceLines, type RowComparison } from '../../wire/row-comparison.ts';
 import type { VerifiedCopy } from '../../wire/slot-verify.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
@@ -48,19 +49,54 @@ function slotsToVerify(map: ShardMap, operand: string | undefined): number[] {
   });
 }
 
-/** Has all copies read through, shows how far that is, and returns what they are. */
-export async function verifySlot(context: CommandContext, slot: number): Promise<readonly VerifiedCopy[]> {
+type VerifiedSlot = {
+  readonly copies: readonly VerifiedCopy[];
+  readonly verdict: CopyVerdict;
+  /** Null where no rows were compared one by one. */
+  readonly rows: RowComparison | null;
+};
+
+function ask(context: CommandContext, slot: number, action: 'begin' | 'look' | 'rows' | 'end'): Promise<unknown> {
+  return askRouter(context, '/v1/replica/verify', { slot, action });
+}
+
+/**
+ * Has all copies read through, shows how far that is, and returns what they are. Of copies that
+ * differ, and with `isSampled` of others, rows are compared one by one.
+ */
+export async function verifySlot(context: CommandContext, slot: number, isSampled = false): Promise<VerifiedSlot> {
+  try {
+    const copies = await readThrough(context, slot);
+    const verdict = copyVerdict(slot, copies);
+    const compared = copies.filter(({ digest }) => digest !== null);
+    const areEqual = new Set(compared.map(({ digest }) => digest)).size < 2;
+    const rows = compared.length < 2 || (areEqual && !isSampled) ? null : await compareRows(context, slot);
+    return { copies, verdict, rows };
+  } finally {
+    await ask(context, slot, 'end');
+  }
+}
+
+/** Compares rows of copies that are read through. Errors: those of the router. */
+async function compareRows(context: CommandContext, slot: number): Promise<RowComparison> {
+  const { clock } = context;
+  for (const endMs = clock.monotonicMs() + stuckMsMax; clock.monotonicMs() < endMs; await clock.sleep(lookMs)) {
+    const { rows } = (await ask(context, slot, 'rows')) as { readonly rows: RowComparison | null };
+    if (rows !== null) return rows;
+  }
+  throw new DataPlaneError('DeadlineExceeded', `rows of slot ${slot} are not compared in ${stuckMsMax} ms`);
+}
+
+async function readThrough(context: CommandContext, slot: number): Promise<readonly VerifiedCopy[]> {
   const { clock, print, settings } = context;
-  const ask = async (action: 'begin' | 'look' | 'end'): Promise<Answer> =>
-    (await askRouter(context, '/v1/replica/verify', { slot, action })) as Answer;
-  const begun = await ask('begin');
+  const begun = (await ask(context, slot, 'begin')) as Answer;
   let copies = begun.copies;
   const rowsDone = (): number => copies.reduce((sum, copy) => sum + copy.rowsDone, 0);
   let changedMs = clock.monotonicMs();
   while (copies.some(({ digest, problem, damage }) => digest === null && problem === '' && damage === '')) {
     await clock.sleep(lookMs);
     const before = rowsDone();
-    const looked = await ask('look');
+    const looked = (await ask(context, slot, 'look')) as Answer;
     // Those that could not be compared have said why.
     copies = begun.copies.map((copy) =>
       copy.problem === '' ? looked.copies.find(({ node }) => node === copy.node)! : copy,
@@ -73,11 +109,11 @@ export async function verifySlot(context: CommandContext, slot: number): Promise
     if (clock.monotonicMs() - changedMs > stuckMsMax)
       throw new DataPlaneError('DeadlineExceeded', `slot ${slot} is not read through in ${stuckMsMax} ms`);
   }
-  await ask('end');
   return copies;
 }
 
-function verdictText(slot: number, { result, nodes, odd, todo }: CopyVerdict, copies: readonly VerifiedCopy[]): string {
+function verdictText(slot: number, { copies, verdict, rows }: VerifiedSlot): string {
+  const { result, nodes, odd, todo } = verdict;
   const seq = Math.max(...copies.map((copy) => copy.seq));
   const from = nodes.length > 0 ? ` from ${nodes.join(', ')}` : '';
   const said = {
@@ -88,7 +124,8 @@ function verdictText(slot: number, { result, nodes, odd, todo }: CopyVerdict, co
   const problems = copies
     .map(({ node, problem, damage }) => ({ node, text: damage === '' ? problem : `cannot be read: ${damage}` }))
     .filter(({ text }) => text !== '');
-  const lines = [...problems.map(({ node, text }) => `${node}: ${text}`), ...todo];
+  const differing = rows === null ? [] : differenceLines(rows);
+  const lines = [...problems.map(({ node, text }) => `${node}: ${text}`), ...differing, ...todo];
   return `slot ${slot}: ${said}\n${lines.map((line) => `  ${line}\n`).join('')}`;
 }
 
@@ -99,11 +136,11 @@ export const runReplicaVerify: Command = async (context) => {
   const counts = { equal: 0, different: 0, unknown: 0 };
   let leftOut = 0;
   for (const slot of slots) {
-    const copies = await verifySlot(context, slot);
-    const verdict = copyVerdict(slot, copies);
+    const verified = await verifySlot(context, slot);
+    const { copies, verdict, rows } = verified;
     counts[verdict.result]++;
     leftOut += copies.filter(({ problem }) => problem !== '').length;
-    print(settings.json ? `${JSON.stringify({ slot, ...verdict, copies })}\n` : verdictText(slot, verdict, copies));
+    print(settings.json ? `${JSON.stringify({ slot, ...verdict, copies, rows })}\n` : verdictText(slot, verified));
   }
   if (!settings.json && slots.length > 1)
     print(

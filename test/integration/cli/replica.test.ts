@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CopyVerdict } from '../../../src/wire/copy-verdict.ts';
 import type { VerifiedCopy } from '../../../src/wire/slot-verify.ts';
+import { postUriOf } from '../../faults/fan-records.ts';
 import { FaultCluster, nodeNames, slotCount } from '../../faults/fault-cluster.ts';
 import { type Ended, runCommand } from '../../support/running-cluster.ts';
 import { until } from '../../support/until.ts';
@@ -122,7 +123,10 @@ describe('skyshard replica rebuild', () => {
       await untilVerified(0, [damaged]);
       const found = await verify('0');
       expect(found.code).toBe(1);
-      expect(found.out).toMatch(/^slot 0: n2 differs from n0, n1 at seq \d+\n {2}skyshard replica rebuild n2 0\n$/);
+      expect(found.out).toMatch(
+        /^slot 0: n2 differs from n0, n1 at seq \d+\n(?: {2}\w+ of \S+: n0, n1 and n2 differ\n)+ {2}skyshard replica rebuild n2 0\n$/,
+      );
+      expect(found.out).toContain(`record of ${postUriOf(cluster.actors[0]!)}: n0, n1 and n2 differ\n`);
       const all = await verify();
       expect(all.code).toBe(1);
       expect(all.out).toMatch(/\nequal: 3 slots; different: 1; not compared: 0; copies left out: 0\n$/);
