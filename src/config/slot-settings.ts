@@ -36,6 +36,15 @@ export const slotSettings = {
     commands: ['backup create', ...movingCommands],
     help: 'how fast copies are fetched, for moves by each target; absent = as fast as it goes',
   },
+  throttleP99Ms: {
+    kind: 'integer',
+    default: null,
+    unit: 'ms',
+    min: 1,
+    max: 60_000,
+    commands: [...movingCommands],
+    help: 'copies are fetched more slowly while reads at their source take longer at the 99th percentile; absent = they are not looked at',
+  },
   keep: {
     kind: 'integer',
     default: null,

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { backoffMs } from '../base/backoff.ts';
 import { BytePace } from '../base/byte-pace.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { StreamPosition } from '../log/log-trimmer.ts';
 import { replicaSlotsOf, type ShardMap, type ShardMove } from '../shardmap/shard-map.ts';
@@ -24,6 +25,7 @@ import {
   type SnapshotFetchOptions,
   type SnapshotPace,
 } from './snapshot-fetch.ts';
+import { SourcePace } from './source-pace.ts';
 
 export type ReplicaRebuildsOptions = Omit<SnapshotFetchOptions, 'signal' | 'pace'> & {
   readonly name: string;
@@ -128,7 +130,7 @@ export class ReplicaRebuilds implements AsyncDisposable {
   add(slot: number): void {
     if (this.#waiting.has(slot) || this.#copied.has(slot) || this.#stop.signal.aborted) return;
     if (!replicaSlotsOf(this.#options.map(), this.#options.name).includes(slot)) return;
-    this.#waiting.set(slot, { slot, from: '', bytes: 0, bytesDone: 0, problem: '' });
+    this.#waiting.set(slot, { slot, from: '', bytes: 0, bytesDone: 0, problem: '', slowedMs: null });
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
@@ -187,9 +189,15 @@ export class ReplicaRebuilds implements AsyncDisposable {
   }
 
   /** Returns what lets bytes of a slot arrive as fast as its move says. */
-  #paceOf(slot: number): SnapshotPace {
+  #paceOf(slot: number, node: string): SnapshotPace {
     const pace = this.#pace;
-    pace.setLimit(this.#moveOf(slot)?.bytesPerSecond ?? null);
+    const source = new SourcePace(node, this.#options.caller, this.#options.clock);
+    const slowest = (): number | null => this.#moveOf(slot)?.p99MsMax ?? null;
+    const setLimit = async (signal: AbortSignal): Promise<void> => {
+      const [max, fixed] = [slowest(), this.#moveOf(slot)?.bytesPerSecond ?? null];
+      const byReads = max === null ? null : await source.bytesPerSecond(max, signal);
+      pace.setLimit(byReads === null ? fixed : Math.min(byReads, fixed ?? byReads));
+    };
     return {
       get partBytesMax(): number {
         return pace.partBytesMax;
@@ -197,10 +205,23 @@ export class ReplicaRebuilds implements AsyncDisposable {
       pass: async (bytes, signal) => {
         this.#receivedBytes += bytes;
         await this.#untilResumed(slot, signal);
-        pace.setLimit(this.#moveOf(slot)?.bytesPerSecond ?? null);
+        await setLimit(signal);
+        const [max, p99Ms] = [slowest(), source.p99Ms];
+        this.#slowed(slot, node, max !== null && p99Ms !== null && p99Ms > max ? p99Ms : null);
         await pace.pass(bytes, signal);
       },
+      begin: async (signal) => {
+        await source.untilQuiet(slowest, signal, () => this.#slowed(slot, node, source.p99Ms));
+        await setLimit(signal);
+        this.#slowed(slot, node, null);
+      },
     };
+  }
+
+  /** Notes what reads at a source take, for which a copy waits or goes slowly; null for nothing. */
+  #slowed(slot: number, from: string, slowedMs: number | null): void {
+    const fetch = this.#waiting.get(slot);
+    if (fetch !== undefined) this.#waiting.set(slot, { ...fetch, from, slowedMs });
   }
 
   /** Waits while the move of a slot is paused. */
@@ -212,16 +233,19 @@ export class ReplicaRebuilds implements AsyncDisposable {
   /** Returns whether a copy of the slot is there now. */
   async #fetchOne(slot: number, signal: AbortSignal): Promise<boolean> {
     const { map, note, dataDir, caller, onCopied } = this.#options;
-    const fetch = new SnapshotFetch({ ...this.#options, signal, pace: this.#paceOf(slot) });
     let problem = 'no other node has the slot';
     for (const node of this.#sources(map(), slot)) {
+      const fetch = new SnapshotFetch({ ...this.#options, signal, pace: this.#paceOf(slot, node) });
       const onProgress = (progress: FetchProgress): void => {
-        if (!signal.aborted) this.#waiting.set(slot, { slot, from: node, ...progress, problem: '' });
+        const { slowedMs = null } = this.#waiting.get(slot) ?? {};
+        if (!signal.aborted) this.#waiting.set(slot, { slot, from: node, ...progress, problem: '', slowedMs });
       };
+      if (signal.aborted) return false;
       try {
         // The log must retain what comes after the copy, which is made later than this.
-        const position = (await positionsAt(node, [slot], caller)).get(slot);
-        if (signal.aborted) return false;
+        const positions = await orAborted(positionsAt(node, [slot], caller), signal);
+        if (positions === undefined || signal.aborted) return false;
+        const position = positions.get(slot);
         if (position !== undefined) this.#positions.set(slot, position);
         const manifest = await fetch.fetch({ node, slot, map: map() }, onProgress);
         if (signal.aborted) return false;
@@ -230,7 +254,7 @@ export class ReplicaRebuilds implements AsyncDisposable {
         this.#waiting.delete(slot);
         const { bytes } = manifest;
         this.#copyCounts.set(slot, 1 + (this.#copyCounts.get(slot) ?? 0));
-        this.#copied.set(slot, { slot, from: node, bytes, bytesDone: bytes, problem: '' });
+        this.#copied.set(slot, { slot, from: node, bytes, bytesDone: bytes, problem: '', slowedMs: null });
         note(`a copy of slot ${slot} from node ${node} is whole`, { ...manifest });
         onCopied();
         return true;
@@ -240,7 +264,7 @@ export class ReplicaRebuilds implements AsyncDisposable {
     }
     if (signal.aborted) return false;
     if (this.#waiting.get(slot)?.problem !== problem) note(`no copy of slot ${slot} yet: ${problem}`, { slot });
-    this.#waiting.set(slot, { slot, from: '', bytes: 0, bytesDone: 0, problem });
+    this.#waiting.set(slot, { slot, from: '', bytes: 0, bytesDone: 0, problem, slowedMs: null });
     return false;
   }
 

@@ -10,6 +10,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { metaVersion } from '../slot/slot-meta.ts';
 import { requireDiskRoomIn } from '../storage/disk-room.ts';
@@ -30,7 +31,12 @@ import { runCopyTask } from './copy-task.ts';
 import { differencesOf } from './slot-copy.ts';
 
 /** How fast a copy may arrive; see `BytePace`. */
-export type SnapshotPace = { readonly partBytesMax: number; pass(bytes: number, signal: AbortSignal): Promise<void> };
+export type SnapshotPace = {
+  readonly partBytesMax: number;
+  /** Waits before the source is asked to make a copy. */
+  begin?(signal: AbortSignal): Promise<void>;
+  pass(bytes: number, signal: AbortSignal): Promise<void>;
+};
 
 export type SnapshotFetchOptions = {
   readonly dataDir: string;
@@ -77,9 +83,13 @@ export class SnapshotFetch {
     this.#options = options;
   }
 
+  /** Errors: those of the call; `Aborted` at once when the signal aborts: the node may hang. */
   async #call(node: string, method: string, payload: Uint8Array): Promise<Uint8Array> {
-    if (this.#options.signal.aborted) throw new DataPlaneError('Aborted', 'the node is stopping');
-    return this.#options.caller.call({ node, method, payload, timeoutMs: callMsMax });
+    const { caller, signal } = this.#options;
+    const call = async (): Promise<Uint8Array> => caller.call({ node, method, payload, timeoutMs: callMsMax });
+    const answer = signal.aborted ? undefined : await orAborted(call(), signal);
+    if (answer === undefined) throw new DataPlaneError('Aborted', 'the copy of the slot is not needed any more');
+    return answer;
   }
 
   /**
@@ -96,6 +106,7 @@ export class SnapshotFetch {
     const { slotMapBytes: mapBytes, signal } = this.#options;
     const { node, slot } = from;
     rmSync(folder, { recursive: true, force: true });
+    await this.#options.pace?.begin?.(signal);
     const { id, manifest: said } = await this.#untilMade(node, slot);
     try {
       requireFitting(said, from);
@@ -114,7 +125,8 @@ export class SnapshotFetch {
       const payload = snapshotEndRequest.encode({ id });
       // Also of a fetch that was ended: the node would keep its copy, and make no other one.
       const end = { node, method: nodeCalls.snapshotEnd, payload, timeoutMs: callMsMax };
-      await Promise.resolve(this.#options.caller.call(end)).catch(() => {});
+      const ended = Promise.resolve(this.#options.caller.call(end)).catch(() => {});
+      await orAborted(ended, signal);
     }
   }
 

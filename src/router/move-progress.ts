@@ -70,10 +70,13 @@ export function moveProgress(map: ShardMap, nodes: readonly LookedNode[]): MoveP
 
       function stateOf(): string {
         if (isPaused && !isInStep) return 'paused';
-        if (node === undefined || node.error !== undefined) return `${follower} does not answer, or starts again`;
+        if (node === undefined || node.error !== undefined)
+          return `${follower} does not answer; the move goes on once it runs`;
         if (fetch !== undefined) {
           if (fetch.problem !== '') return fetch.problem;
-          return bytes === 0 ? 'waits for its copy' : 'its copy arrives';
+          const slowed =
+            fetch.slowedMs === null ? '' : `, slowly: reads at ${fetch.from} take ${fetch.slowedMs.toPrecision(3)} ms`;
+          return `${bytes === 0 ? 'waits for its copy' : 'its copy arrives'}${slowed}`;
         }
         if (own === undefined) return `${follower} has not taken the map yet`;
         if (own.log !== null) return own.log;

@@ -82,8 +82,13 @@ function rowsOf(map: ShardMap): Rows {
   const ofShards = shards.flatMap(({ name, replicas, slots, move }): Rows => {
     const text = replicas.length === 0 ? null : [...replicas].sort().join(',');
     if (move === null) return [['replicas', name, text]];
-    const { from, to, step, isPaused, bytesPerSecond } = move;
-    const how = [step, ...(isPaused ? ['paused'] : []), ...(bytesPerSecond === null ? [] : [`${bytesPerSecond} B/s`])];
+    const { from, to, step, isPaused, bytesPerSecond, p99MsMax } = move;
+    const how = [
+      step,
+      ...(isPaused ? ['paused'] : []),
+      ...(bytesPerSecond === null ? [] : [`${bytesPerSecond} B/s`]),
+      ...(p99MsMax === null ? [] : [`p99 of reads at most ${p99MsMax} ms`]),
+    ];
     return [
       ['replicas', name, text],
       ['move', name, `slots ${rangesText(slots)} from ${from} to ${to}, ${how.join(', ')}`],

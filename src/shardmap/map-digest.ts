@@ -1,6 +1,10 @@
 /** The digest of a shard map: equal for maps that say the same, however they are written down. */
 import { createHash } from 'node:crypto';
-import type { ShardMap } from './shard-map.ts';
+import type { ShardMap, ShardMove } from './shard-map.ts';
+
+function partsOf({ from, to, step, isPaused, bytesPerSecond, p99MsMax }: ShardMove): unknown[] {
+  return [from, to, step, isPaused, bytesPerSecond, ...(p99MsMax === null ? [] : [p99MsMax])];
+}
 
 /**
  * Returns the digest, in hex.
@@ -16,7 +20,7 @@ export function digestOf({ cluster, epoch, slots, nodes, shards, lease }: ShardM
     slots,
     named(nodes.values()).map(({ name, host, port, zone, capacity }) => [name, host, port, zone, capacity]),
     named(shards).map(({ name, primary, replicas, slots: own, move }) => {
-      const moves = move === null ? [] : [[move.from, move.to, move.step, move.isPaused, move.bytesPerSecond]];
+      const moves = move === null ? [] : [partsOf(move)];
       return [name, primary, [...replicas].sort(), own, ...moves];
     }),
     lease === null ? null : [lease.holder, lease.untilMs],

@@ -29,6 +29,8 @@ export type ShardMove = {
   readonly isPaused: boolean;
   /** How fast copies are fetched; null for as fast as it goes. Units: bytes per second. */
   readonly bytesPerSecond: number | null;
+  /** What reads at the source of a copy may take while it is fetched, at the 99th percentile. */
+  readonly p99MsMax: number | null;
 };
 
 /** The slots of one replica group, and the nodes that serve them. */
@@ -87,6 +89,7 @@ const moveShape = objectShape({
   step: v.picklist(['copying', 'kept'], 'must be copying or kept'),
   isPaused: v.optional(v.boolean('must be true or false'), false),
   bytesPerSecond: v.nullish(wholeNumberShape(1, Number.MAX_SAFE_INTEGER), null),
+  p99MsMax: v.nullish(wholeNumberShape(1, 60_000), null),
 });
 
 const shardShape = objectShape({

@@ -28,6 +28,8 @@ function refuse(problem: string, hint: string): never {
 
 const showMap = '`skyshard map show` prints the map in force.';
 
+const noLimits = { bytesPerSecond: null, p99MsMax: null };
+
 /** Returns the shards whose slots move. */
 export function movesOf({ shards }: ShardMap): (Shard & { readonly move: ShardMove })[] {
   return shards.flatMap((shard) => (shard.move === null ? [] : [{ ...shard, move: shard.move }]));
@@ -102,7 +104,7 @@ export function beginMoves(
   json: MapJson,
   map: ShardMap,
   wishes: readonly MoveWish[],
-  bytesPerSecond: number | null,
+  limits: Partial<Pick<ShardMove, 'bytesPerSecond' | 'p99MsMax'>> = {},
 ): MapJson {
   const slotsSeen = new Set<number>();
   for (const { slot } of wishes) {
@@ -118,7 +120,7 @@ export function beginMoves(
     const isWhole = slots.length === shard.slots.length;
     const name = isWhole ? shardName : partName(shardName, names);
     names.add(name);
-    const move: ShardMove = { from, to, step: 'copying', isPaused: false, bytesPerSecond };
+    const move: ShardMove = { from, to, step: 'copying', isPaused: false, ...noLimits, ...limits };
     return { ...shard, name, slots, replicas: [...shard.replicas, to], move };
   });
   const moved = new Set(parts.flatMap(({ slots }) => slots));

@@ -74,6 +74,8 @@ const slotFetch = v.object({
   bytesDone: count,
   /** Why there is no copy yet; '' for nothing. */
   problem: v.string(),
+  /** What reads at `from` take, for which the copy goes slowly; null while it does not. */
+  slowedMs: v.optional(v.nullable(v.number()), null),
 });
 
 /** Memory of the node's histograms; `refused` counts series that are `other` for want of it. */

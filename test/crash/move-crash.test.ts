@@ -55,7 +55,7 @@ class MovedCluster {
 
   async begin(): Promise<void> {
     const wishes = [0, 1].map((slot) => ({ slot, from: 'n0', to: 'n1' }));
-    await this.cluster.pushMap(beginMoves(this.cluster.mapJson, this.cluster.map, wishes, null));
+    await this.cluster.pushMap(beginMoves(this.cluster.mapJson, this.cluster.map, wishes));
   }
 
   async step(what: MoveStep): Promise<void> {

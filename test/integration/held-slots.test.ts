@@ -78,7 +78,7 @@ const step = (cluster: ReplicatedCluster, what: MoveStep): Promise<void> =>
   cluster.pushMap(afterStep(cluster.mapJson, cluster.map, what, []));
 
 async function move(cluster: ReplicatedCluster, slot: number, from: string, to: string): Promise<void> {
-  await cluster.pushMap(beginMoves(cluster.mapJson, cluster.map, [{ slot, from, to }], null));
+  await cluster.pushMap(beginMoves(cluster.mapJson, cluster.map, [{ slot, from, to }]));
   await untilInStep(cluster, to, slot);
   await step(cluster, 'hand-over');
   await untilActing(cluster, to, slot);
@@ -160,11 +160,11 @@ it(
       [slotPath, fetchingPath].every((pathOf) => !existsSync(pathOf(cluster.dataDirOf('n1'), 0)));
     // As slowly as can be, so that it is cancelled on the way.
     const wish = { slot: 0, from: 'n0', to: 'n1' };
-    await cluster.pushMap(beginMoves(cluster.mapJson, cluster.map, [wish], 1_024));
+    await cluster.pushMap(beginMoves(cluster.mapJson, cluster.map, [wish], { bytesPerSecond: 1_024 }));
     await until(() => existsSync(fetchingPath(cluster.dataDirOf('n1'), 0)), waitMsMax);
     await step(cluster, 'cancel');
     await until(isGone, waitMsMax);
-    await cluster.pushMap(beginMoves(cluster.mapJson, cluster.map, [wish], null));
+    await cluster.pushMap(beginMoves(cluster.mapJson, cluster.map, [wish]));
     await untilInStep(cluster, 'n1', 0);
     const installs = (): number =>
       cluster.notes.filter((note) => /^n1: slots begin again from copies/.test(note)).length;

@@ -131,7 +131,7 @@ describe('the socket of a node', () => {
         { name: 's1', primary: 'n1', replicas: ['n0'], slots: ['2-3'], move },
       ],
     });
-    const fetch = { from: 'n1', bytes: 100, bytesDone: 40, problem: '' };
+    const fetch = { from: 'n1', bytes: 100, bytesDone: 40, problem: '', slowedMs: null };
     const progress = [
       { ...fetch, slot: 2 },
       { ...fetch, slot: 3, bytes: 0, bytesDone: 0, problem: 'no other node has the slot' },

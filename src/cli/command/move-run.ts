@@ -97,7 +97,8 @@ async function begin(context: CommandContext, { json, map }: MapInForce, plan: M
       { hint: 'Make the plan anew, and look at it again. Nothing is changed.' },
     );
   requireNoOtherLease(context, map);
-  const next = withLease(context, beginMoves(json, map, left, settings.throttle), true);
+  const limits = { bytesPerSecond: settings.throttle, p99MsMax: settings.throttleP99Ms };
+  const next = withLease(context, beginMoves(json, map, left, limits), true);
   requireTargets(await clusterFigures(context, false), left);
   const what = `move ${left.map(({ slot, from, to }) => `slot ${slot} from ${from} to ${to}`).join(', ')}`;
   const { epoch } = await pushMap(context, next, what);

@@ -21,6 +21,7 @@ const fetchShape = openObjectShape({
   bytes: v.number(),
   bytesDone: v.number(),
   problem: v.string(),
+  slowedMs: v.optional(v.nullable(v.number()), null),
 });
 const nodeShape = openObjectShape({
   name: v.string(),

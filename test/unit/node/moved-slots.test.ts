@@ -48,7 +48,7 @@ function begin(json: MapJson, name: string): string[] {
 
 const mapOf = (json: MapJson): ShardMap => parseShardMap(json);
 const after = (json: MapJson, step: MoveStep): MapJson => afterStep(json, mapOf(json), step, []);
-const begun = beginMoves(start, mapOf(start), [{ slot: 1, from: 'a', to: 'b' }], null);
+const begun = beginMoves(start, mapOf(start), [{ slot: 1, from: 'a', to: 'b' }]);
 const dropped = after(after(begun, 'hand-over'), 'drop');
 
 it('removes what the source has of a slot once it is dropped, and no other folder', () => {
@@ -105,7 +105,7 @@ it('removes what it gave even where it keeps, by the same map, what it took', ()
     { slot: 1, from: 'a', to: 'b' },
     { slot: 2, from: 'b', to: 'a' },
   ];
-  const exchange = beginMoves(both, mapOf(both), wishes, null);
+  const exchange = beginMoves(both, mapOf(both), wishes);
   const handedOver = after(exchange, 'hand-over');
   for (const slot of [0, 1, 2]) put(slotPath(dataDir, slot));
   for (const json of [exchange, handedOver, after(handedOver, 'drop')]) noteMoves(dataDir, mapOf(json), 'a');

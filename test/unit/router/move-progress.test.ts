@@ -19,12 +19,19 @@ function mapOf(step: 'copying' | 'kept', isPaused = false): ShardMap {
 
 const copy = { slot: 1, cursor: 900, bytes: 4_096, behindMs: 0, log: null };
 const source: LookedNode = { name: 'a', slots: [{ ...copy, cursor: 1_000 }] };
-const fetch = { slot: 1, from: 'a', bytes: 4_000, bytesDone: 1_000, problem: '' };
+const fetch = { slot: 1, from: 'a', bytes: 4_000, bytesDone: 1_000, problem: '', slowedMs: null };
 
 it.each([
-  ['no answer', { name: 'b', error: 'refused' }, 'copying', 'b does not answer, or starts again', null],
+  ['no answer', { name: 'b', error: 'refused' }, 'copying', 'b does not answer; the move goes on once it runs', null],
   ['no copy yet', { name: 'b', fetches: [{ ...fetch, bytes: 0 }] }, 'copying', 'waits for its copy', null],
   ['a copy on its way', { name: 'b', fetches: [fetch] }, 'copying', 'its copy arrives', null],
+  [
+    'a slow copy',
+    { name: 'b', fetches: [{ ...fetch, slowedMs: 7.114 }] },
+    'copying',
+    'its copy arrives, slowly: reads at a take 7.11 ms',
+    null,
+  ],
   ['none to have', { name: 'b', fetches: [{ ...fetch, problem: 'disk full' }] }, 'copying', 'disk full', null],
   ['a map of before', { name: 'b' }, 'copying', 'b has not taken the map yet', null],
   ['no log', { name: 'b', slots: [{ ...copy, log: 'no server' }] }, 'copying', 'no server', null],
@@ -45,6 +52,6 @@ it('knows a move that is paused, and one that is handed over', () => {
     { phase: 'kept', entriesBehind: 0, state: 'handed over, the old copy in step' },
   ]);
   expect(moveProgress(mapOf('kept'), [nodes[0]!])).toMatchObject([
-    { phase: 'kept', state: 'a does not answer, or starts again' },
+    { phase: 'kept', state: 'a does not answer; the move goes on once it runs' },
   ]);
 });

@@ -28,8 +28,8 @@ const replicated = jsonOf([
   { name: 's1', primary: 'b', replicas: ['a'], slots: ['4-7'] },
 ]);
 
-function begin(json: MapJson, wishes: readonly MoveWish[], bytesPerSecond: number | null = null): MapJson {
-  return beginMoves(json, parseShardMap(json), wishes, bytesPerSecond);
+function begin(json: MapJson, wishes: readonly MoveWish[], limits: Parameters<typeof beginMoves>[3] = {}): MapJson {
+  return beginMoves(json, parseShardMap(json), wishes, limits);
 }
 
 function step(json: MapJson, what: MoveStep, slots: readonly number[] = []): MapJson {
@@ -52,11 +52,11 @@ const toB: MoveWish = { slot: 1, from: 'a', to: 'b' };
 
 describe('a move of a slot', () => {
   it('makes the target a replica, then the primary, then the only copy', () => {
-    const begun = begin(unreplicated, [toB], 500);
+    const begun = begin(unreplicated, [toB], { bytesPerSecond: 500, p99MsMax: 5 });
     expect(begun['epoch']).toBe(2);
     expect(places(begun).slice(0, 3)).toEqual(['a', 'a,b', 'a']);
     expect(movesOf(parseShardMap(begun))).toMatchObject([
-      { slots: [1], move: { from: 'a', to: 'b', step: 'copying', isPaused: false, bytesPerSecond: 500 } },
+      { slots: [1], move: { from: 'a', to: 'b', step: 'copying', isPaused: false, bytesPerSecond: 500, p99MsMax: 5 } },
     ]);
     const handedOver = step(begun, 'hand-over');
     expect(places(handedOver).slice(0, 3)).toEqual(['a', 'b,a', 'a']);

@@ -68,6 +68,7 @@ const slotFetch = fc.record<SlotFetch>({
   bytes: count,
   bytesDone: count,
   problem: fc.string(),
+  slowedMs: fc.option(count),
 });
 const nodeStatus = fc.record({
   role: fc.constant('node' as const),
