@@ -4,11 +4,12 @@
  *
  * A map names who made it (`change`), so a node that missed a push notes it once it has the map.
  */
-import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { differencesOf } from '../shardmap/map-change.ts';
 import { heldMapOf, type MapJson } from '../shardmap/map-follower.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import { appendDurably } from '../storage/durable-file.ts';
 import type { MapChangeNote } from '../wire/map-messages.ts';
 
 const fileName = 'map-log.jsonl';
@@ -33,13 +34,7 @@ function noteOf(before: ShardMap, json: MapJson, atMs: number): MapChangeNote {
 
 /** Adds a line for a map that comes into force. Returns when it is on disk. */
 export function noteMapChange(folder: string, before: ShardMap, json: MapJson, atMs: number): void {
-  const file = openSync(pathIn(folder), 'a', 0o600);
-  try {
-    writeSync(file, `${JSON.stringify(noteOf(before, json, atMs))}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  appendDurably(pathIn(folder), `${JSON.stringify(noteOf(before, json, atMs))}\n`);
 }
 
 /** Returns the last lines, oldest first; what a crash left of one is left out. */

@@ -25,7 +25,7 @@ export type ApplyThreadOptions = {
   readonly slots: readonly number[];
   readonly dataDir: string;
   /** In which condition slots begin whose folders are not there. */
-  readonly conditionBySlot: Readonly<Record<number, SlotCondition>>;
+  readonly conditionBySlot: ReadonlyMap<number, SlotCondition>;
   readonly slotMapBytes: number;
   /** How long entries may wait to be batched with others. Units: ms. */
   readonly lingerMs: number;

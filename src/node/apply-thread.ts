@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { armCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
 import { seededRandom } from '../base/seeded-random.ts';
+import type { SlotCondition } from '../entry/entry.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunkHead } from '../log/chunk.ts';
 import type { SlotProgress } from '../search/index-writer.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
@@ -113,9 +114,9 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   const stop = new AbortController();
   const client = clientOf(options, () => map);
   const postToOthers = changePoster(options.feeds);
-  const logs = followedLogs(options, () => map, clock, client);
-  const openingOf = openings(options, map, clock);
-  const slotOpening = slotOpeningOf(options, map, { logs, openingOf, clock });
+  const conditionBySlot = new Map(options.conditionBySlot);
+  const logs = followedLogs({ ...options, conditionBySlot }, () => map, clock, client);
+  const slotOpening = slotOpeningOf(options, map, { logs, openingOf: openings(conditionBySlot, map, clock), clock });
   const slots = options.slots.map((index) => openSlot(slotOpening, index, map.primaryBySlot[index] === options.node));
   const recording = new ApplyRecording(slots, clock, (interval) => post({ type: 'interval', interval }));
   const queue: ApplyQueue = new ApplyQueue(slots, {
@@ -137,7 +138,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     signal: stop.signal,
     note: postNote,
   });
-  const roles = rolesOf(options.node, { openingOf, queue, sender });
+  const roles = rolesOf(options.node, { ...slotOpening, queue, sender });
   const compactor = new SlotCompactor({
     clock,
     quietMs: options.compactQuietMs,
@@ -146,7 +147,7 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   });
 
   const behindTimer = sayBehind(queue, logs, clock);
-  const parts: SlotParts = { queue, logs, recording, roles, compactor };
+  const parts: SlotParts = { queue, logs, recording, roles, compactor, conditionBySlot };
 
   async function close(): Promise<void> {
     clearInterval(behindTimer);
@@ -196,6 +197,7 @@ type SlotParts = {
   readonly recording: ApplyRecording;
   readonly roles: SlotRoles;
   readonly compactor: SlotCompactor;
+  readonly conditionBySlot: Map<number, SlotCondition>;
 };
 
 /** Takes one more slot, which was opened as that of a replica: it may be more by the map. */
@@ -206,9 +208,12 @@ function takeSlot({ queue, logs, recording, roles }: SlotParts, slot: Slot, map:
   roles.take(slot, map);
 }
 
-async function leaveSlots({ queue, logs, roles, compactor }: SlotParts, indexes: readonly number[]): Promise<void> {
+async function leaveSlots(parts: SlotParts, indexes: readonly number[]): Promise<void> {
+  const { queue, logs, roles, compactor, conditionBySlot } = parts;
   for (const index of indexes) {
     const slot = ownSlot(queue, index);
+    // One that comes back is a copy, and lacks nothing of what its log had before.
+    conditionBySlot.delete(index);
     await compactor.leave(slot);
     roles.leave(slot);
     logs?.leave(slot);
@@ -281,7 +286,7 @@ function followedLogs(
 ): FollowedLogs | null {
   const { logServer: server, conditionBySlot } = options;
   if (server === null) return null;
-  const mayBeginLate = (slot: number): boolean => conditionBySlot[slot] === 'incomplete';
+  const mayBeginLate = (slot: number): boolean => conditionBySlot.get(slot) === 'incomplete';
   const replicasOf: FollowedLogsOptions['replicasOf'] = (slots) => askReplicaPositions(slots, map(), client);
   const random = seededRandom(clock.nowMs());
   const onGone = (slot: number): void => post({ type: 'gone', slot });

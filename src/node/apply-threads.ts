@@ -44,7 +44,7 @@ export async function startApplyThreads(
     mayBeElsewhere: hasReplicas(map),
     beginAgain,
   });
-  const needless = beginAgain.filter((slot) => slots.includes(slot) && conditionBySlot[slot] === undefined);
+  const needless = beginAgain.filter((slot) => slots.includes(slot) && !conditionBySlot.has(slot));
   if (needless.length > 0) {
     options.note?.('these slots are there and do not begin again: leave out --begin-again', { slots: needless });
   }

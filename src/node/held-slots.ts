@@ -89,9 +89,20 @@ export class HeldSlots implements AsyncDisposable {
   async #waitForRoom(thrown: unknown): Promise<void> {
     const { clock, note } = this.#options;
     if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;
-    note(`slots wait to be opened: ${thrown.message}`, { hint: thrown.hint });
+    note(`slots wait to be opened or given up: ${thrown.message}`, { hint: thrown.hint });
     await clock.sleep(fullRetryMs, this.#stop.signal);
     this.#isDue = true;
+  }
+
+  /** Does something that is not to be undone for lack of room. Errors: `Aborted` at the end. */
+  async #onceThereIsRoom(work: () => void): Promise<void> {
+    for (; ; this.#stop.signal.throwIfAborted()) {
+      try {
+        return work();
+      } catch (thrown) {
+        await this.#waitForRoom(thrown);
+      }
+    }
   }
 
   async #change(): Promise<void> {
@@ -118,7 +129,7 @@ export class HeldSlots implements AsyncDisposable {
 
   async #close(slots: readonly number[]): Promise<void> {
     if (slots.length === 0) return;
-    const { links, readers, threads, replicas, snapshots, verifier } = this.#options;
+    const { links, readers, threads, acting, replicas, snapshots, verifier } = this.#options;
     readers.leave(slots);
     replicas.leave(slots);
     await threads.changeSlots('leave-slots', slots);
@@ -129,6 +140,8 @@ export class HeldSlots implements AsyncDisposable {
     }
     // Their thread may have said meanwhile how far they are.
     replicas.leave(slots);
+    // Who waits until this node acts for them waits no more.
+    for (const slot of slots) acting.set(slot, false);
     await snapshots.leave(slots);
     await verifier.leave(slots);
   }
@@ -144,7 +157,7 @@ export class HeldSlots implements AsyncDisposable {
     }
     requireDiskRoomIn(dataDir, 0);
     for (const [link, own] of slotsByLink) if (own.length > 0) await link.open(own);
-    noteSlotsMade(dataDir, slots);
+    await this.#onceThereIsRoom(() => noteSlotsMade(dataDir, slots));
     readers.open(slots);
     writes.take(slots);
     await threads.changeSlots('open-slots', slots);

@@ -101,9 +101,11 @@ export class PositionComparison {
     await Promise.all([...map().nodes.keys()].map((node) => this.compare(node, true)));
     if (this.#stop.signal.aborted || this.#isRefused) return;
     for (const slot of this.#ownSlots()) {
-      if (readSlotMeta(freshState(readers, slot)).condition !== 'new') continue;
+      // A slot may be given up meanwhile: it is another node's to complete.
+      const isOwn = (): boolean => this.#ownSlots().includes(slot);
+      if (!isOwn() || readSlotMeta(freshState(readers, slot)).condition !== 'new') continue;
       // A slot that is full, or has stopped applying, is complete later.
-      await this.#untilDone(() => this.#options.append(slot, { kind: 'completed' }));
+      await this.#untilDone(() => this.#options.append(slot, { kind: 'completed' }), isOwn);
     }
   }
 
@@ -125,10 +127,10 @@ export class PositionComparison {
     throw new DataPlaneError('Unavailable', `slot ${waiting} has not read its log yet`);
   }
 
-  /** Does work again until it succeeds, or all attempts end. */
-  async #untilDone(work: () => Promise<void>): Promise<void> {
+  /** Does work again until it succeeds, is not due any more, or all attempts end. */
+  async #untilDone(work: () => Promise<void>, isDue = (): boolean => true): Promise<void> {
     const { signal } = this.#stop;
-    for (let failures = 1; !signal.aborted; failures++) {
+    for (let failures = 1; !signal.aborted && isDue(); failures++) {
       try {
         return await work();
       } catch (thrown) {

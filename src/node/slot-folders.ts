@@ -77,7 +77,7 @@ export function requireNoneElsewhere(dataDir: string, slots: readonly number[], 
  *
  * Errors: DataPlaneError `ConfigInvalid` naming the slots that are missing, and what to do.
  */
-export function conditionsOfMissing(options: SlotFoldersOptions): Record<number, SlotCondition> {
+export function conditionsOfMissing(options: SlotFoldersOptions): ReadonlyMap<number, SlotCondition> {
   const { dataDir, slots, isOnlyNode, mayBeElsewhere, beginAgain } = options;
   const made = slotsMade(dataDir);
   // A start that was refused has left files of slots that were never served.
@@ -93,7 +93,7 @@ export function conditionsOfMissing(options: SlotFoldersOptions): Record<number,
   if (!mayBeElsewhere) requireNoneElsewhere(dataDir, missing);
   // No other node can know more of it.
   const isFirst = isOnlyNode && made === undefined && missing.length === slots.length;
-  return Object.fromEntries(
+  return new Map(
     missing.map((slot) => [slot, beginAgain.includes(slot) ? 'incomplete' : isFirst ? 'complete' : 'new']),
   );
 }

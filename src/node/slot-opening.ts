@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import { seededRandom } from '../base/seeded-random.ts';
+import type { SlotCondition } from '../entry/entry.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
 import type { SlotLog } from '../log/slot-log.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -40,17 +41,21 @@ function begin(slot: Slot, clock: Clock): void {
   }
 }
 
-/** Returns a function that makes what a new session of a slot begins with. */
+/**
+ * Returns a function that makes what a new session of a slot begins with.
+ *
+ * `conditionBySlot`: of those whose folders were not there at the start, as long as they are held.
+ */
 export function openings(
-  { conditionBySlot }: ApplyThreadOptions,
-  { cluster }: ShardMap,
+  conditionBySlot: ReadonlyMap<number, SlotCondition>,
+  { cluster }: Pick<ShardMap, 'cluster'>,
   clock: Clock,
 ): (slot: number) => Opening {
   const random = seededRandom(clock.nowMs());
   return (slot) => ({
     session: 1 + random.below(2 ** 32 - 1),
     generation: generationAfter(0, clock),
-    condition: conditionBySlot[slot] ?? 'new',
+    condition: conditionBySlot.get(slot) ?? 'new',
     cluster,
   });
 }

@@ -168,9 +168,16 @@ export class MapFollower {
     this.#options.check?.(next.map);
     if (isDry) return;
     this.#preparedBy = push;
-    if (this.#prepared?.digest === next.digest) return;
+    const before = this.#prepared;
+    if (before?.digest === next.digest) return;
     this.#prepared = next;
-    this.#store();
+    try {
+      this.#store();
+    } catch (thrown) {
+      // What is not on disk is no promise, and is not to be taken for one when it is asked again.
+      this.#prepared = before;
+      throw thrown;
+    }
   }
 
   #requirePromisable({ map: { epoch }, digest }: HeldMap): void {

@@ -19,3 +19,8 @@ export function fillDisk(path: string, freeBytes: number): void {
   const { bavail, bsize } = statfsSync(dirname(path));
   writeFileSync(path, Buffer.alloc(bavail * bsize - Math.ceil(freeBytes)));
 }
+
+/** Takes such a disk from its folder again, with what is on it. */
+export function unmountDisk(folder: string): void {
+  execFileSync('umount', ['-l', folder]);
+}

@@ -201,6 +201,16 @@ export function leftBehindText(nodes: readonly Fields[]): string {
     .join('');
 }
 
+/** Returns a line about each node that has no slots: one that was added, or that was emptied. */
+function idleText(nodes: readonly Fields[]): string {
+  return nodes
+    .map(({ name, code, error }) => {
+      const down = error === undefined ? '' : `, and is down: ${cell(code)}: ${cell(error)}`;
+      return `${cell(name)} has no slots${down}\n`;
+    })
+    .join('');
+}
+
 /** Returns a line about how the router's calls travel; a router inside the node needs none. */
 function transportText(nodes: readonly Fields[]): string {
   const byTransport = Map.groupBy(nodes, ({ transport }) => transport);
@@ -216,14 +226,19 @@ export const runStatus: Command = async (context) => {
   const status = await fetchStatus(context, urlOf('router', settings.routerUrl, settings.dataDir));
   const ingest = await fetchIngestStatus(context);
   const nodes = fieldsOf(status['nodes']);
+  const { idleNodes, ...others } = status;
+  const idle = fieldsOf(idleNodes);
+  // Nothing is missing while one without slots is down.
   const down = nodes.filter((node) => node['state'] === 'down');
-  if (settings.json) print(`${JSON.stringify({ ...status, ingest }, null, 2)}\n`);
+  if (settings.json) print(`${JSON.stringify({ ...others, nodes: [...nodes, ...idle], ingest }, null, 2)}\n`);
   else {
-    print(`epoch ${cell(status['epoch'])}, ${nodes.length} nodes, ${down.length} of them down\n\n`);
+    const without = idle.length === 0 ? '' : `, ${idle.length} more without slots`;
+    print(`epoch ${cell(status['epoch'])}, ${nodes.length} nodes, ${down.length} of them down${without}\n\n`);
     for (const node of down) {
       print(`${cell(node['name'])} is down: ${cell(node['code'])}: ${cell(node['error'])}\n`);
     }
-    print(epochText(status, nodes));
+    print(idleText(idle));
+    print(epochText(status, [...nodes, ...idle]));
     print(transportText(nodes));
     print(logText(status, nodes, ingest));
     print(slotLogText(nodes));

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import type { LifecycleEntry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { encodeOutcomes } from '../../../src/log/chunk.ts';
@@ -150,5 +151,56 @@ describe('effects that another slot has acknowledged', () => {
   it('are sent again where its log has them no more', async () => {
     await compare(positions, () => {});
     expect(appended).toEqual([{ kind: 'resend', target: 1 }]);
+  });
+});
+
+describe('a slot that is given up while this node compares', () => {
+  const all = parseShardMap({ epoch: 1, slots: 2, nodes, shards: [{ name: 'a', primary: 'ours', slots: ['0-1'] }] });
+  const opening = { session: 1, generation: 1, condition: 'new', cluster: '' } as const;
+
+  /** Starts a comparison of two new slots. `append` may give slots up. */
+  async function startWith(append: (slot: number, readers: Map<number, SlotReader>) => void): Promise<number[]> {
+    const at = makeMemoryFolder('skyshard-comparison-');
+    const slots = [0, 1].map((index) => Slot.open({ index, slots: 2, path: slotPath(at, index), mapBytes, opening }));
+    for (const each of slots) each.run([], 1);
+    const opened = openReaders([0, 1], at, mapBytes);
+    const own = new Map(opened);
+    const acting = new ActingSlots();
+    for (const index of [0, 1]) acting.set(index, true);
+    const completed: number[] = [];
+    const comparison = new PositionComparison({
+      name: 'ours',
+      map: () => all,
+      caller: { call: () => Promise.reject(new Error('no other node is asked')) },
+      readers: own,
+      acting,
+      beginAgain: [],
+      append: async (index) => {
+        append(index, own);
+        if (!own.has(index)) throw new DataPlaneError('WrongEpoch', `slot ${index} is not served here`);
+        completed.push(index);
+      },
+      fail: (error) => {
+        throw error;
+      },
+      note: () => {},
+      clock: systemClock,
+    });
+    try {
+      await comparison.start();
+      return completed;
+    } finally {
+      for (const { environment } of opened.values()) await environment.close();
+      for (const each of slots) await each[Symbol.asyncDispose]();
+      rmSync(at, { recursive: true, force: true });
+    }
+  }
+
+  it('is left out, and ends neither the comparison nor the node', async () => {
+    expect(await startWith((index, own) => void (index === 0 && own.delete(1)))).toEqual([0]);
+  });
+
+  it('is not tried again and again', async () => {
+    expect(await startWith((index, own) => void (index === 0 && own.delete(0)))).toEqual([1]);
   });
 });
