@@ -150,6 +150,8 @@ export type OpenLoopOptions = {
   readonly durationMs: number;
   /** Requests due while so many wait count as `unsent`, which bounds memory. */
   readonly inFlightMax?: number;
+  /** Once true, nothing more is sent, whatever is left of the duration. */
+  readonly isOver?: () => boolean;
   readonly send: (index: number) => Promise<unknown>;
 };
 
@@ -178,7 +180,7 @@ export async function runOpenLoop(
       inFlight--;
     }
   };
-  while (next < total) {
+  while (next < total && options.isOver?.() !== true) {
     // The first request is due at once.
     const dueCount = Math.min(
       total,
