@@ -126,9 +126,9 @@ function checkUrlOrPair(text: string, where: string, row: SettingRow & { kind: '
   return second === null ? url : `${url}=${checkUrl(second, where, row.schemes)}`;
 }
 
-/** Checks a host name or an address, which has no port. */
+/** Checks a host name or an address, without a port. A part of a shard has a `~` in its name. */
 function checkName(text: string, where: string): string {
-  if (/^[\w.-]{1,253}$/.test(text) || /^[\da-f:.]{2,45}$/i.test(text)) return text.toLowerCase();
+  if (/^[\w.~-]{1,253}$/.test(text) || /^[\da-f:.]{2,45}$/i.test(text)) return text.toLowerCase();
   return fail(where, `must be a host name without a port, not "${text}"`);
 }
 

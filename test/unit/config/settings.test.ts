@@ -56,6 +56,10 @@ describe('settings', () => {
     ]);
   });
 
+  it('take the name of a part of a shard, as moves make them', () => {
+    expect(resolveSettings('promote', { shard: ['s1~1'] }, {}).settings.shard).toEqual(['s1~1']);
+  });
+
   it('take several names, as repeated flags or separated by commas', () => {
     const namesOf = (beginAgain: readonly string[]): readonly string[] =>
       resolveSettings('up', { beginAgain }, {}).settings.beginAgain;
