@@ -22,7 +22,7 @@ import { type BenchOptions, type BenchResult, type Figures, median } from './rep
 export const question =
   'How fast are backup and restore, what is copied again after 1 % of change, and what do callers see meanwhile?';
 
-const slots = 64;
+const slots = 16;
 const goals = { failed: 0, p99_ratio: 2 } as const;
 const changedShare = 0.01;
 
