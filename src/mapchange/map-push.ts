@@ -61,7 +61,9 @@ type Outcomes = ReadonlyMap<string, DataPlaneError | null>;
 const stepMsMax = 3_000;
 /** How long a node may take that starts again before its answer is on the way. */
 const commitMsMax = 15_000;
-const commitCheckMs = 250;
+/** How long a link may take that was cut until it is there again. */
+const checkMsMax = 3_000;
+const askAgainMs = 250;
 /** Routers and ingest ask once a second. */
 const othersMsMax = 3_000;
 const othersCheckMs = 100;
@@ -131,7 +133,7 @@ export class MapPush {
     const isRepeated = !checkMapChange(before, next.map, { nowMs: clock.nowMs(), holder });
     const call = { next, holder, push: `${this.#options.name} ${clock.nowMs()} ${++this.#pushCount}` };
     const nodes = [...before.nodes.keys()];
-    const checked = await this.#step('check', nodes, call);
+    const checked = await this.#check(before, nodes, call);
     this.#require(before, next.map, checked);
     const report = { epoch: next.map.epoch, digest: next.digest, isDryRun, isRepeated };
     const changes = differencesOf(before, next.map);
@@ -165,17 +167,40 @@ export class MapPush {
   }
 
   /**
+   * Asks whether nodes can take the map. A link that was cut may take a moment until it is there
+   * again; so while those are missing without whom nothing is done, they are asked again.
+   */
+  #check(before: ShardMap, nodes: readonly string[], call: PushCall): Promise<Outcomes> {
+    const needed = nodesOfMovedSlots(before, call.next.map);
+    const isEnough = (outcomes: Outcomes): boolean =>
+      isMost(before, outcomes) && needed.every((node) => !isUnreached(outcomes.get(node) ?? null));
+    return this.#stepUntil('check', nodes, call, { isEnough, msMax: checkMsMax });
+  }
+
+  /**
    * Has those who promised it take the map. A node that the map gives slots starts again, and may
    * break the connection first; so while too few have answered, the others are asked again.
    */
-  async #commit(before: ShardMap, reached: readonly string[], call: PushCall): Promise<Outcomes> {
+  #commit(before: ShardMap, reached: readonly string[], call: PushCall): Promise<Outcomes> {
+    const isEnough = (outcomes: Outcomes): boolean => isMost(before, outcomes);
+    return this.#stepUntil('commit', reached, call, { isEnough, msMax: commitMsMax });
+  }
+
+  /** Asks nodes for a step, and those that are not reached again until enough have answered. */
+  async #stepUntil(
+    step: MapStep,
+    nodes: readonly string[],
+    call: PushCall,
+    { isEnough, msMax }: Waiting,
+  ): Promise<Outcomes> {
     const { clock } = this.#options;
-    const endMs = clock.monotonicMs() + commitMsMax;
-    let outcomes = await this.#step('commit', reached, call);
-    while (!isMost(before, outcomes) && clock.monotonicMs() < endMs) {
-      await clock.sleep(commitCheckMs);
-      const again = reached.filter((node) => isUnreached(outcomes.get(node)!));
-      outcomes = new Map([...outcomes, ...(await this.#step('commit', again, call))]);
+    const endMs = clock.monotonicMs() + msMax;
+    let outcomes = await this.#step(step, nodes, call);
+    while (!isEnough(outcomes) && clock.monotonicMs() < endMs) {
+      const again = nodes.filter((node) => isUnreached(outcomes.get(node)!));
+      if (again.length === 0) break;
+      await clock.sleep(askAgainMs);
+      outcomes = new Map([...outcomes, ...(await this.#step(step, again, call))]);
     }
     return outcomes;
   }
@@ -203,7 +228,7 @@ export class MapPush {
 
   #requireMost({ nodes }: ShardMap, outcomes: Outcomes, hint: string): void {
     if (isMost({ nodes }, outcomes)) return;
-    const why = [...outcomes.values()].find((error) => error !== null)?.message ?? '';
+    const why = [...outcomes.values()].flatMap((error) => (error === null ? [] : [error.message])).join('; ');
     const problem = `${ableOf(outcomes)} of ${nodes.size} nodes can take the map, and more than half must: ${why}`;
     throw new DataPlaneError('Unavailable', problem, { hint });
   }
@@ -286,6 +311,7 @@ function changesIn(answers: ReadonlyMap<string, MapAnswer | DataPlaneError>): Ma
   return [...byEpoch.values()].sort((one, other) => one.epoch - other.epoch);
 }
 
+type Waiting = { readonly isEnough: (outcomes: Outcomes) => boolean; readonly msMax: number };
 type PushCall = { readonly next: HeldMap; readonly holder: string | null; readonly push: string };
 
 function reportOf(outcomes: Outcomes, done: NodeReport['state']): NodeReport[] {

@@ -209,7 +209,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/read/lookup/turn.ts',
     text: 'return this.#clock.monotonicMs() >= this.#endMs;',
     replacement: 'return false;',
-    caughtBy: { tests: ['test/integration/reads-bounded.test.ts'] },
+    caughtBy: { tests: ['test/integration/reads-turns.test.ts'] },
   },
   {
     bound: 'bytes of an answer by keys',

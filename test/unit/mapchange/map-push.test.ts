@@ -4,7 +4,7 @@ import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { MapPush } from '../../../src/mapchange/map-push.ts';
 import { MapWatch } from '../../../src/mapchange/map-watch.ts';
 import { MapFollower, type MapJson } from '../../../src/shardmap/map-follower.ts';
-import { changeMapRequest, mapAnswer } from '../../../src/wire/map-messages.ts';
+import { changeMapRequest, type MapStep, mapAnswer } from '../../../src/wire/map-messages.ts';
 import type { NodeCall } from '../../../src/wire/node-caller.ts';
 import { nodeCalls } from '../../../src/wire/node-calls.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -19,12 +19,13 @@ function jsonOf(epoch: number): MapJson {
 type Pushed = {
   readonly push: MapPush;
   readonly maps: MapFollower;
-  readonly commits: string[];
+  /** Who was asked for the step. */
+  readonly steps: string[];
   readonly clock: ManualClock;
 };
 
-/** Three nodes, of which two answer no commit before the one with this number. */
-function pushed(answeredFrom: number): Pushed {
+/** Three nodes, of which two answer no such step before the one with this number. */
+function pushed(answeredFrom: number, step: MapStep = 'commit'): Pushed {
   const clock = new ManualClock();
   const maps = new MapFollower({
     mapJson: jsonOf(1),
@@ -34,7 +35,7 @@ function pushed(answeredFrom: number): Pushed {
     note: () => {},
     clock,
   });
-  const commits: string[] = [];
+  const steps: string[] = [];
   const call = async ({ node, method, payload }: NodeCall): Promise<Uint8Array> => {
     if (method === nodeCalls.map) {
       const { digest, map } = maps.held;
@@ -45,16 +46,17 @@ function pushed(answeredFrom: number): Pushed {
         changes: [],
       });
     }
-    if (changeMapRequest.decode(payload).step === 'commit') {
-      commits.push(node);
-      const count = commits.filter((name) => name === node).length;
-      if (node !== 'n0' && count < answeredFrom) throw new DataPlaneError('Unavailable', 'the connection broke');
+    if (changeMapRequest.decode(payload).step === step) {
+      steps.push(node);
+      const count = steps.filter((name) => name === node).length;
+      if (node !== 'n0' && count < answeredFrom)
+        throw new DataPlaneError('Unavailable', `the connection to ${node} broke`);
     }
     return Buffer.alloc(0);
   };
   const caller = { call };
   const watch = new MapWatch({ maps, caller, role: 'router', name: 'r', note: () => {}, clock });
-  return { push: new MapPush({ maps, caller, watch, name: 'r', clock }), maps, commits, clock };
+  return { push: new MapPush({ maps, caller, watch, name: 'r', clock }), maps, steps, clock };
 }
 
 async function whilePassing<T>(clock: ManualClock, running: Promise<T>): Promise<T> {
@@ -71,16 +73,35 @@ async function whilePassing<T>(clock: ManualClock, running: Promise<T>): Promise
 }
 
 it('nodes that start again before they answer are asked again, and the push is done', async () => {
-  const { push, maps, commits, clock } = pushed(3);
+  const { push, maps, steps, clock } = pushed(3);
   const report = await whilePassing(clock, push.push({ map: jsonOf(2), isDryRun: false, holder: null }));
   expect(report.nodes.map(({ state }) => state)).toEqual(['has it', 'has it', 'has it']);
   expect(maps.map.epoch).toBe(2);
-  expect(commits.toSorted()).toEqual(['n0', 'n1', 'n1', 'n1', 'n2', 'n2', 'n2']);
+  expect(steps.toSorted()).toEqual(['n0', 'n1', 'n1', 'n1', 'n2', 'n2', 'n2']);
 });
 
 it('nodes that stay away end the push, which may have taken', async () => {
   const { push, maps, clock } = pushed(Number.POSITIVE_INFINITY);
   const running = whilePassing(clock, push.push({ map: jsonOf(2), isDryRun: false, holder: null }));
-  await expect(running).rejects.toThrow(/1 of 3 nodes can take the map.*the connection broke/);
+  await expect(running).rejects.toThrow(
+    /1 of 3 nodes can take the map.*the connection to n1 broke; the connection to n2 broke/,
+  );
+  expect(maps.map.epoch).toBe(1);
+});
+
+it('nodes whose links come back are asked again whether they can take the map', async () => {
+  const { push, maps, steps, clock } = pushed(4, 'check');
+  const report = await whilePassing(clock, push.push({ map: jsonOf(2), isDryRun: false, holder: null }));
+  expect(report.nodes.map(({ state }) => state)).toEqual(['has it', 'has it', 'has it']);
+  expect(maps.map.epoch).toBe(2);
+  expect(steps.filter((node) => node === 'n2')).toHaveLength(4);
+});
+
+it('nodes that cannot be asked are all named, and nothing is changed', async () => {
+  const { push, maps, clock } = pushed(Number.POSITIVE_INFINITY, 'check');
+  const running = whilePassing(clock, push.push({ map: jsonOf(2), isDryRun: false, holder: null }));
+  await expect(running).rejects.toThrow(
+    /1 of 3 nodes can take the map.*connection to n1 broke; the connection to n2 broke/,
+  );
   expect(maps.map.epoch).toBe(1);
 });
