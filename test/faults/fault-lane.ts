@@ -10,7 +10,8 @@ import { until } from '../support/until.ts';
 import { CommitSource } from './commit-source.ts';
 import { didIn } from './fan-records.ts';
 import { FaultCluster, slotCount } from './fault-cluster.ts';
-import { type Fault, type FaultScene, faults } from './faults.ts';
+import type { Fault, FaultScene } from './fault-scene.ts';
+import { faults, shortFaults } from './faults.ts';
 import { KnownAnswers, type Problem } from './known-answers.ts';
 import { Load } from './load.ts';
 import { ReplicaReads, replicaLagMsMax } from './replica-reads.ts';
@@ -24,6 +25,8 @@ export type LaneOptions = {
   readonly pauseMs: number;
   /** Names of faults, in this order, over and over; absent: all that are possible, shuffled. */
   readonly only?: readonly string[];
+  /** Leaves out what takes long: moves and backups. */
+  readonly areShort?: boolean;
   readonly hasBoxes?: boolean;
   /** An error of the writer, which the lane must notice. */
   readonly planted?: WriterSettings['error'];
@@ -150,8 +153,14 @@ function shown(ms: number): string {
 }
 
 /** Returns which fault a round has: all of them in some order, then all in another. */
-function orderOf({ only }: LaneOptions, cluster: FaultCluster, { random }: FaultScene): (round: number) => Fault {
-  const able = faults.filter(({ needs }) => needs === undefined || cluster.without[needs] === null);
+function orderOf(
+  { only, areShort }: LaneOptions,
+  cluster: FaultCluster,
+  { random }: FaultScene,
+): (round: number) => Fault {
+  const able = (areShort === true ? shortFaults : faults).filter(
+    ({ needs }) => needs === undefined || cluster.without[needs] === null,
+  );
   if (only !== undefined) {
     const named = only.map((name) => able.find((fault) => fault.name === name));
     const unknown = only.filter((_name, index) => named[index] === undefined);

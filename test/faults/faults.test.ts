@@ -13,7 +13,7 @@ function run(options: Partial<LaneOptions>): Promise<LaneResult> {
 it(
   'a cluster that is killed, stopped, cut off and filled up answers and stores what was written',
   async () => {
-    const result = await run({ rounds: 5 });
+    const result = await run({ rounds: 5, areShort: true });
     expect(result.failure, reportText(result)).toBeNull();
     expect(isGood(result)).toBe(true);
     expect(result.rounds).toHaveLength(5);
@@ -29,10 +29,10 @@ it(
 );
 
 it(
-  'what ingest follows is served, once, however ingest ends or is cut off',
+  'what ingest follows is served, once, however ingest ends or is cut off, and while slots are backed up',
   async () => {
     const cut = problemWithBoxes() === null ? ['cut writer from log'] : [];
-    const only = ['kill ingest', 'stop ingest', 'kill ingest', ...cut];
+    const only = ['kill ingest', 'stop ingest', 'kill ingest', ...cut, 'backup, kill command'];
     const result = await run({ only, rounds: only.length });
     expect(result.failure, reportText(result)).toBeNull();
     expect(isGood(result)).toBe(true);

@@ -6,46 +6,16 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
-import type { SeededRandom } from '../../src/base/seeded-random.ts';
 import { fillDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
-import { type FaultCluster, type NodeName, nodeNames, type RoleName, slotCount } from './fault-cluster.ts';
-
-export type FaultScene = {
-  readonly cluster: FaultCluster;
-  readonly random: SeededRandom;
-  /** How long a fault holds, and a process stands still. Units: ms. */
-  readonly holdMs: number;
-  readonly pauseMs: number;
-};
-
-export type Fault = {
-  readonly name: string;
-  /** What it takes, if that is not there everywhere. */
-  readonly needs?: 'boxes' | 'disks' | 'clocks';
-  /** Returns what was hit, once it is mended. */
-  readonly run: (scene: FaultScene) => Promise<string>;
-};
+import { backupFaults } from './backup-faults.ts';
+import { type NodeName, nodeNames, type RoleName, slotCount } from './fault-cluster.ts';
+import { cut, type Fault, type FaultScene, hold, kill, onLink, pick } from './fault-scene.ts';
+import { moveFaults } from './move-faults.ts';
 
 const noticedMsMax = 60_000;
 const jumpS = 3_600;
 const delayMs = 200;
-
-function pick<Item>({ random }: FaultScene, items: readonly Item[]): Item {
-  return items[random.below(items.length)]!;
-}
-
-function hold({ holdMs }: FaultScene): Promise<void> {
-  return systemClock.sleep(holdMs);
-}
-
-async function kill(scene: FaultScene, name: RoleName): Promise<string> {
-  const role = scene.cluster.role(name);
-  await role.kill();
-  await hold(scene);
-  await role.start();
-  return name;
-}
 
 async function pause({ cluster, pauseMs }: FaultScene, name: RoleName): Promise<string> {
   cluster.role(name).pause();
@@ -58,8 +28,10 @@ function primary(scene: FaultScene): NodeName {
   return pick(scene, scene.cluster.nodesThat(true));
 }
 
+/** Returns a node that is the primary of nothing or, where there is none, any. */
 function replica(scene: FaultScene): NodeName {
-  return pick(scene, scene.cluster.nodesThat(false));
+  const replicas = scene.cluster.nodesThat(false);
+  return pick(scene, replicas.length > 0 ? replicas : nodeNames);
 }
 
 /** An operator promotes others while the primary is as good as lost, and it comes back later. */
@@ -89,26 +61,6 @@ async function killAndPromote(scene: FaultScene): Promise<string> {
 function isolate({ cluster }: FaultScene, name: NodeName): void {
   const others: readonly RoleName[] = [...nodeNames.filter((other) => other !== name), 'log', 'router'];
   for (const other of others) cluster.boxes!.cut(cluster.boxOf(name), cluster.boxOf(other));
-}
-
-/** Cuts or delays the link of two roles. */
-async function onLink(
-  scene: FaultScene,
-  [one, other]: readonly [RoleName, RoleName],
-  disturb: (one: number, other: number) => void,
-): Promise<string> {
-  const { cluster } = scene;
-  disturb(cluster.boxOf(one), cluster.boxOf(other));
-  try {
-    await hold(scene);
-  } finally {
-    cluster.boxes!.mend();
-  }
-  return `${one} and ${other}`;
-}
-
-function cut(scene: FaultScene, ends: readonly [RoleName, RoleName]): Promise<string> {
-  return onLink(scene, ends, (one, other) => scene.cluster.boxes!.cut(one, other));
 }
 
 function delay(scene: FaultScene, ends: readonly [RoleName, RoleName]): Promise<string> {
@@ -144,7 +96,9 @@ async function fullDisk(scene: FaultScene): Promise<string> {
 /** What a disk does to a file is found by a comparison, after which the replica begins again. */
 async function damage(scene: FaultScene): Promise<string> {
   const { cluster, random } = scene;
-  const [name, slot] = [replica(scene), random.below(slotCount)];
+  const slot = random.below(slotCount);
+  const { replicas } = cluster.map.shards.find(({ slots }) => slots.includes(slot))!;
+  const name = pick(scene, replicas) as NodeName;
   await cluster.role(name).kill();
   cluster.damage(name, slot);
   await cluster.role(name).start();
@@ -163,7 +117,8 @@ async function jump(scene: FaultScene, aheadS: number): Promise<string> {
   return name;
 }
 
-export const faults: readonly Fault[] = [
+/** Those that take a second or two, and as long as they hold. */
+export const shortFaults: readonly Fault[] = [
   { name: 'kill primary', run: (scene) => kill(scene, primary(scene)) },
   { name: 'kill primary, promote', run: killAndPromote },
   { name: 'kill replica', run: (scene) => kill(scene, replica(scene)) },
@@ -207,3 +162,5 @@ export const faults: readonly Fault[] = [
   { name: 'clock an hour ahead', needs: 'clocks', run: (scene) => jump(scene, jumpS) },
   { name: 'clock an hour back', needs: 'clocks', run: (scene) => jump(scene, -jumpS) },
 ];
+
+export const faults: readonly Fault[] = [...shortFaults, ...moveFaults, ...backupFaults];
