@@ -87,8 +87,8 @@ class SlotSet {
   }
 
   #send(source: Slot, { target, previousMark, items, marks }: OutboxBatch): void {
-    const { index, generation, session } = source;
-    const origin = { slot: index, generation, session, previousMark, known: { session: 0, mark: 0 } };
+    const { index, generation, session, slots: targetSlots } = source;
+    const origin = { slot: index, generation, session, previousMark, known: { session: 0, mark: 0 }, targetSlots };
     writeChunk(this.#writer, { slot: target, origin, items, marks });
     this.#chunks[target]!.push(this.#writer.finish());
   }

@@ -29,6 +29,17 @@ export const compactionCrashPoints = [
   'compaction-after-replace',
 ] as const;
 
+export const splitCrashPoints = [
+  /** The slot has split and waits for its child, whose copy is removed and made again. */
+  'split-after-copy',
+  /** Likewise, though the child is whole. */
+  'split-before-rename',
+  /** The child is there, and is served after the start; then its parent goes on. */
+  'split-after-rename',
+  /** Likewise: the child was read by then. */
+  'split-after-open',
+] as const;
+
 export const ingestCrashPoints = [
   /** The stored cursor is older than the log: events are received again and change nothing. */
   'cursor-before-store',
@@ -63,6 +74,7 @@ export const fileCrashPoints = [
 export type CrashPoint = (
   | typeof nodeCrashPoints
   | typeof compactionCrashPoints
+  | typeof splitCrashPoints
   | typeof ingestCrashPoints
   | typeof mapCrashPoints
   | typeof fileCrashPoints

@@ -124,6 +124,8 @@ const commandTable: Record<CommandName, CommandRow> = {
   'move explain': { operands: ['<slot>'], summary: 'say where a slot is, and which nodes could take it' },
   drain: { operands: ['<node>'], summary: 'move all slots of a node to others' },
   rebalance: { summary: 'move slots so that nodes have their share, with the fewest bytes moved' },
+  'slots double': { summary: 'split every slot in two while it serves, or go on with that' },
+  'slots status': { summary: 'show how many slots there are, and how far a doubling is' },
   promote: { operands: ['[node]'], summary: 'make replicas primaries, by one change of the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -145,6 +147,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   repair: 'bring back what was lost',
   quarantine: 'decide about entries that could not be applied',
   slot: 'look after the file of one slot',
+  slots: 'have more slots',
   search: 'look after the search indexes of the nodes',
   import: 'bring in what another data plane has',
   suggestion: 'decide what is suggested to everyone',

@@ -109,6 +109,8 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'move verify': async () => (await import('./command/move.ts')).runMoveVerify,
   'move drop': async () => (await import('./command/move.ts')).runMoveDrop,
   'move explain': async () => (await import('./command/move.ts')).runMoveExplain,
+  'slots double': async () => (await import('./command/slots-double.ts')).runSlotsDouble,
+  'slots status': async () => (await import('./command/slots-double.ts')).runSlotsStatus,
   drain: async () => (await import('./command/rebalance.ts')).runDrain,
   rebalance: async () => (await import('./command/rebalance.ts')).runRebalance,
   promote: async () => (await import('./command/promote.ts')).runPromote,

@@ -49,6 +49,9 @@ export const moveStepCommands = ['move pause', 'move resume', 'move cancel', 'mo
 /** Commands about moves of slots between nodes. */
 const moveCommands = [...movingCommands, ...moveStepCommands, 'move status', 'move verify', 'move explain'] as const;
 
+/** Commands about the number of slots. */
+const slotsCommands = ['slots double', 'slots status'] as const;
+
 /** Commands about the shard map of a running cluster, and the copies that it names. */
 export const mapCommands = [
   'map show',
@@ -61,6 +64,7 @@ export const mapCommands = [
   'replica verify',
   'replica rebuild',
   ...moveCommands,
+  ...slotsCommands,
 ] as const;
 
 /** Commands about backups. */

@@ -35,6 +35,7 @@ const effectTag = {
   verdict: 11,
   'gate-question': 12,
   'gate-answer': 13,
+  split: 14,
 } as const satisfies Record<SentEffect['type'], number>;
 
 /** Appends one effect; `readEffect` reads it. */
@@ -51,12 +52,7 @@ export function writeEffect(writer: ByteWriter, effect: SentEffect): void {
       writeEntryTime(writer, effect.sortMs);
       return writeJudged(writer, effect.judged);
     case 'notice':
-      writer.u8((effect.present ? 1 : 0) | (effect.isTakenDown ? 2 : 0));
-      writeDid(writer, effect.recipient);
-      writeRecordRef(writer, effect.source);
-      writer.text(effect.reason);
-      writeNullable(writer, effect.reasonSubject);
-      return writeEntryTime(writer, effect.sortMs);
+      return writeNotice(writer, effect);
     case 'notice-takedown':
       writeDid(writer.u8(effect.isTakenDown ? 1 : 0), effect.recipient);
       writeRecordRef(writer, effect.source);
@@ -93,10 +89,26 @@ export function writeEffect(writer: ByteWriter, effect: SentEffect): void {
       writeRecordRef(writer, effect.reply);
       writer.u48(effect.version);
       return;
+    case 'split':
+      writer.u32(effect.slots).u32(effect.generation).u32(effect.session);
+      return;
     case 'resend-begin':
     case 'resend-end':
       return;
   }
+}
+
+const noticeBit = { present: 1, takenDown: 2, rootHash: 4 } as const;
+
+function writeNotice(writer: ByteWriter, effect: EffectOf<'notice'>): void {
+  const { rootHash } = effect;
+  const flags = (effect.present ? noticeBit.present : 0) | (effect.isTakenDown ? noticeBit.takenDown : 0);
+  writeDid(writer.u8(flags | (rootHash === undefined ? 0 : noticeBit.rootHash)), effect.recipient);
+  writeRecordRef(writer, effect.source);
+  writer.text(effect.reason);
+  writeNullable(writer, effect.reasonSubject);
+  writeEntryTime(writer, effect.sortMs);
+  if (rootHash !== undefined) writer.u16(rootHash);
 }
 
 function writeJudged(writer: ByteWriter, { isViolating, eventMs, version }: Judged): void {
@@ -172,16 +184,17 @@ function readNotice(reader: ByteReader): Effect {
   const source = readRecordRef(reader);
   const reason = reader.text();
   if (!isNoticeReason(reason)) return reader.fail('a notice of an unknown reason');
-  return {
+  const notice = {
     type: 'notice',
-    present: (flags & 1) === 1,
-    isTakenDown: (flags & 2) === 2,
+    present: (flags & noticeBit.present) !== 0,
+    isTakenDown: (flags & noticeBit.takenDown) !== 0,
     recipient,
     source,
     reason,
     reasonSubject: readNullable(reader),
     sortMs: readEntryTime(reader),
-  };
+  } as const;
+  return (flags & noticeBit.rootHash) === 0 ? notice : { ...notice, rootHash: reader.u16() };
 }
 
 /** Reads one effect. Errors: MalformedBytes. */
@@ -245,6 +258,8 @@ export function readEffect(reader: ByteReader): SentEffect {
       return { type: 'resend-begin' };
     case effectTag['resend-end']:
       return { type: 'resend-end' };
+    case effectTag.split:
+      return { type: 'split', slots: reader.u32(), generation: reader.u32(), session: reader.u32() };
     default:
       return reader.fail(`an effect of the unknown type ${code satisfies never}`);
   }

@@ -13,9 +13,9 @@ import {
   opsPerEntryMax,
   type QuarantineEntry,
   type RepoEntry,
-  slotConditions,
 } from './entry.ts';
 import { readLabelEntry, readLabelRemoval, writeLabel, writeLabelId } from './label-codec.ts';
+import { slotConditions } from './lifecycle-entry.ts';
 import { readPrivate, writePrivate } from './private-codec.ts';
 
 const entryVersion = 5;
@@ -96,6 +96,8 @@ const tag = {
   'label-removal': 21,
   imported: 22,
   'if-absent': 23,
+  split: 24,
+  'target-split': 25,
 } as const satisfies Record<Entry['kind'], number>;
 
 /** Appends one entry; `decodeEntry` reads it. */
@@ -161,6 +163,12 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
       return;
     case 'resend':
       writer.u16(entry.target);
+      return;
+    case 'split':
+      writer.u32(entry.slots);
+      return;
+    case 'target-split':
+      writer.u16(entry.target).u32(entry.slots);
       return;
     case 'completed':
     case 'resend-step':
@@ -261,6 +269,10 @@ function readEntry(reader: ByteReader): Entry {
       return { kind: 'resend', target: reader.u16() };
     case tag['resend-step']:
       return { kind: 'resend-step' };
+    case tag.split:
+      return { kind: 'split', slots: reader.u32() };
+    case tag['target-split']:
+      return { kind: 'target-split', target: reader.u16(), slots: reader.u32() };
     case tag.quarantine:
       return { kind: 'quarantine', action: readAction(reader), seq: reader.u48(), part: reader.u16() };
     default:

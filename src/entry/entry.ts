@@ -11,6 +11,7 @@ import type { NoticeReason } from '../atproto/notice-reason.ts';
 import type { PrivateKind } from '../atproto/private-namespace.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import type { GateEffect, Judged } from './gate.ts';
+import type { LifecycleEntry } from './lifecycle-entry.ts';
 import type { SuggestionChange, SuggestionList } from './suggestion.ts';
 
 /** A repo at a rev. `eventMs` is the event's own time. */
@@ -224,43 +225,6 @@ export type OutsideEntry = Exclude<
   EffectEntry | DeliveredEntry | ContinueEntry | QuarantineEntry | LifecycleEntry
 >;
 
-/** What a slot holds. `new`: it waits for other nodes to say that it never held more. */
-export const slotConditions = ['complete', 'new', 'incomplete'] as const;
-export type SlotCondition = (typeof slotConditions)[number];
-
-/**
- * A process has opened the slot: a new session of its log. Appended by the slot itself before all
- * else. The first one of a log founds the slot, with the generation and condition given.
- */
-export type OpenedEntry = {
-  readonly kind: 'opened';
-  /** Differs from that of every other opening. */
-  readonly session: number;
-  /** Greater than any earlier one. Units: seconds since 1970, unless a clock went back. */
-  readonly generation: number;
-  readonly condition: SlotCondition;
-  /** The name in the shard map, or empty. */
-  readonly cluster: string;
-};
-
-/**
- * The slot lost the tail of its log in the generation `lostIn`, as its peers know: it goes on in a
- * new one.
- */
-export type TailLostEntry = { readonly kind: 'tail-lost'; readonly lostIn: number; readonly generation: number };
-
-/** The slot holds all that it should; one that was incomplete sends all that it owes again. */
-export type CompletedEntry = { readonly kind: 'completed' };
-
-/** A target lost what it had: it is sent all that this slot owes it again. */
-export type ResendEntry = { readonly kind: 'resend'; readonly target: number };
-
-/** The next step of the resends under way. */
-export type ResendStepEntry = { readonly kind: 'resend-step' };
-
-/** Entries of a slot's lifecycle, which need its bookkeeping. */
-export type LifecycleEntry = OpenedEntry | TailLostEntry | CompletedEntry | ResendEntry | ResendStepEntry;
-
 export type Entry =
   | CommitEntry
   | SyncEntry
@@ -329,6 +293,8 @@ export type Effect =
       readonly sortMs: number;
       /** True while the source record is taken down: listed, but not counted as unread. */
       readonly isTakenDown: boolean;
+      /** Of a reply: the hash of its root's author (`keyHash`), by which the sender is known. */
+      readonly rootHash?: number;
     }
   | {
       readonly type: 'notice-takedown';
@@ -368,7 +334,27 @@ export type Effect =
  */
 export type BracketEffect = { readonly type: 'resend-begin' } | { readonly type: 'resend-end' };
 
-export type SentEffect = Effect | BracketEffect;
+/**
+ * The source is one of `slots` slots, half of which have the others as children by a split: all
+ * that it sent as both is here. Its child goes on from there in this generation and session; of one
+ * that is not new to the target, the generation is 0.
+ */
+export type SplitEffect = {
+  readonly type: 'split';
+  readonly slots: number;
+  readonly generation: number;
+  readonly session: number;
+};
+
+/** Effects that go to slots as such, and not to that of a key. */
+export type SlotEffect = BracketEffect | SplitEffect;
+
+export type SentEffect = Effect | SlotEffect;
+
+/** True for an effect that goes to a slot as such. */
+export function isSlotEffect(effect: SentEffect): effect is SlotEffect {
+  return effect.type === 'resend-begin' || effect.type === 'resend-end' || effect.type === 'split';
+}
 
 export type EffectOf<Type extends Effect['type']> = Extract<Effect, { readonly type: Type }>;
 

@@ -45,7 +45,8 @@ export class SlotsSeen {
     this.#options = options;
     this.#path = join(options.folder, 'slots-seen.json');
     this.#cursors = Array.from({ length: options.map().slots }, () => 0);
-    for (const [slot, seen] of this.#read().entries()) if (slot < this.#cursors.length) this.#cursors[slot] = seen;
+    // It may be of more slots than the map with which this process starts.
+    for (const [slot, seen] of this.#read().entries()) this.#cursors[slot] = seen;
   }
 
   #read(): readonly number[] {
@@ -110,9 +111,13 @@ export class SlotsSeen {
 
   #see({ slots }: NodeStatus): void {
     let isNewer = false;
+    const { length } = this.#cursors;
+    // Slots may have been doubled.
+    this.#cursors.push(...Array.from({ length: Math.max(0, this.#options.map().slots - length) }, () => 0));
     for (const { slot, cursor: seen } of slots) {
+      if (slot >= this.#cursors.length) continue;
       isNewer ||= this.#cursors[slot] !== seen;
-      if (slot < this.#cursors.length) this.#cursors[slot] = seen;
+      this.#cursors[slot] = seen;
     }
     if (isNewer) this.#write();
   }

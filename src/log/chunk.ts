@@ -16,6 +16,9 @@ export type KnownMark = { readonly session: number; readonly mark: number };
 /** How far a target has the effects of a source; generation 0 if it never had any. */
 export type EffectPosition = { readonly generation: number; readonly session: number; readonly lastMark: number };
 
+/** `isParents`: the target has nothing of the source, and this is how far it has its parent's. */
+export type KnownPosition = EffectPosition & { readonly isParents: boolean };
+
 /** The slot whose effects these are, and the mark of the effect before them. */
 export type EffectOrigin = {
   readonly slot: number;
@@ -25,6 +28,8 @@ export type EffectOrigin = {
   readonly previousMark: number;
   /** The target's position, which the source has found in its own past; zeros at first. */
   readonly known: KnownMark;
+  /** The number of slots by which the source has chosen the target. */
+  readonly targetSlots: number;
 };
 
 export type Chunk = {
@@ -37,7 +42,7 @@ export type Chunk = {
   readonly marks: readonly number[];
 };
 
-const chunkVersion = 3;
+const chunkVersion = 4;
 /** Marks leave room for more effects than any entry can cause (`effectsOfEntryMax` of apply). */
 export const effectsPerEntryMax = 2 ** 20;
 
@@ -70,9 +75,10 @@ export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
     .u16(chunk.slot)
     .u8(chunk.origin === null ? 0 : 1);
   if (chunk.origin !== null) {
-    const { slot, generation, session, previousMark, known } = chunk.origin;
+    const { slot, generation, session, previousMark, known, targetSlots } = chunk.origin;
     writeMark(writer.u16(slot).u32(generation).u32(session), previousMark);
     writeMark(writer.u32(known.session), known.mark);
+    writer.u32(targetSlots);
   }
   writer.varint(chunk.items.length);
   chunk.items.forEach((item, index) => {
@@ -111,6 +117,7 @@ function readOrigin(reader: ByteReader): EffectOrigin {
     session: reader.u32(),
     previousMark: readMark(reader),
     known: { session: reader.u32(), mark: readMark(reader) },
+    targetSlots: reader.u32(),
   };
 }
 
@@ -130,10 +137,17 @@ export function readChunk(bytes: Uint8Array): Chunk {
   return { slot, origin, items, marks };
 }
 
+/** Returns a copy of a chunk that is for another slot. */
+export function chunkFor(slot: number, chunk: Uint8Array): Buffer {
+  const bytes = Buffer.from(chunk);
+  bytes.writeUInt16BE(slot, 1);
+  return bytes;
+}
+
 /** What a queue needs to know of a chunk. */
 export type ChunkHead = { readonly slot: number; readonly isFromSlot: boolean; readonly itemCount: number };
 
-const originBytes = 30;
+const originBytes = 34;
 
 /** Reads a chunk's head, but none of its items. Errors: MalformedBytes. */
 export function readChunkHead(bytes: Uint8Array): ChunkHead {
@@ -161,10 +175,14 @@ export function decodeAppend(payload: Uint8Array): Buffer[] {
 /** In the log and on disk. `batchBytes` is the size of the slot's batches from now on. */
 export type Durable = { readonly status: 'durable'; readonly batchBytes: number };
 
-/** A `gap` means that the chunk does not follow the target's position. */
+/**
+ * A `gap` means that the chunk does not follow the target's position; `split` that its source knows
+ * another number of slots than the target, which is one of `slots`.
+ */
 export type ChunkOutcome =
   | Durable
-  | ({ readonly status: 'gap' } & EffectPosition)
+  | ({ readonly status: 'gap' } & KnownPosition)
+  | { readonly status: 'split'; readonly slots: number }
   | { readonly status: 'refused'; readonly code: string; readonly message: string };
 
 /** Encodes the answer of `slot.append`: one outcome for each chunk, in the order of the request. */
@@ -174,7 +192,14 @@ export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
   for (const outcome of outcomes) {
     if (outcome.status === 'durable') writer.u8(0).varint(outcome.batchBytes);
     else if (outcome.status === 'gap')
-      writeMark(writer.u8(1).u32(outcome.generation).u32(outcome.session), outcome.lastMark);
+      writeMark(
+        writer
+          .u8(outcome.isParents ? 4 : 1)
+          .u32(outcome.generation)
+          .u32(outcome.session),
+        outcome.lastMark,
+      );
+    else if (outcome.status === 'split') writer.u8(3).u32(outcome.slots);
     else writer.u8(2).text(outcome.code).text(outcome.message);
   }
   return writer.finish();
@@ -187,8 +212,11 @@ export function decodeOutcomes(bytes: Uint8Array, chunkCount: number): ChunkOutc
   return Array.from({ length: chunkCount }, (): ChunkOutcome => {
     const status = reader.u8();
     if (status === 0) return { status: 'durable', batchBytes: reader.varint() };
-    if (status === 1)
-      return { status: 'gap', generation: reader.u32(), session: reader.u32(), lastMark: readMark(reader) };
+    if (status === 1 || status === 4) {
+      const at = { generation: reader.u32(), session: reader.u32(), lastMark: readMark(reader) };
+      return { status: 'gap', ...at, isParents: status === 4 };
+    }
+    if (status === 3) return { status: 'split', slots: reader.u32() };
     return { status: 'refused', code: reader.text(), message: reader.text() };
   });
 }

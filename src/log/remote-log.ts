@@ -9,7 +9,7 @@
 import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
+import { type DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { Entry } from '../entry/entry.ts';
@@ -21,10 +21,11 @@ import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import type { LogServerStatus } from '../wire/node-status.ts';
 import { decodeOfPeer } from '../wire/peer-bytes.ts';
-import { type ChunkOutcome, decodeOutcomes, encodeAppend, readChunk, writeChunk, writeEntriesChunk } from './chunk.ts';
+import { type ChunkOutcome, decodeOutcomes, encodeAppend, readChunk, writeEntriesChunk } from './chunk.ts';
 import { EntriesRefused, type RefusalReason } from './entries-refused.ts';
 import { entryBytesMax } from './entry-limit.ts';
 import type { LogAppender } from './log-appender.ts';
+import { closedError, divideChunk, entryChunks, type PendingChunk, rejectWaiting } from './pending-chunks.ts';
 
 export type RemoteLogOptions = {
   readonly caller: NodeCaller;
@@ -50,19 +51,6 @@ export type RemoteLogOptions = {
 export type ChunkSender = {
   send(chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]>;
   readonly status: LogServerStatus;
-};
-
-/** Entries for one slot that are appended together, and acknowledged together. */
-type PendingChunk = {
-  readonly slot: number;
-  itemCount: number;
-  entryBytes: number;
-  /** Null once the chunk is sealed. */
-  writer: ByteWriter | null;
-  /** The encoded chunk; null until it is sealed. */
-  bytes: Buffer | null;
-  isInFlight: boolean;
-  readonly durable: PromiseWithResolvers<void>;
 };
 
 /**
@@ -114,12 +102,17 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   readonly #batchBytesBySlot = new Map<number, number>();
   readonly #stop = new AbortController();
   readonly #firstMap: ShardMap;
+  /** The number of slots by which entries are cut now. */
+  #slots: number;
+  /** By slot, by how many slots what waits for it was cut, where these are more by now. */
+  readonly #slotsWhenCut = new Map<number, number>();
   #pendingBytes = 0;
   #capacityWaiters: (() => void)[] = [];
 
   constructor(options: RemoteLogOptions) {
     this.#options = options;
     this.#firstMap = options.map();
+    this.#slots = this.#firstMap.slots;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? seededRandom(this.#clock.nowMs());
     const pendingBytesDefault = Math.max(pendingBytesMin, options.map().slots * pendingBytesOfSlot);
@@ -133,7 +126,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   append(key: string, entry: Entry): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.reject(closedError());
     const map = this.#options.map();
-    const slot = slotOf(key, map.slots);
+    const slot = this.#slotFor(key, map);
     const queue = this.#queueOf(slot, map);
     writeEntry(this.#entryWriter.clear(), entry);
     if (this.#entryWriter.length > entryBytesMax) {
@@ -162,6 +155,41 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   waitForCapacity(): Promise<void> {
     if (this.hasCapacity || this.#stop.signal.aborted) return Promise.resolve();
     return new Promise((resolve) => this.#capacityWaiters.push(resolve));
+  }
+
+  /**
+   * Returns the slot for whose log an entry waits. Where there are more slots by now, what still
+   * waits for one of before may be of the same account: so it waits behind that.
+   */
+  #slotFor(key: string, map: ShardMap): number {
+    this.#useSlots(map.slots);
+    const slot = slotOf(key, map.slots);
+    for (const [before, slots] of this.#slotsWhenCut) if ((slot & (slots - 1)) === before) return before;
+    return slot;
+  }
+
+  /** Takes the number of slots, which may have become more: what waits is cut again then. */
+  #useSlots(slots: number): void {
+    if (slots === this.#slots) return;
+    for (const { chunksBySlot } of this.#queueByName.values())
+      for (const slot of chunksBySlot.keys())
+        if (!this.#slotsWhenCut.has(slot)) this.#slotsWhenCut.set(slot, this.#slots);
+    this.#slots = slots;
+  }
+
+  /** Cuts again what waits in a queue, of which no call is in flight. */
+  #cutAgain(queue: NodeQueue, map: ShardMap): void {
+    this.#useSlots(map.slots);
+    if (this.#slotsWhenCut.size === 0) return;
+    for (const [slot, chunks] of [...queue.chunksBySlot]) {
+      if (!this.#slotsWhenCut.delete(slot)) continue;
+      const parts = chunks.flatMap((chunk) => {
+        this.#seal(chunk);
+        return divideChunk(chunk, map.slots);
+      });
+      queue.chunksBySlot.delete(slot);
+      for (const [own, ofSlot] of Map.groupBy(parts, (part) => part.slot)) queue.chunksBySlot.set(own, ofSlot);
+    }
   }
 
   /** Returns the queue of a slot: one that still holds entries of it keeps their order. */
@@ -218,14 +246,17 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     await this.#clock.sleep(this.#options.lingerMs ?? 0, this.#stop.signal);
     while (queue.chunksBySlot.size > 0 && !this.#stop.signal.aborted) {
       const map = this.#options.map();
-      if (map !== this.#firstMap) this.#reroute(queue, map);
+      if (map !== this.#firstMap) {
+        this.#cutAgain(queue, map);
+        this.#reroute(queue, map);
+      }
       if (queue.chunksBySlot.size === 0) break;
       queue.failures = (await this.#deliver(queue)) ? 0 : queue.failures + 1;
       if (queue.failures === 0) continue;
       await this.#clock.sleep(backoffMs(retryPolicy, queue.failures, this.#random), this.#stop.signal);
     }
     queue.isSending = false;
-    if (this.#stop.signal.aborted) rejectWaiting(queue);
+    if (this.#stop.signal.aborted) rejectWaiting(queue.chunksBySlot);
   }
 
   /** Sends the first chunks of slots, up to the size of a call. Refused ones stay first. */
@@ -262,6 +293,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
         if (this.#takeRefusal(queue, chunks, chunk, outcome.message)) doneCount++;
       }
       if (chunks.length > 0) queue.chunksBySlot.set(slot, chunks);
+      else this.#slotsWhenCut.delete(slot);
     });
     return doneCount === sent.length;
   }
@@ -290,7 +322,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
    */
   #takeRefusal(queue: NodeQueue, chunks: PendingChunk[], chunk: PendingChunk, message: string): boolean {
     if (chunk.itemCount > 1) {
-      chunks.splice(0, 1, ...splitChunk(chunk));
+      chunks.splice(0, 1, ...entryChunks(chunk));
       return true;
     }
     if (queue.refusedInRow >= refusedInRowMax) return false;
@@ -332,7 +364,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     for (const resume of this.#capacityWaiters.splice(0)) resume();
-    for (const queue of this.#queueByName.values()) rejectWaiting(queue);
+    for (const queue of this.#queueByName.values()) rejectWaiting(queue.chunksBySlot);
   }
 }
 
@@ -340,50 +372,4 @@ async function sendToNode(caller: NodeCaller, node: string, chunks: readonly Buf
   const payload = encodeAppend(chunks);
   const answer = await caller.call({ node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs });
   return decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer, chunks.length), 'Internal');
-}
-
-/** Returns a chunk for each entry of a sealed chunk, which ends when all of them have ended. */
-function splitChunk({ slot, bytes, entryBytes, durable }: PendingChunk): PendingChunk[] {
-  const { items } = readChunk(bytes!);
-  const parts = items.map((item): PendingChunk => {
-    const writer = new ByteWriter(item.length + 32);
-    writeChunk(writer, { slot, origin: null, items: [item], marks: [] });
-    const settled = Promise.withResolvers<void>();
-    return {
-      slot,
-      itemCount: 1,
-      entryBytes: 0,
-      writer: null,
-      bytes: writer.finish(),
-      isInFlight: false,
-      durable: settled,
-    };
-  });
-  // The first part stands for the bytes of all, so that their sum does not change.
-  parts[0]!.entryBytes = entryBytes;
-  void Promise.allSettled(parts.map((part) => part.durable.promise)).then((outcomes) => {
-    const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
-    const refused = errors.filter((error) => error instanceof EntriesRefused);
-    if (errors.length === 0) durable.resolve();
-    else if (refused.length < errors.length) durable.reject(errors.find((error) => !(error instanceof EntriesRefused)));
-    else {
-      const [{ reason, message }] = refused as [EntriesRefused];
-      durable.reject(new EntriesRefused(reason, new Set(refused.flatMap(({ dids }) => [...dids])), message));
-    }
-  });
-  return parts;
-}
-
-/** Rejects chunks that are not in flight; the others may still be acknowledged. */
-function rejectWaiting(queue: NodeQueue): void {
-  for (const [slot, chunks] of queue.chunksBySlot) {
-    const inFlight = chunks.filter(({ isInFlight }) => isInFlight);
-    for (const { durable, isInFlight } of chunks) if (!isInFlight) durable.reject(closedError());
-    if (inFlight.length > 0) queue.chunksBySlot.set(slot, inFlight);
-    else queue.chunksBySlot.delete(slot);
-  }
-}
-
-function closedError(): DataPlaneError {
-  return new DataPlaneError('Unavailable', 'the log appender is closed');
 }

@@ -75,13 +75,18 @@ function isUnreached(error: DataPlaneError | null): boolean {
 }
 
 /**
- * Returns the nodes whose slots a change takes or gives. A primary whose place a replica takes is
- * not one of them, since the log that they share tells it: it may be the one that was lost.
+ * Returns the nodes whose slots a change takes, gives or doubles. A primary whose place a replica
+ * takes is not one of them, since the log that they share tells it: it may be the one that was
+ * lost.
  */
 function nodesOfMovedSlots(before: ShardMap, after: ShardMap): string[] {
   const names = new Set<string>();
   for (const [slot, primary] of after.primaryBySlot.entries()) {
-    const former = before.shards.find(({ slots }) => slots.includes(slot))!;
+    const former = before.shards.find(({ slots }) => slots.includes(slot));
+    if (former === undefined) {
+      names.add(primary);
+      continue;
+    }
     if (former.primary === primary) continue;
     names.add(primary);
     if (!former.replicas.includes(primary)) names.add(former.primary);

@@ -167,6 +167,24 @@ export class ApplyLink implements AsyncDisposable {
     await this.#ask((id) => ({ type: 'leave-slots', id, slots }));
   }
 
+  /**
+   * Has a slot of this thread split, and the files of its child made at `childPath`.
+   *
+   * Errors: see `splitSlot`.
+   */
+  async split(slot: number, slots: number, childPath: string): Promise<void> {
+    const answer = await this.#ask((id) => ({ type: 'split', id, slot, slots, childPath }));
+    invariant(answer.type === 'split-done', 'a split is answered by its end');
+    if (answer.failure === null) return;
+    const { code, message, hint } = answer.failure;
+    throw new DataPlaneError(code, message, { hint });
+  }
+
+  /** Lets slots go on that have split, whose children all threads read. */
+  childrenAreRead(slots: readonly number[]): void {
+    this.#send({ type: 'children-read', slots });
+  }
+
   /** Lets the thread compact its slots, whose readers are all open; `slots` of them are new. */
   readersAreOpen(slots: readonly number[] = []): void {
     for (const slot of slots) this.#slots.add(slot);

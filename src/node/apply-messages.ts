@@ -1,6 +1,7 @@
 /** Messages between a node's main thread and its apply threads: clones, but buffers are moved. */
 import type { CrashPoint } from '../base/crash-point.ts';
-import type { SlotCondition } from '../entry/entry.ts';
+import type { ErrorCode } from '../base/data-plane-error.ts';
+import type { SlotCondition } from '../entry/lifecycle-entry.ts';
 import type { LogServer } from '../log/log-server.ts';
 import type { Interval } from '../metrics/recording.ts';
 import type { SlotProgress } from '../search/index-writer.ts';
@@ -52,6 +53,16 @@ export type ToApplyThread =
   /** Slots of which this thread is the writer from now on, as of replicas; and others to close. */
   | { readonly type: 'open-slots'; readonly id: number; readonly slots: readonly number[] }
   | { readonly type: 'leave-slots'; readonly id: number; readonly slots: readonly number[] }
+  /** A slot is to split; its child's files go to `childPath`. */
+  | {
+      readonly type: 'split';
+      readonly id: number;
+      readonly slot: number;
+      readonly slots: number;
+      readonly childPath: string;
+    }
+  /** All threads read the children of these slots, which go on. */
+  | { readonly type: 'children-read'; readonly slots: readonly number[] }
   /** All readers of the open slots are open, which hear of it when slots go on in other files. */
   | { readonly type: 'readers-open' }
   | { readonly type: 'compact'; readonly id: number; readonly slot: number; readonly action: 'begin' | 'look' }
@@ -70,6 +81,12 @@ export type FromApplyThread =
   | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
   /** It has opened slots, or closed them. */
   | { readonly type: 'slots-done'; readonly id: number }
+  /** The child is on disk; or why it is not. */
+  | {
+      readonly type: 'split-done';
+      readonly id: number;
+      readonly failure: { readonly code: ErrorCode; readonly message: string; readonly hint: string } | null;
+    }
   | { readonly type: 'compaction'; readonly id: number; readonly compaction: SlotCompaction }
   /** What a commit changed, so that serving threads invalidate their caches. */
   | { readonly type: 'changed'; readonly slot: number; readonly changes: SlotChanges }

@@ -4,10 +4,12 @@
  * Owns: batching and fairness. A slot runs when its oldest chunk has waited for the linger, when it
  * has a full batch, or when a chunk is urgent; under load slots take turns, so that batches grow.
  */
+import { MalformedBytes, tryDecode } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
-import type { ChunkOutcome } from '../log/chunk.ts';
-import type { AppendedChunk } from '../log/slot-log.ts';
+import { decodeEntry } from '../entry/entry-codec.ts';
+import { type ChunkOutcome, readChunk } from '../log/chunk.ts';
+import type { AppendedChunk, ReadChunk } from '../log/slot-log.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
@@ -22,6 +24,8 @@ type SlotQueue = {
   isOwnPending: boolean;
   /** The duration of recent transactions. */
   runMs: number;
+  /** Outcomes of chunks in the log behind a split, which are said once they are applied. */
+  late: (() => void)[];
 };
 
 export type ApplyQueueOptions = {
@@ -51,6 +55,17 @@ function goneMessage(slotIndex: number): string {
   return `slot ${slotIndex} is not applied here`;
 }
 
+/** Returns how many of the chunks of a transaction in which a slot has split come up to that. */
+function countUpToSplit(taken: readonly ReadChunk[]): number {
+  const isSplit = ({ bytes }: ReadChunk): boolean => {
+    const chunk = tryDecode(() => readChunk(bytes));
+    if (chunk instanceof MalformedBytes || chunk.origin !== null) return false;
+    const entries = tryDecode(() => chunk.items.map(decodeEntry));
+    return !(entries instanceof MalformedBytes) && entries.some(({ kind }) => kind === 'split');
+  };
+  return taken.findLastIndex(isSplit) + 1;
+}
+
 export class ApplyQueue {
   readonly #queueBySlot = new Map<number, SlotQueue>();
   readonly #options: ApplyQueueOptions;
@@ -73,7 +88,7 @@ export class ApplyQueue {
   /** Runs a slot from now on. */
   take(slot: Slot): void {
     const dueMs = slot.canRun ? 0 : Number.POSITIVE_INFINITY;
-    const queue = { slot, dueMs, isFull: false, isOwnPending: false, runMs: 0 };
+    const queue = { slot, dueMs, isFull: false, isOwnPending: false, runMs: 0, late: [] };
     this.#queueBySlot.set(slot.index, queue);
     slot.log.wait((withinMs) => this.#onReadable(queue, withinMs));
     this.#schedule();
@@ -84,8 +99,17 @@ export class ApplyQueue {
     const queue = this.#queueBySlot.get(slotIndex);
     if (queue === undefined) return;
     this.#queueBySlot.delete(slotIndex);
+    for (const say of queue.late.splice(0)) say();
     queue.slot.log.close({ status: 'refused', code: 'WrongEpoch', message: goneMessage(slotIndex) });
     await queue.slot[Symbol.asyncDispose]();
+  }
+
+  /** Has a slot go on that could not run, and has something to run by now. */
+  wake(slotIndex: number): void {
+    const queue = this.#queueBySlot.get(slotIndex);
+    if (queue === undefined || !(queue.slot.canRun || queue.slot.log.readableBytes > 0)) return;
+    queue.dueMs = 0;
+    this.#schedule();
   }
 
   /** Appends a chunk to the log of a slot of this thread, which runs within `withinMs`. */
@@ -155,6 +179,11 @@ export class ApplyQueue {
   #runSlot(queue: SlotQueue): void {
     const { clock } = this.#options;
     const { slot } = queue;
+    if (slot.awaitsChild) {
+      // What comes meanwhile waits until it is woken.
+      queue.dueMs = Number.POSITIVE_INFINITY;
+      return;
+    }
     const startMs = clock.monotonicMs();
     const nowMs = clock.nowMs();
     const taken = slot.log.read(transactionBatches * slot.batchBytes, nowMs);
@@ -167,7 +196,13 @@ export class ApplyQueue {
       // Caches are invalidated before anyone hears of the commit.
       this.#options.onCommit(slot);
       this.#options.onBatches(slot, result.batches, result.restarted);
-      for (const [index, chunk] of taken.entries()) chunk.onOutcome(result.outcomes[index]!);
+      for (const say of queue.late.splice(0)) say();
+      const appliedCount = slot.awaitsChild ? countUpToSplit(taken) : taken.length;
+      for (const [index, chunk] of taken.entries()) {
+        const outcome = result.outcomes[index]!;
+        if (index < appliedCount || outcome.status !== 'durable') chunk.onOutcome(outcome);
+        else queue.late.push(() => chunk.onOutcome(outcome));
+      }
       if (!hasMore) this.appendOwn(queue.slot.index);
     } catch (thrown) {
       if (!(thrown instanceof DataPlaneError) || !pausingCodes.has(thrown.code)) throw thrown;
@@ -229,6 +264,9 @@ export class ApplyQueue {
       state: isFull ? 'full' : slot.quarantine.stoppedMs > 0 ? 'stopped' : 'applying',
       generation: slot.generation,
       condition: slot.condition,
+      slots: slot.slots,
+      knownSlots: slot.routing.base,
+      isDividing: slot.isDividing,
       messages: slot.log.messages,
       log: slot.log.problem,
       role: slot.own.isReplica ? 'replica' : 'primary',
@@ -251,6 +289,7 @@ export class ApplyQueue {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     for (const queue of this.#queueBySlot.values()) {
+      for (const say of queue.late.splice(0)) say();
       queue.slot.log.close({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });
       await queue.slot[Symbol.asyncDispose]();
     }

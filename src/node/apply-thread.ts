@@ -6,10 +6,11 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { armCrashPoint } from '../base/crash-point.ts';
+import { armCrashPoint, reachCrashPoint } from '../base/crash-point.ts';
+import { operatingFailure } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { seededRandom } from '../base/seeded-random.ts';
-import type { SlotCondition } from '../entry/entry.ts';
+import type { SlotCondition } from '../entry/lifecycle-entry.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunkHead } from '../log/chunk.ts';
 import type { SlotProgress } from '../search/index-writer.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
@@ -20,12 +21,13 @@ import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply
 import { ApplyQueue } from './apply-queue.ts';
 import { ApplyRecording } from './apply-recording.ts';
 import { changePoster } from './change-feed.ts';
-import { EffectSender } from './effect-sender.ts';
+import { EffectSender, type EffectSenderOptions } from './effect-sender.ts';
 import { FollowedLogs, type FollowedLogsOptions } from './followed-logs.ts';
 import { askReplicaPositions } from './replica-log-positions.ts';
 import { SlotCompactor } from './slot-compactor.ts';
 import { openings, openSlot, type SlotOpening } from './slot-opening.ts';
 import { SlotRoles } from './slot-roles.ts';
+import { type SplitParts, splitSlot } from './slot-split.ts';
 
 type AppendMessage = ToApplyThread & { type: 'append' };
 
@@ -99,12 +101,11 @@ function clientOf({ clusterToken, trustedCertificates: pem }: ApplyThreadOptions
 
 function slotOpeningOf(
   options: ApplyThreadOptions,
-  { slots }: ShardMap,
-  parts: Pick<SlotOpening, 'logs' | 'openingOf' | 'clock'>,
+  parts: Pick<SlotOpening, 'map' | 'logs' | 'openingOf' | 'clock'>,
 ): SlotOpening {
   const onQuarantine: SlotOpening['onQuarantine'] = (slot, { seq, kind, did, reason }) =>
     post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
-  return { ...parts, options, slots, onQuarantine };
+  return { ...parts, options, onQuarantine };
 }
 
 function main(options: ApplyThreadOptions, clock: Clock): void {
@@ -116,8 +117,10 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
   const postToOthers = changePoster(options.feeds);
   const conditionBySlot = new Map(options.conditionBySlot);
   const logs = followedLogs({ ...options, conditionBySlot }, () => map, clock, client);
-  const slotOpening = slotOpeningOf(options, map, { logs, openingOf: openings(conditionBySlot, map, clock), clock });
-  const slots = options.slots.map((index) => openSlot(slotOpening, index, map.primaryBySlot[index] === options.node));
+  const openingOf = openings(conditionBySlot, map, clock);
+  const slotOpening = slotOpeningOf(options, { map: () => map, logs, openingOf, clock });
+  const isOwn = (index: number): boolean => map.primaryBySlot[index] === options.node;
+  const slots = options.slots.map((index) => openSlot(slotOpening, index, isOwn(index)));
   const recording = new ApplyRecording(slots, clock, (interval) => post({ type: 'interval', interval }));
   const queue: ApplyQueue = new ApplyQueue(slots, {
     clock,
@@ -129,30 +132,19 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
     },
     onCommit: recording.after((slot) => postChanges(slot, postToOthers)),
   });
-  const sender = new EffectSender({
-    caller: client,
-    map: () => map,
-    queue: () => queue,
-    clock,
-    random: seededRandom(clock.nowMs()),
-    signal: stop.signal,
-    note: postNote,
-  });
-  const roles = rolesOf(options.node, { ...slotOpening, queue, sender });
-  const compactor = new SlotCompactor({
-    clock,
-    quietMs: options.compactQuietMs,
-    onReplaced: (slot) => postChanges(slot, postToOthers),
-    note: postNote,
-  });
-
+  const sender = senderOf({ caller: client, map: () => map, queue: () => queue, clock, signal: stop.signal });
+  const roles = rolesOf(options.node, { openingOf, queue, sender });
+  const onReplaced = (slot: Slot): void => postChanges(slot, postToOthers);
+  const compactor = new SlotCompactor({ clock, quietMs: options.compactQuietMs, onReplaced, note: postNote });
   const behindTimer = sayBehind(queue, logs, clock);
   const parts: SlotParts = { queue, logs, recording, roles, compactor, conditionBySlot };
+  let splitting: Promise<void> = Promise.resolve();
 
   async function close(): Promise<void> {
     clearInterval(behindTimer);
     recording[Symbol.dispose]();
     stop.abort();
+    await splitting;
     await compactor.close();
     await logs?.[Symbol.asyncDispose]();
     await queue.close();
@@ -173,10 +165,17 @@ function main(options: ApplyThreadOptions, clock: Clock): void {
       case 'search-indexed':
         return trimSearchQueues(queue, message.slots);
       case 'open-slots':
-        for (const index of message.slots) takeSlot(parts, openSlot(slotOpening, index, false), map);
+        // On a server's log, a slot acts only once it has read what is there.
+        for (const index of message.slots)
+          takeSlot(parts, openSlot(slotOpening, index, logs === null && isOwn(index)), map);
         return post({ type: 'slots-done', id: message.id });
       case 'leave-slots':
         return void leaveSlots(parts, message.slots).then(() => post({ type: 'slots-done', id: message.id }));
+      case 'split':
+        splitting = split({ queue, compactor, clock, signal: stop.signal }, message);
+        return;
+      case 'children-read':
+        return goOn(queue, message.slots);
       case 'readers-open':
         return compactor.take(queue.slots);
       case 'map':
@@ -206,6 +205,28 @@ function takeSlot({ queue, logs, recording, roles }: SlotParts, slot: Slot, map:
   queue.take(slot);
   logs?.take(slot);
   roles.take(slot, map);
+}
+
+async function split(parts: SplitParts, message: ToApplyThread & { type: 'split' }): Promise<void> {
+  const failure = await splitSlot(parts, ownSlot(parts.queue, message.slot), message).then(
+    () => null,
+    (thrown: unknown) => operatingFailure(thrown),
+  );
+  const { id } = message;
+  if (failure === null) return post({ type: 'split-done', id, failure });
+  const { code, message: problem, hint } = failure;
+  post({ type: 'split-done', id, failure: { code, message: problem, hint } });
+}
+
+/** Has slots go on that have split, whose children are read. */
+function goOn(queue: ApplyQueue, slots: readonly number[]): void {
+  for (const index of slots) {
+    const slot = ownSlot(queue, index);
+    if (!slot.awaitsChild) continue;
+    reachCrashPoint('split-after-open');
+    slot.childIsMade();
+    queue.wake(index);
+  }
 }
 
 async function leaveSlots(parts: SlotParts, indexes: readonly number[]): Promise<void> {
@@ -248,6 +269,10 @@ async function postBehind(queue: ApplyQueue, logs: FollowedLogs | null, clock: C
   // One that was given up meanwhile may be back from a copy.
   const left = replicas.filter((slot) => queue.slot(slot.index) === slot);
   post({ type: 'behind', behindMsBySlot: new Map(left.map((slot) => [slot.index, behindOf(slot)])) });
+}
+
+function senderOf(parts: Omit<EffectSenderOptions, 'random' | 'note'>): EffectSender {
+  return new EffectSender({ ...parts, random: seededRandom(parts.clock.nowMs()), note: postNote });
 }
 
 type RoleParts = {

@@ -1,7 +1,7 @@
 /** Starts the apply threads of a node, and acts on what they say. */
 import { readFileSync } from 'node:fs';
 import type { Interval } from '../metrics/recording.ts';
-import { hasReplicas, heldSlotsOf, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import { hasReplicas, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { ActingSlots } from './acting-slots.ts';
 import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import type { ChangeOutlets } from './change-feed.ts';
@@ -34,8 +34,9 @@ export async function startApplyThreads(
   listeners: ThreadListeners,
 ): Promise<ApplyLink[]> {
   const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
-  const slots = slotsOfNode(map, options.name);
   const { dataDir, beginAgain = [] } = options;
+  const toOpen = slotsOfThreads.flat();
+  const slots = slotsOfNode(map, options.name).filter((slot) => toOpen.includes(slot));
   const conditionBySlot = conditionsOfMissing({
     dataDir,
     slots,
@@ -75,7 +76,7 @@ export async function startApplyThreads(
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     throw thrown;
   });
-  noteSlotsMade(dataDir, heldSlotsOf(map, options.name));
+  noteSlotsMade(dataDir, toOpen);
   return links;
 }
 

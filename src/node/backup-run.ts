@@ -120,6 +120,8 @@ export class BackupRun {
   readonly #fetch: SnapshotFetch;
   readonly #random: SeededRandom;
   readonly #bytesBySlot = new Map<number, number>();
+  /** A slot that splits meanwhile is refused: its copy would lack what its child has. */
+  readonly #slots: number;
   #backup: UnfinishedBackup;
   #slotsKnown = 0;
 
@@ -127,6 +129,7 @@ export class BackupRun {
     const { folder, caller, slotMapBytes, throttle, clock } = options;
     this.#options = options;
     this.#backup = begun;
+    this.#slots = options.map().slots;
     this.#random = seededRandom(clock.nowMs());
     const pace = new BytePace(throttle, clock);
     const { signal } = this.#stop;
@@ -212,7 +215,7 @@ export class BackupRun {
     const incoming = folder.incomingPath(what);
     rmSync(incoming, { recursive: true, force: true });
     const manifest = await this.#fetch.fetch(
-      { node, slot, map: map() },
+      { node, slot, map: { ...map(), slots: this.#slots } },
       ({ bytesDone }) => {
         this.#bytesBySlot.set(slot, bytesDone);
         onProgress(this.#progress());

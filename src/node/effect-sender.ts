@@ -13,17 +13,18 @@ import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { type DataPlaneError, errorFromPeer, isTransient, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
-import type { LifecycleEntry } from '../entry/entry.ts';
-import { encodeEntry } from '../entry/entry-codec.ts';
+import type { LifecycleEntry } from '../entry/lifecycle-entry.ts';
 import {
   type ChunkOutcome,
   decodeOutcomes,
-  type EffectPosition,
   encodeAppend,
+  encodeEntryChunk,
   type KnownMark,
+  type KnownPosition,
   writeChunk,
 } from '../log/chunk.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import { parentOf } from '../shardmap/slot-of.ts';
 import { generationAfter } from '../slot/effect-position.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
@@ -167,7 +168,9 @@ export class EffectSender {
   #wake(stream: EffectStream): void {
     if (stream.isInFlight || this.#isDropped(stream)) return;
     if (this.#options.queue().has(stream.target)) return this.#deliverLocally(stream);
-    const node = this.#options.map().primaryBySlot[stream.target]!;
+    // One that has split is known to before its map is; its child is with it then.
+    const { primaryBySlot } = this.#options.map();
+    const node = primaryBySlot[stream.target] ?? primaryBySlot[parentOf(stream.target)]!;
     let nodeQueue = this.#queueByNode.get(node);
     if (nodeQueue === undefined) {
       nodeQueue = { node, ready: new Set(), isSending: false, failures: 0 };
@@ -201,11 +204,12 @@ export class EffectSender {
   }
 
   #chunkOf(stream: EffectStream, batches: readonly OutboxBatch[]): Buffer {
-    const { index, generation, session } = stream.source;
+    const { index, generation, session, routing } = stream.source;
     const { previousMark } = batches[0]!;
+    const targetSlots = routing.slotsOfTarget(stream.target);
     writeChunk(this.#writer, {
       slot: stream.target,
-      origin: { slot: index, generation, session, previousMark, known: stream.known },
+      origin: { slot: index, generation, session, previousMark, known: stream.known, targetSlots },
       items: batches.flatMap((batch) => batch.items),
       marks: batches.flatMap((batch) => batch.marks),
     });
@@ -261,6 +265,7 @@ export class EffectSender {
     if (this.#isDropped(stream)) return;
     if (stream.restarts !== restarts) return this.#rewind(stream, 0);
     if (outcome.status === 'gap') return this.#onGap(stream, outcome);
+    if (outcome.status === 'split') return this.#onSplit(stream, outcome.slots);
     reachCrashPoint('effects-before-ack');
     stream.isInFlight = false;
     stream.failures = 0;
@@ -270,11 +275,11 @@ export class EffectSender {
   }
 
   /** Goes on above a target's position, unless that says that one of the two lost its tail. */
-  #onGap(stream: EffectStream, at: EffectPosition, hasRead = false): void {
+  #onGap(stream: EffectStream, at: KnownPosition, hasRead = false): void {
     const { source, target } = stream;
     const verdict = source.judge(target, at);
     if (verdict === 'follows') {
-      const isSameGeneration = at.generation === source.generation;
+      const isSameGeneration = at.generation === source.generation && !at.isParents;
       stream.known = isSameGeneration ? { session: at.session, mark: at.lastMark } : unknownMark;
       // The target has all up to there, of which an earlier process may not have heard.
       if (isSameGeneration) this.#acks.add(source, target, at.lastMark);
@@ -290,11 +295,22 @@ export class EffectSender {
     this.#options.note(lostNote(source.index, target, verdict), { source: source.index, target });
     const generation = generationAfter(at.generation, this.#options.clock);
     const lost: LifecycleEntry = { kind: 'tail-lost', lostIn: source.generation, generation };
-    const entry: LifecycleEntry = verdict === 'target-lost' ? { kind: 'resend', target } : lost;
-    writeChunk(this.#writer, { slot: source.index, origin: null, items: [encodeEntry(entry)], marks: [] });
-    // The stream is in flight until then; the chain that begins again sends on.
+    this.#note(stream, verdict === 'target-lost' ? { kind: 'resend', target } : lost);
+  }
+
+  /** The target has split, which the source's log then says; or has yet to, and is asked again. */
+  #onSplit(stream: EffectStream, slots: number): void {
+    const { source, target } = stream;
+    if (slots <= source.routing.slotsOfTarget(target)) return this.#rewindLater(stream, 0);
+    this.#note(stream, { kind: 'target-split', target, slots });
+  }
+
+  /** Appends to a source's log what was found of a stream, which is in flight until then. */
+  #note(stream: EffectStream, entry: LifecycleEntry): void {
+    const bytes = encodeEntryChunk(stream.source.index, [entry]);
+    // The chain that begins again sends on.
     const onOutcome = (): void => this.#rewindLater(stream, 0);
-    this.#options.queue().add(source.index, { bytes: this.#writer.finish(), entryCount: 1, onOutcome }, 0);
+    this.#options.queue().add(stream.source.index, { bytes, entryCount: 1, onOutcome }, 0);
   }
 
   async #pump(nodeQueue: NodeQueue): Promise<void> {

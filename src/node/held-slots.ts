@@ -1,6 +1,7 @@
 /**
  * The slots of a node that runs: it opens those that a newer map gives it, gives up those that a
- * map gives it no more, and puts copies that have arrived in their places, one change at a time.
+ * map gives it no more, puts copies that have arrived in their places, and splits slots that are
+ * doubled, one change at a time.
  *
  * Owns: the order. Whoever writes a slot has opened it before anybody reads it, and nobody has it
  * open or opens it any more when its folder is removed or replaced; its files stay mapped for reads
@@ -9,18 +10,21 @@
  * room on a full disk; anything else that keeps it from a change ends the node.
  */
 import type { Clock } from '../base/clock.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
+import { invariant } from '../base/invariant.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import type { SearchPool } from '../search/search-pool.ts';
 import { heldSlotsOf, type ShardMap } from '../shardmap/shard-map.ts';
 import { requireDiskRoomIn } from '../storage/disk-room.ts';
 import type { ActingSlots } from './acting-slots.ts';
 import type { ApplyLink } from './apply-link.ts';
+import { slotPath } from './data-folder.ts';
 import { removeMovedAway } from './moved-slots.ts';
 import { searchPlaces } from './node-search.ts';
 import type { ReplicaReads } from './replica-reads.ts';
 import { installCopies, type ReplicaRebuilds } from './replica-rebuilds.ts';
 import type { ServePool } from './serve-pool.ts';
-import { noteSlotsMade } from './slot-folders.ts';
+import { answeredSlots, noteSlotsMade, slotsToOpen, unmadeChildren } from './slot-folders.ts';
 import type { SlotReaders } from './slot-reader.ts';
 import type { SlotVerifier } from './slot-verifier.ts';
 import type { SlotWrites } from './slot-writes.ts';
@@ -48,13 +52,17 @@ export type HeldSlotsOptions = {
   readonly clock: Clock;
 };
 
-const fullRetryMs = 5_000;
+/** What is tried again after a while. */
+const waitingCodes: ReadonlySet<ErrorCode> = new Set(['StorageFull', 'ApplyStopped', 'Aborted']);
+const retryMs = 5_000;
 
 export class HeldSlots implements AsyncDisposable {
   readonly #options: HeldSlotsOptions;
   readonly #stop = new AbortController();
   #isDue = true;
   #running: Promise<void> | null = null;
+  /** What was waited for last. */
+  #problem = '';
 
   constructor(options: HeldSlotsOptions) {
     this.#options = options;
@@ -76,7 +84,7 @@ export class HeldSlots implements AsyncDisposable {
     try {
       while (this.#isDue && !signal.aborted) {
         this.#isDue = false;
-        await this.#change().catch((thrown: unknown) => this.#waitForRoom(thrown));
+        await this.#change().catch((thrown: unknown) => this.#waitFor(thrown));
       }
     } catch (thrown) {
       if (!signal.aborted) this.#options.fail(thrown as Error);
@@ -85,12 +93,14 @@ export class HeldSlots implements AsyncDisposable {
     }
   }
 
-  /** Has what was thrown tried again after a while. Errors: what is no lack of room. */
-  async #waitForRoom(thrown: unknown): Promise<void> {
+  /** Has what was thrown tried again after a while. Errors: what an operator cannot mend. */
+  async #waitFor(thrown: unknown): Promise<void> {
     const { clock, note } = this.#options;
-    if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;
-    note(`slots wait to be opened or given up: ${thrown.message}`, { hint: thrown.hint });
-    await clock.sleep(fullRetryMs, this.#stop.signal);
+    if (!(thrown instanceof DataPlaneError) || !waitingCodes.has(thrown.code)) throw thrown;
+    if (thrown.message !== this.#problem)
+      note(`slots wait to be opened or given up: ${thrown.message}`, { hint: thrown.hint });
+    this.#problem = thrown.message;
+    await clock.sleep(retryMs, this.#stop.signal);
     this.#isDue = true;
   }
 
@@ -100,7 +110,7 @@ export class HeldSlots implements AsyncDisposable {
       try {
         return work();
       } catch (thrown) {
-        await this.#waitForRoom(thrown);
+        await this.#waitFor(thrown);
       }
     }
   }
@@ -124,7 +134,35 @@ export class HeldSlots implements AsyncDisposable {
     installCopies(dataDir, copied, note);
     // Before they are opened: one whose log has lost what comes next is fetched again.
     for (const slot of copied) rebuilds.installed(slot);
-    await this.#open(held.filter((slot) => !readers.bySlot.has(slot)));
+    await this.#open(slotsToOpen(dataDir, map, name).filter((slot) => !readers.bySlot.has(slot)));
+    if (map.isDoubling) await this.#split(map);
+  }
+
+  /**
+   * Splits the first slot that has yet to. What it had is read at its child before it goes on, and
+   * removes that. Errors: those of `splitSlot`.
+   */
+  async #split(map: ShardMap): Promise<void> {
+    const { name, dataDir, links, readers, note } = this.#options;
+    const half = map.slots / 2;
+    const [child, ...others] = unmadeChildren(dataDir, map, name);
+    if (child !== undefined) {
+      const parent = child - half;
+      const link = links.find(({ slots }) => slots.has(parent));
+      invariant(link !== undefined, 'a child is made on the node of its parent');
+      const { signal } = this.#stop;
+      // A copy takes long, and its thread gives it up when it ends.
+      const isSplit = await orAborted(
+        link.split(parent, map.slots, slotPath(dataDir, child)).then(() => true),
+        signal,
+      );
+      if (isSplit === undefined) return;
+      await this.#open([child]);
+      note('a slot has split', { slot: parent, child });
+    }
+    for (const link of links)
+      link.childrenAreRead([...link.slots].filter((slot) => slot < half && readers.bySlot.has(slot + half)));
+    if (others.length > 0) this.#isDue = true;
   }
 
   async #close(slots: readonly number[]): Promise<void> {
@@ -166,8 +204,10 @@ export class HeldSlots implements AsyncDisposable {
   }
 
   async #useSearch(): Promise<void> {
-    const { search, readers } = this.#options;
+    const { name, dataDir, search, readers } = this.#options;
     await search?.usePlaces(searchPlaces(this.#options, [...readers.bySlot.keys()]));
+    const map = this.#options.map();
+    search?.useSlots(answeredSlots(dataDir, map, name), map.slots);
   }
 
   /** Resolves once nothing is changed any more. */

@@ -41,7 +41,6 @@ export function handlersOf({
   node,
   search,
 }: HandlerParts): Map<string, CallHandler> {
-  const { slots } = map();
   // Calls to all nodes are answered for each slot by one of them.
   const primaries = (): Map<number, SlotReader> =>
     new Map([...readers].filter(([slot]) => map().primaryBySlot[slot] === node));
@@ -51,7 +50,7 @@ export function handlersOf({
     [nodeCalls.digest, (payload) => writes.digest(payload)],
     [nodeCalls.compact, (payload) => writes.compact(payload)],
     ...quarantineHandlers(readers, writes),
-    ...storedRepoHandlers(readers, slots),
+    ...storedRepoHandlers(readers, (key) => writes.slotOf(key)),
     ...searchHandlers(search),
     [
       nodeCalls.reposToResync,
@@ -59,7 +58,8 @@ export function handlersOf({
     ],
     [
       nodeCalls.didsOf,
-      (payload) => didsOfSlotAnswer.encode(didsOfSlot(primaries(), { ...didsOfSlotRequest.decode(payload), slots })),
+      (payload) =>
+        didsOfSlotAnswer.encode(didsOfSlot(primaries(), { ...didsOfSlotRequest.decode(payload), slots: map().slots })),
     ],
     [
       nodeCalls.positions,

@@ -14,8 +14,8 @@ import type { ThreadMetrics } from './serve-messages.ts';
 
 export type NodeHistogramsOptions = {
   readonly name: string;
-  /** Of the cluster. */
-  readonly slots: number;
+  /** Of the cluster; may become more. */
+  readonly slots: () => number;
   readonly hasEdge: boolean;
   readonly registry: Registry;
   /** Has workers say what they have recorded. Returns their metrics. */
@@ -37,7 +37,7 @@ export class NodeHistograms implements Disposable {
     registerReadout(registry, 'skyshard_slot_reads_total', () => {
       const countByGroup = new Map<string, number>();
       for (const [slot, count] of this.#process.store.readsBySlot) {
-        const group = slotGroupName(slot, slots);
+        const group = slotGroupName(slot, slots());
         countByGroup.set(group, (countByGroup.get(group) ?? 0) + count);
       }
       return Array.from(countByGroup, ([group, value]) => ({ labels: { slots: group }, value }));

@@ -5,8 +5,10 @@ import { noteMapChange } from '../mapchange/map-log.ts';
 import { storeMaps } from '../mapchange/map-store.ts';
 import { type HeldMap, MapFollower, type MapJson, type StoredMaps } from '../shardmap/map-follower.ts';
 import { hasReplicas, heldSlotsOf, rangesText, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import { isDoubled } from '../slot/slot-routing.ts';
 import { noteMoves } from './moved-slots.ts';
-import { isSlotThere } from './slot-folders.ts';
+import { answeredSlots, isSlotThere } from './slot-folders.ts';
+import { freshState, type SlotReader } from './slot-reader.ts';
 
 export type NodeMapOptions = {
   readonly name: string;
@@ -15,6 +17,8 @@ export type NodeMapOptions = {
   readonly storedMaps?: StoredMaps | undefined;
   readonly dataDir: string;
   readonly hasLogServer: boolean;
+  /** Of the main thread, by slot. */
+  readonly readers: ReadonlyMap<number, SlotReader>;
   /** Reads the JSON of the map again. */
   readonly readMap: () => unknown;
   /** Gives a newer map, for which the node need not start again, to its threads. */
@@ -29,14 +33,23 @@ export type NodeMapOptions = {
 function restartReason(before: ShardMap, after: ShardMap, { name, hasLogServer }: NodeMapOptions): string | null {
   const addressIn = ({ nodes }: ShardMap): string => JSON.stringify([nodes.get(name)?.host, nodes.get(name)?.port]);
   if (addressIn(before) !== addressIn(after)) return 'another address';
-  const [had, has] = [heldSlotsOf(before, name), heldSlotsOf(after, name)];
+  const had = heldSlotsOf(before, name);
+  // Slots that are doubled become two while the node runs.
+  const has = heldSlotsOf(after, name).filter((slot) => !after.isDoubling || slot < before.slots);
   if (had.join() === has.join()) return null;
   const isLed = slotsOfNode(after, name).every((slot) => had.includes(slot));
   return hasLogServer && isLed ? null : 'other slots';
 }
 
-/** Errors: DataPlaneError `ConfigInvalid` for a map with replicas, without a log server. */
+/**
+ * Errors: DataPlaneError `ConfigInvalid` for a map with replicas without a log server, or one in
+ * which slots are doubled with it.
+ */
 export function requireServable(map: ShardMap, hasLogServer: boolean): void {
+  if (hasLogServer && map.isDoubling)
+    throw new DataPlaneError('ConfigInvalid', 'shard map: slots whose logs are on a NATS server cannot be doubled', {
+      hint: 'Stop the cluster, carry the logs over with `skyshard log migrate folders`, double, and go back.',
+    });
   if (hasLogServer || !hasReplicas(map)) return;
   const index = map.shards.findIndex(({ replicas }) => replicas.length > 0);
   const problem = `shard map: shards[${index}].replicas: replicas read a log on a NATS server, and this node has none`;
@@ -45,10 +58,21 @@ export function requireServable(map: ShardMap, hasLogServer: boolean): void {
 
 /** Throws for a map that gives the node slots which it does not have: they would begin empty. */
 function requireSlotsThere(map: ShardMap, { name, dataDir }: NodeMapOptions): void {
-  const missing = slotsOfNode(map, name).filter((slot) => !isSlotThere(dataDir, slot));
+  const missing = answeredSlots(dataDir, map, name).filter((slot) => !isSlotThere(dataDir, slot));
   if (missing.length === 0) return;
   const problem = `it would be given slots ${rangesText(missing)}, of which it has no data`;
   const hint = 'Leave them where their data is; a slot without its data would begin empty.';
+  throw new DataPlaneError('ConfigInvalid', problem, { hint });
+}
+
+/** Throws for a map that ends a doubling of which the node's slots are not through. */
+function requireDoubled(before: ShardMap, after: ShardMap, { name, readers }: NodeMapOptions): void {
+  if (!before.isDoubling || after.isDoubling) return;
+  const isDone = (slot: number): boolean => readers.has(slot) && isDoubled(freshState(readers, slot), after.slots);
+  const left = slotsOfNode(after, name).filter((slot) => !isDone(slot));
+  if (left.length === 0) return;
+  const problem = `its slots ${rangesText(left)} are not through with their split, and doubling cannot end before`;
+  const hint = '`skyshard slots status` says how far it is; `skyshard slots double` waits and ends it.';
   throw new DataPlaneError('ConfigInvalid', problem, { hint });
 }
 
@@ -68,6 +92,7 @@ export function followNodeMap(options: NodeMapOptions): MapFollower {
     check: (next) => {
       requireServable(next, hasLogServer);
       requireSlotsThere(next, options);
+      requireDoubled(maps.map, next, options);
     },
     adopt: (newest) => {
       noteMoves(dataDir, newest.map, name);

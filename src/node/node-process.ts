@@ -13,7 +13,7 @@ import { mapChangesIn } from '../mapchange/map-log.ts';
 import { type LookUps, startLookUps } from '../router/looking-up-router.ts';
 import type { SearchPool } from '../search/search-pool.ts';
 import type { MapJson } from '../shardmap/map-follower.ts';
-import { hasReplicas, heldSlotsOf, parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import { hasReplicas, parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import type { NodeStatus } from '../wire/node-status.ts';
@@ -37,7 +37,7 @@ import { ReplicaRebuilds } from './replica-rebuilds.ts';
 import type { ThreadMetrics } from './serve-messages.ts';
 import { feedsBetween, ServePool, type ServePoolOptions } from './serve-pool.ts';
 import { setAsideDamaged } from './slot-attempts.ts';
-import { requireNoRestore } from './slot-folders.ts';
+import { answeredSlots, requireNoRestore, slotsToOpen } from './slot-folders.ts';
 import { SlotReaders } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotVerifier } from './slot-verifier.ts';
@@ -63,12 +63,12 @@ const closeMsMax = 10_000;
 
 function serveSettings(
   options: NodeOptions,
-  map: ShardMap,
+  heldSlots: readonly number[],
 ): Omit<ReadServerSettings, 'reusePort' | 'shareOfLimits' | 'unixPath'> {
   const { name, dataDir, slotMapBytes, prefetchReads, host, allowedHosts, port, adminToken, clusterToken } = options;
   return {
     name,
-    heldSlots: heldSlotsOf(map, name),
+    heldSlots,
     dataDir,
     slotMapBytes,
     prefetchReads,
@@ -87,11 +87,15 @@ function serveSettings(
 type MapParts = {
   readonly threads: ServePool;
   readonly node: Pick<NodeParts, 'links' | 'held'> & { readonly search: SearchPool | null };
+  readonly slotReaders: SlotReaders;
   readonly fail: (error: Error) => void;
 };
 
 /** Makes what follows the map, which begins once there are threads to give a newer one to. */
-function mapParts(options: NodeOptions, { threads, node, fail }: MapParts): Pick<ControlParts, 'peers' | 'saw'> {
+function mapParts(
+  options: NodeOptions,
+  { threads, node, slotReaders, fail }: MapParts,
+): Pick<ControlParts, 'peers' | 'saw'> {
   const { name, dataDir, mapJson, clusterToken, note = () => {}, clock = systemClock } = options;
   const maps = followNodeMap({
     name,
@@ -100,10 +104,11 @@ function mapParts(options: NodeOptions, { threads, node, fail }: MapParts): Pick
     dataDir,
     hasLogServer: (options.logServer ?? null) !== null,
     readMap: options.readMap ?? (() => mapJson),
+    readers: slotReaders.bySlot,
     useMap: (newest) => {
       for (const link of node.links) link.useMap(newest.json);
       threads.useMap(newest.json, newest.map);
-      node.search?.usePrimaries(slotsOfNode(newest.map, name));
+      node.search?.useSlots(answeredSlots(dataDir, newest.map, name), newest.map.slots);
       peers.useMap(newest.map);
       node.held?.follow();
     },
@@ -144,9 +149,10 @@ function replicaParts(
 }
 
 /** Makes what the threads of the node record into. */
-function histogramsOf(options: NodeOptions, { slots }: ShardMap, threads: ServePool): NodeHistograms {
+function histogramsOf(options: NodeOptions, peers: NodePeers, threads: ServePool): NodeHistograms {
   const { name, registry, edge, clock = systemClock } = options;
   const flushWorkers = (): Promise<ThreadMetrics[]> => threads.workerMetrics();
+  const slots = (): number => peers.process.maps.map.slots;
   return new NodeHistograms({ name, slots, hasEdge: edge !== undefined, registry, flushWorkers, clock });
 }
 
@@ -235,7 +241,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const slotReaders = new SlotReaders(dataDir, given.slotMapBytes);
   const none = { links: [], readers: slotReaders.bySlot, held: null, search: null, comparison: null };
   const node: NodeParts & { search: SearchPool | null } = none;
-  const { peers, saw } = mapParts(given, { threads, node, fail: failure.reject });
+  const { peers, saw } = mapParts(given, { threads, node, slotReaders, fail: failure.reject });
   // A former primary must not open slots of which another one has become the primary meanwhile.
   if (hasReplicas(startMap)) await peers.process.reload();
   const { map, json: mapJson } = peers.process.maps.held;
@@ -243,10 +249,11 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   takeFolder(dataDir, map, name, note);
   const options: NodeOptions = { ...given, mapJson };
   const hasLogServer = (options.logServer ?? null) !== null;
-  const slotsOfThreads = distribute(heldSlotsOf(map, name), options.applyThreads, hasLogServer);
+  const slots = slotsToOpen(dataDir, map, name, options.beginAgain);
+  const slotsOfThreads = distribute(slots, options.applyThreads, hasLogServer);
   const acting = new ActingSlots();
   const { replicas, rebuilds } = replicaParts(options, { threads, peers, node });
-  const histograms = histogramsOf(options, map, threads);
+  const histograms = histogramsOf(options, peers, threads);
   const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
   const shared = { peers, saw, threads, acting, replicas, rebuilds, histograms, fail: failure.reject };
   const listeners = listenersOf(options, { ...shared, node });
@@ -259,15 +266,20 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
       throw thrown;
     },
   );
-  slotReaders.open(heldSlotsOf(map, name));
+  slotReaders.open(slots);
   const { links } = node;
-  node.search = startNodeSearch(options, map, links, feeds.commits);
+  node.search = startNodeSearch(
+    options,
+    { slots: map.slots, held: slots, answered: answeredSlots(dataDir, map, name) },
+    links,
+    feeds.commits,
+  );
   const controlParts = { ...shared, search: node.search, links, slotReaders };
   const controlled = controlOf(options, controlParts);
   const { control, comparison, held } = controlled;
   const close = closerOf({ ...controlParts, ...controlled, lock });
   const stopAfter = stopperOf(options, close, failure.reject);
-  const settings = serveSettings(options, map);
+  const settings = serveSettings(options, slots);
   const parts = servePartsOf(
     options,
     { readers: slotReaders.bySlot, control, writes: feeds.writes },
@@ -326,6 +338,7 @@ function controlOf(options: NodeOptions, parts: ControlParts): ControlledParts {
       fetches: rebuilds.progress,
       histograms: histograms.memory,
       slotMapBytes,
+      search,
     });
   registerSlotMetrics(registry, links, { name, map, rebuilds });
   const writes = new SlotWrites(links, readers, map, name);

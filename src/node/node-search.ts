@@ -6,7 +6,6 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import type { SlotPlace } from '../search/indexed-slot.ts';
 import { SearchPool } from '../search/search-pool.ts';
-import { heldSlotsOf, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import {
@@ -38,21 +37,28 @@ export function searchPlaces(
   return slots.map((slot) => ({ slot, path: slotPath(dataDir, slot), mapBytes }));
 }
 
+/** The number of slots of the cluster; those that are open; those that the node answers for. */
+export type SearchedSlots = {
+  readonly slots: number;
+  readonly held: readonly number[];
+  readonly answered: readonly number[];
+};
+
 /** Starts the threads; null where there shall be none. Slots must be open. */
 export function startNodeSearch(
   options: NodeSearchOptions,
-  map: ShardMap,
+  { slots, held, answered }: SearchedSlots,
   links: readonly ApplyLink[],
   commits: Int32Array,
 ): SearchPool | null {
-  const { name, dataDir, slotMapBytes, searchThreads = 0, registry } = options;
+  const { dataDir, slotMapBytes, searchThreads = 0, registry } = options;
   const { note = () => {}, clock = systemClock } = options;
   if (searchThreads === 0) return null;
   const pool = new SearchPool({
     path: join(dataDir, 'search', 'index.db'),
-    places: searchPlaces({ dataDir, slotMapBytes }, heldSlotsOf(map, name)),
-    primaries: slotsOfNode(map, name),
-    slots: map.slots,
+    places: searchPlaces({ dataDir, slotMapBytes }, held),
+    primaries: answered,
+    slots,
     threads: searchThreads,
     commits,
     onProgress: (progress) => {

@@ -9,7 +9,7 @@ import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
-import type { LifecycleEntry } from '../entry/entry.ts';
+import type { LifecycleEntry } from '../entry/lifecycle-entry.ts';
 import { decodeOutcomes, encodeAppend, encodeEntryChunk } from '../log/chunk.ts';
 import { type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import { generationAfter, judgePosition } from '../slot/effect-position.ts';

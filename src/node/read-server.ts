@@ -237,7 +237,6 @@ export class ReadServer implements ListeningPorts {
     this.#settings = settings;
     this.#parts = parts;
     this.#touches = new SlotTouches(control.map().slots);
-    parts.recording.slotReads = this.#touches.counts;
     this.reads = createReadHandlers({
       slots: control.map().slots,
       stateOf: (slot) => this.#served[slot]?.state,
@@ -354,15 +353,25 @@ export class ReadServer implements ListeningPorts {
    * Serves the slots that this node is the primary of, and those of which it is a replica that is
    * close to its log. Returns whether they are others than before.
    */
-  #serve({ primaryBySlot }: ShardMap): boolean {
+  #serve({ primaryBySlot, slots, isDoubling }: ShardMap): boolean {
     const before = this.#served;
-    const { readers, control } = this.#parts;
+    const { readers, control, recording } = this.#parts;
     const readable = new Set(control.readable());
     this.#primaryBySlot = primaryBySlot;
+    this.reads.useSlots(slots);
+    recording.slotReads = this.#touches.counts;
+    // What is a child's is with its parent until the child is read here.
+    const readerOf = (slot: number): SlotReader | undefined =>
+      readers.get(slot) ?? (isDoubling && slot >= slots / 2 ? readers.get(slot - slots / 2) : undefined);
     this.#served = primaryBySlot.map((primary, slot) =>
-      primary === this.#settings.name || readable.has(slot) ? readers.get(slot) : undefined,
+      primary === this.#settings.name || readable.has(slot) ? readerOf(slot) : undefined,
     );
     return this.#served.some((reader, slot) => reader !== before[slot]);
+  }
+
+  /** Resolves once all reads have ended that are under way. */
+  begunHaveEnded(): Promise<void> {
+    return this.reads.begunHaveEnded();
   }
 
   async close(): Promise<void> {

@@ -124,11 +124,11 @@ export class ServePool implements AsyncDisposable {
 
   /**
    * Has workers read slots, or forget them; the main thread's readers have come or gone already.
-   * Resolves once all have.
+   * Resolves once all have, and reads that had begun before have ended.
    */
   async changeSlots(type: 'open-slots' | 'leave-slots', slots: readonly number[]): Promise<void> {
     this.main?.readableChanged();
-    await Promise.all(this.#workers.map((link) => link.changeSlots(type, slots)));
+    await Promise.all([this.main?.begunHaveEnded(), ...this.#workers.map((link) => link.changeSlots(type, slots))]);
   }
 
   /** Says that a peer has a newer map than this process. */

@@ -202,11 +202,11 @@ async function run(options: ServeThreadOptions): Promise<void> {
       case 'open-slots':
         slotReaders.open(message.slots);
         serving.readableChanged();
-        return post({ type: 'slots-done', id: message.id });
+        return void serving.begunHaveEnded().then(() => post({ type: 'slots-done', id: message.id }));
       case 'leave-slots':
         slotReaders.leave(message.slots);
         serving.readableChanged();
-        return post({ type: 'slots-done', id: message.id });
+        return void serving.begunHaveEnded().then(() => post({ type: 'slots-done', id: message.id }));
       case 'epoch':
         return void main.saw(message.epoch, false);
       case 'metrics':

@@ -9,7 +9,8 @@ import { basename, dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { openObjectShape, wholeNumberShape } from '../config/json-shape.ts';
-import type { SlotCondition } from '../entry/entry.ts';
+import type { SlotCondition } from '../entry/lifecycle-entry.ts';
+import { heldSlotsOf, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import { readDurable, writeDurably } from '../storage/durable-file.ts';
 import { slotPath } from './data-folder.ts';
 
@@ -50,6 +51,34 @@ function slotsMade(dataDir: string): readonly number[] | undefined {
 /** Returns whether the folder has the data of a slot. */
 export function isSlotThere(dataDir: string, slot: number): boolean {
   return existsSync(join(slotPath(dataDir, slot), 'data.mdb'));
+}
+
+/** Returns the slots of a node whose parents, also its own, have yet to split. */
+export function unmadeChildren(dataDir: string, map: ShardMap, name: string): number[] {
+  if (!map.isDoubling) return [];
+  const made = slotsMade(dataDir) ?? [];
+  const isUnmade = (slot: number): boolean => !isSlotThere(dataDir, slot) && !made.includes(slot);
+  return slotsOfNode(map, name).filter((slot) => slot >= map.slots / 2 && isUnmade(slot));
+}
+
+/** Returns the slots for which a node answers: all that it is the primary of, but for such. */
+export function answeredSlots(dataDir: string, map: ShardMap, name: string): number[] {
+  const unmade = unmadeChildren(dataDir, map, name);
+  return slotsOfNode(map, name).filter((slot) => !unmade.includes(slot));
+}
+
+/**
+ * Returns the slots that a node has to open: all that it has by a map, but for such children that
+ * do not begin again.
+ */
+export function slotsToOpen(
+  dataDir: string,
+  map: ShardMap,
+  name: string,
+  beginAgain: readonly number[] = [],
+): number[] {
+  const unmade = unmadeChildren(dataDir, map, name).filter((slot) => !beginAgain.includes(slot));
+  return heldSlotsOf(map, name).filter((slot) => !unmade.includes(slot));
 }
 
 const hintOfOtherMap = 'Start with the shard map under which they were made, or move their folders.';

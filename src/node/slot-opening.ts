@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import { seededRandom } from '../base/seeded-random.ts';
-import type { SlotCondition } from '../entry/entry.ts';
+import type { SlotCondition } from '../entry/lifecycle-entry.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
 import type { SlotLog } from '../log/slot-log.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -20,8 +20,7 @@ import { beginAttempt } from './slot-attempts.ts';
 /** What all slots of a thread are opened with. */
 export type SlotOpening = {
   readonly options: ApplyThreadOptions;
-  /** The number of slots of the cluster. */
-  readonly slots: number;
+  readonly map: () => ShardMap;
   readonly clock: Clock;
   readonly openingOf: (slot: number) => Opening;
   /** Null where logs are in the folders of their slots. */
@@ -33,6 +32,8 @@ const waitingCodes: ReadonlySet<ErrorCode> = new Set(['StorageFull', 'ApplyStopp
 
 /** Has the log say that this process has opened the slot, before anything reads or sends. */
 function begin(slot: Slot, clock: Clock): void {
+  // Its first transaction after that says it.
+  if (slot.awaitsChild) return;
   try {
     slot.run([], clock.nowMs());
   } catch (thrown) {
@@ -76,7 +77,8 @@ function openCarefully(dataDir: string, options: SlotOptions): Slot {
 
 /** Opens a slot: as its primary in a new session, or as a replica. */
 export function openSlot(opening: SlotOpening, index: number, isPrimary: boolean): Slot {
-  const { options, slots, clock, openingOf, logs, onQuarantine } = opening;
+  const { options, map, clock, openingOf, logs, onQuarantine } = opening;
+  const { slots, isDoubling: mayBeUnsplit } = map();
   const { dataDir, slotMapBytes: mapBytes, isSearched } = options;
   const log = (table: Table, cursor: number): SlotLog =>
     logs === null ? new EmbeddedLog(table, cursor) : logs.logOf(index, table, cursor);
@@ -88,6 +90,8 @@ export function openSlot(opening: SlotOpening, index: number, isPrimary: boolean
     mapBytes,
     isSearched,
     opening: openingOf(index),
+    canSplit: logs === null,
+    mayBeUnsplit,
     log,
   });
   slot.onQuarantine = (failure) => onQuarantine(slot, failure);

@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { seededRandom } from '../base/seeded-random.ts';
-import type { LifecycleEntry, SlotCondition } from '../entry/entry.ts';
+import type { LifecycleEntry, SlotCondition } from '../entry/lifecycle-entry.ts';
 import { encodeEntryChunk } from '../log/chunk.ts';
 import { putLeftPosition, readPosition, removePosition } from '../log/log-position.ts';
 import type { SlotCopy } from '../migrate/backup-folder.ts';

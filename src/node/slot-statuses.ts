@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import { movePhases, moveProgress } from '../router/move-progress.ts';
+import type { SearchPool } from '../search/search-pool.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { freeDiskBytes } from '../storage/disk-room.ts';
 import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
@@ -27,13 +28,23 @@ export async function nodeStatus(
   { name, dataDir }: { readonly name: string; readonly dataDir: string },
   map: ShardMap,
   links: readonly ApplyLink[],
-  { fetches, histograms, slotMapBytes }: Pick<NodeStatus, 'fetches' | 'histograms' | 'slotMapBytes'>,
+  {
+    search,
+    ...more
+  }: Pick<NodeStatus, 'fetches' | 'histograms' | 'slotMapBytes'> & { readonly search: SearchPool | null },
 ): Promise<NodeStatus> {
-  const { slots, log } = await statusOf(links);
+  const { slots: statuses, log } = await statusOf(links);
   const { epoch } = map;
+  const slots = map.isDoubling && search !== null ? await withIndexes(statuses, search) : statuses;
   const freeBytes = freeDiskBytes(dataDir);
-  const more = { fetches, freeBytes, log, histograms, slotMapBytes };
-  return { role: 'node', name, epoch, pid: process.pid, slots: [...slots], ...more };
+  return { role: 'node', name, epoch, pid: process.pid, slots: [...slots], freeBytes, log, ...more };
+}
+
+/** Says of each slot whether searches find what it has by an index of its own. */
+async function withIndexes(statuses: readonly SlotStatus[], search: SearchPool): Promise<SlotStatus[]> {
+  const { slots } = await search.statusOrEmpty();
+  const indexed = new Set(slots.filter(({ isServed }) => isServed).map(({ slot }) => slot));
+  return statuses.map((status) => ({ ...status, isIndexed: indexed.has(status.slot) }));
 }
 
 /** Moves and copies of a node, as its metrics say how far they are. */

@@ -1,10 +1,12 @@
 /** The calls that write to slots: chunks from ingest and nodes, private writes from routers. */
 import { ByteWriter } from '../base/bytes.ts';
-import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
-import type { Entry, LifecycleEntry, WrittenEntry } from '../entry/entry.ts';
+import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
+import type { Entry, WrittenEntry } from '../entry/entry.ts';
 import { decodeEntry, encodeEntry } from '../entry/entry-codec.ts';
+import type { LifecycleEntry } from '../entry/lifecycle-entry.ts';
 import {
   type ChunkOutcome,
+  chunkFor,
   decodeAppend,
   decodeOutcomes,
   encodeAppend,
@@ -22,6 +24,9 @@ import { compactAnswer, compactRequest } from '../wire/slot-compaction.ts';
 import { digestAnswer, digestRequest } from '../wire/slot-digest.ts';
 import type { ApplyLink } from './apply-link.ts';
 import { freshState, type SlotReader } from './slot-reader.ts';
+
+/** Of a write whose slot splits meanwhile. */
+const writeTriesMax = 4;
 
 function isNew(state: SlotState): boolean {
   return readSlotMeta(state).condition === 'new';
@@ -74,6 +79,13 @@ export class SlotWrites {
   async append(payload: Uint8Array): Promise<Uint8Array> {
     const chunks = decodeOfPeer(nodeCalls.append, () => decodeAppend(payload));
     const heads = decodeOfPeer(nodeCalls.append, () => chunks.map((bytes) => readChunkHead(bytes)));
+    if (heads.some(({ slot, isFromSlot }) => !isFromSlot && this.#slotNow(slot) !== slot)) {
+      const forNow = chunks.map((bytes, index) => {
+        const { slot, isFromSlot } = heads[index]!;
+        return isFromSlot ? bytes : chunkFor(this.#slotNow(slot), bytes);
+      });
+      return this.append(encodeAppend(forNow));
+    }
     const slots = heads.map(({ slot }) => slot);
     const replica = slots.find((slot) => !this.#isPrimaryOf(slot) && this.#linkFor(slot) !== undefined);
     if (replica !== undefined) throw this.#replicaError(replica);
@@ -121,14 +133,21 @@ export class SlotWrites {
   }
 
   /** Appends what a router writes, and answers once this thread's reads see it applied. */
-  async write(entry: Uint8Array): Promise<Uint8Array> {
+  async write(payload: Uint8Array): Promise<Uint8Array> {
+    // Its memory is the caller's, who reuses it.
+    const entry = Buffer.from(payload);
     const decoded = decodeOfPeer(nodeCalls.write, () => decodeEntry(entry));
     if (!isWritten(decoded))
       throw new DataPlaneError('InvalidArgument', `${nodeCalls.write} takes no entry of the kind ${decoded.kind}`);
-    const slot = this.slotOf(decoded.did);
-    if (this.#isNew(slot)) throw new DataPlaneError('Unavailable', newMessage(slot));
-    await this.appendOwn(slot, entry);
-    return Buffer.alloc(0);
+    for (let tries = 1; ; tries++) {
+      const slot = this.slotOf(decoded.did);
+      if (this.#isNew(slot)) throw new DataPlaneError('Unavailable', newMessage(slot));
+      const failure = await this.appendOwn(slot, entry).then(() => null, operatingFailure);
+      if (failure === null) return Buffer.alloc(0);
+      // A slot that has split takes none of its child, which is read once the slot goes on.
+      const hasSplit = this.#map().isDoubling && failure.code === 'WrongEpoch';
+      if (!hasSplit || tries === writeTriesMax) throw failure;
+    }
   }
 
   /** Appends an entry of the lifecycle of one of this node's slots. Returns once it is applied. */
@@ -137,9 +156,16 @@ export class SlotWrites {
     if (entry.kind === 'completed' || entry.kind === 'tail-lost') this.#newSlots.delete(slot);
   }
 
-  /** Returns the slot of a DID, of this node or not. */
-  slotOf(did: string): number {
-    return slotOf(did, this.#map().slots);
+  /** Returns the slot that has a DID or a handle now, of this node or not. */
+  slotOf(key: string): number {
+    return this.#slotNow(slotOf(key, this.#map().slots));
+  }
+
+  /** Returns a slot; of a child that is not there yet its parent. */
+  #slotNow(slot: number): number {
+    const { isDoubling, slots } = this.#map();
+    const isAhead = isDoubling && slot >= slots / 2 && this.#linkFor(slot) === undefined;
+    return isAhead && this.#linkFor(slot - slots / 2) !== undefined ? slot - slots / 2 : slot;
   }
 
   #isNew(slot: number): boolean {

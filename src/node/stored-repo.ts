@@ -2,7 +2,6 @@
 import { Cid } from '../atproto/cid.ts';
 import { systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { slotOf } from '../shardmap/slot-of.ts';
 import { needsResync } from '../slot/apply/repo-apply.ts';
 import { readSlotMeta } from '../slot/slot-meta.ts';
 import { getActor, getIdentity, getRepo } from '../slot/table/actor-row.ts';
@@ -128,15 +127,18 @@ function recordsOf(
   return { records, next: records.length < storedRecordsMax ? null : last!.toString('hex') };
 }
 
-/** Returns the handlers, by the name of the call. `slots` is the number of slots of the map. */
-export function storedRepoHandlers(readers: ReadonlyMap<number, SlotReader>, slots: number): [string, CallHandler][] {
+/** Returns the handlers, by the name of the call. `slotOf` returns the slot of a key. */
+export function storedRepoHandlers(
+  readers: ReadonlyMap<number, SlotReader>,
+  slotOf: (key: string) => number,
+): [string, CallHandler][] {
   const stateOf = (slot: number): SlotState => freshState(readers, slot);
   return [
     [
       nodeCalls.storedAccount,
       (payload) => {
         const request = storedAccountRequest.decode(payload);
-        const slot = slotOf(request.slotOf ?? request.did, slots);
+        const slot = slotOf(request.slotOf ?? request.did);
         return storedAccountAnswer.encode(accountOf(slot, stateOf(slot), request));
       },
     ],
@@ -144,21 +146,21 @@ export function storedRepoHandlers(readers: ReadonlyMap<number, SlotReader>, slo
       nodeCalls.storedRecords,
       (payload) => {
         const request = storedRecordsRequest.decode(payload);
-        return storedRecordsAnswer.encode(recordsOf(stateOf(slotOf(request.did, slots)), request));
+        return storedRecordsAnswer.encode(recordsOf(stateOf(slotOf(request.did)), request));
       },
     ],
     [
       nodeCalls.privatePage,
       (payload) => {
         const { did, from } = privatePageRequest.decode(payload);
-        return privatePageAnswer.encode(privatePage(stateOf(slotOf(did, slots)), did, from));
+        return privatePageAnswer.encode(privatePage(stateOf(slotOf(did)), did, from));
       },
     ],
     [
       nodeCalls.storedHandle,
       (payload) => {
         const { handle } = storedHandleRequest.decode(payload);
-        const claim = getHandleRow(stateOf(slotOf(handle, slots)), handle) ?? null;
+        const claim = getHandleRow(stateOf(slotOf(handle)), handle) ?? null;
         return storedHandleAnswer.encode({ claim });
       },
     ],

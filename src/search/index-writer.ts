@@ -134,7 +134,19 @@ export class IndexWriter {
   /** Has a slot, or all, built again. */
   rebuild(slot: number | null): void {
     this.#transact(() => {
-      for (const row of this.#rows.values()) if (slot === null || row.slot === slot) this.#beginBuild(row);
+      for (const row of this.#rows.values())
+        if ((slot === null || row.slot === slot) && !this.#awaitsChild(row)) this.#beginBuild(row);
+    });
+  }
+
+  /**
+   * True for a slot that has split and whose child is not served: until it is, what it has is found
+   * by the rows of before the split. So no slot is served before its child, but for those rows.
+   */
+  #awaitsChild({ slot }: SlotRow): boolean {
+    return [...this.#slots.values()].some((other) => {
+      const isServed = this.#rows.get(other.slot)!.served !== 0;
+      return !isServed && other.slot > slot && other.parent === slot;
     });
   }
 
@@ -175,7 +187,7 @@ export class IndexWriter {
       // The slot was never opened with a queue.
       if (queue === undefined) continue;
       if (queue.epoch !== row.epoch || row.seq < queue.firstSeq || row.seq > queue.nextSeq) {
-        begun.push(row);
+        if (!this.#awaitsChild(row)) begun.push(row);
         continue;
       }
       if (row.seq === queue.nextSeq) continue;
@@ -198,7 +210,8 @@ export class IndexWriter {
   /** Does a step of what is to be built or removed. Returns false if there is nothing. */
   workOn(): boolean {
     for (const row of this.#rows.values()) {
-      if (row.owner > 0) {
+      // One that goes on after a split would be served without what the child has.
+      if (row.owner > 0 && !this.#awaitsChild(row)) {
         this.#build(row);
         return true;
       }

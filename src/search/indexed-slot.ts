@@ -7,7 +7,8 @@
  */
 import { nsid } from '../atproto/collection.ts';
 import { recordUri } from '../atproto/compact-key.ts';
-import { readSlotMeta } from '../slot/slot-meta.ts';
+import { slotOf } from '../shardmap/slot-of.ts';
+import { parentOfChild, readSlotMeta } from '../slot/slot-meta.ts';
 import { followersLevel, getActorCount } from '../slot/table/actor-counts.ts';
 import { getActor } from '../slot/table/actor-row.ts';
 import { allJoinsOf } from '../slot/table/pack-joins.ts';
@@ -82,6 +83,11 @@ export class IndexedSlot {
 
   queue(): SearchQueueMeta | undefined {
     return searchQueueMeta(this.#environment.table(slotTables.search));
+  }
+
+  /** The slot from which this one came by its last split, or null. */
+  get parent(): number | null {
+    return parentOfChild(this.slot, readSlotMeta(this.#state));
   }
 
   changesFrom(seq: number, limit: number): { readonly changes: SearchChange[]; readonly nextSeq: number } {
@@ -168,9 +174,12 @@ export class IndexedSlot {
    * Returns: where the next part begins; its owner is `ownersEnd` when nothing is left.
    */
   addStored(from: BuildPosition, key: number, postsMax: number, into: IndexBatch): BuildPosition {
-    const { ownersEnd } = this;
+    const { slots, nextOwner: ownersEnd } = readSlotMeta(this.#state, 0);
     let { owner, afterPost } = from;
     for (let owners = 0; owner < ownersEnd && owners < ownersPerStep; owners++, owner++, afterPost = null) {
+      const did = getActor(this.#state, owner)?.did;
+      // After a split it may still hold what is another slot's, and removes that without a word.
+      if (did !== undefined && slots > 0 && slotOf(did, slots) !== this.slot) continue;
       const last = this.#addPostsOf(owner, afterPost, key, postsMax - into.posts.length, into);
       if (last !== null) return { owner, afterPost: last };
       this.#addActor({ key, owner, rkey: 'self' }, into);

@@ -6,6 +6,8 @@
  */
 import { nsid } from '../atproto/collection.ts';
 import { recordUri } from '../atproto/compact-key.ts';
+import { slotOf } from '../shardmap/slot-of.ts';
+import { parentOfChild, readSlotMeta } from '../slot/slot-meta.ts';
 import { type ActorRow, getActor } from '../slot/table/actor-row.ts';
 import { recordKey, sortMsOf } from '../slot/table/record-row.ts';
 import { RecordView } from '../slot/table/record-view.ts';
@@ -25,11 +27,16 @@ export class LiveSlots {
   readonly #bySlot = new Map<number, LiveSlot>();
   #slotByKey = new Map<number, number>();
   #keyBySlot = new Map<number, number>();
+  /** By slot, its child whose index is not built: what it has is found by the parent's. */
+  readonly #childBySlot = new Map<number, number>();
   #primaries: ReadonlySet<number>;
+  /** Of the cluster. */
+  #slots: number;
 
   /** `primaries`: the slots for which this node answers, since replicas index theirs too. */
-  constructor(places: readonly SlotPlace[], primaries: readonly number[]) {
+  constructor(places: readonly SlotPlace[], primaries: readonly number[], slots: number) {
     this.#primaries = new Set(primaries);
+    this.#slots = slots;
     for (const place of places) this.#open(place);
   }
 
@@ -52,14 +59,32 @@ export class LiveSlots {
     return this.#primaries;
   }
 
-  usePrimaries(slots: readonly number[]): void {
-    this.#primaries = new Set(slots);
+  usePrimaries(primaries: readonly number[], slots: number): void {
+    this.#primaries = new Set(primaries);
+    this.#slots = slots;
   }
 
   /** Says under which key each slot is served. */
   useKeys(keyBySlot: Map<number, number>): void {
     this.#keyBySlot = keyBySlot;
     this.#slotByKey = new Map([...keyBySlot].map(([slot, key]) => [key, slot]));
+    this.#childBySlot.clear();
+    for (const slot of this.#primaries) {
+      const state = keyBySlot.has(slot) ? undefined : this.#fresh(slot);
+      const parent = state === undefined ? null : parentOfChild(slot, readSlotMeta(state));
+      if (parent !== null && keyBySlot.has(parent)) this.#childBySlot.set(parent, slot);
+    }
+  }
+
+  /** Slots without an index of their own whose parents' finds what they have. */
+  get unservedChildCount(): number {
+    return this.#childBySlot.size;
+  }
+
+  /** Returns the slot of a DID; that of its parent while that has yet to split. */
+  #slotOf(did: string): number {
+    const slot = slotOf(did, this.#slots);
+    return this.#primaries.has(slot) || slot < this.#slots / 2 ? slot : slot - this.#slots / 2;
   }
 
   /** Goes on in the files that slots are in now, some times a second. */
@@ -81,10 +106,32 @@ export class LiveSlots {
   }
 
   /** Returns the key and the owner of a DID in a slot of this node. */
-  ownerOf(did: string, slot: number): { readonly key: number; readonly owner: number } | undefined {
+  ownerOf(did: string): { readonly key: number; readonly owner: number } | undefined {
+    const slot = this.#slotOf(did);
     const owner = this.#fresh(slot)?.ownerOf(did);
+    if (owner === undefined) return undefined;
     const key = this.#keyBySlot.get(slot);
-    return owner === undefined || key === undefined ? undefined : { key, owner };
+    if (key !== undefined) return { key, owner };
+    const [parent] = [...this.#childBySlot].find(([, child]) => child === slot) ?? [];
+    const parentKey = parent === undefined ? undefined : this.#keyBySlot.get(parent);
+    if (parent === undefined || parentKey === undefined) return undefined;
+    // Owners have the same numbers in both, but for those that came after the split.
+    const state = this.#fresh(parent);
+    const other = state === undefined ? undefined : getActor(state, owner)?.did;
+    return other === undefined || other === did ? { key: parentKey, owner } : undefined;
+  }
+
+  /** Returns who holds what is indexed under a slot and an owner. */
+  #holderOf(slot: number, owner: number): { readonly state: SlotState; readonly actor: ActorRow } | undefined {
+    const state = this.#fresh(slot);
+    const actor = state === undefined ? undefined : getActor(state, owner);
+    if (state !== undefined && actor !== undefined && this.#slotOf(actor.did) === slot) return { state, actor };
+    // A split has given it to the child, under whose own key it is found once there is one.
+    const child = this.#childBySlot.get(slot);
+    const childState = child === undefined ? undefined : this.#fresh(child);
+    const moved = childState === undefined ? undefined : getActor(childState, owner);
+    if (childState === undefined || moved === undefined || this.#slotOf(moved.did) !== child) return undefined;
+    return { state: childState, actor: moved };
   }
 
   #actor(
@@ -92,9 +139,9 @@ export class LiveSlots {
   ): { readonly state: SlotState; readonly owner: number; rkey: string; actor: ActorRow } | undefined {
     const { key, owner, rkey } = decodeDocKey(k);
     const slot = this.#slotByKey.get(key);
-    const state = slot === undefined ? undefined : this.#fresh(slot);
-    const actor = state === undefined ? undefined : getActor(state, owner);
-    if (state === undefined || actor === undefined) return undefined;
+    const holder = slot === undefined ? undefined : this.#holderOf(slot, owner);
+    if (holder === undefined) return undefined;
+    const { state, actor } = holder;
     return actor.takedownRef === null && actor.upstreamStatus === '' ? { state, owner, rkey, actor } : undefined;
   }
 

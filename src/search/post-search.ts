@@ -41,7 +41,6 @@ export type PostSearchParts = {
   readonly sql: Statements;
   readonly live: LiveSlots;
   readonly counts: PostCounts;
-  readonly slotOf: (did: string) => number;
   readonly clock: Clock;
 };
 
@@ -69,8 +68,8 @@ export class PostSearch {
   }
 
   #walkOf({ all, none, followed }: PostQuery): Walk | null {
-    const { live, slotOf } = this.#parts;
-    const ownerOf = (did: string) => live.ownerOf(did, slotOf(did));
+    const { live } = this.#parts;
+    const ownerOf = (did: string) => live.ownerOf(did);
     const expression = postExpression({ all, none }, ownerOf);
     if (expression === null || followed === null) return expression && { ...expression, isWanted: null };
     if (followed.length > followedOwnersMax) return { ...expression, isWanted: this.#isBy(new Set(followed)) };

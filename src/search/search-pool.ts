@@ -39,6 +39,7 @@ export class SearchPool implements AsyncDisposable {
   readonly #index: RestartingWorker<ToIndexThread>;
   readonly #threads: readonly RestartingWorker<ToSearchThread>[];
   #primaries: readonly number[];
+  #slots: number;
   #places: readonly SlotPlace[];
 
   constructor({ threads, onProgress, note, clock, ...threadOptions }: SearchPoolOptions) {
@@ -50,8 +51,14 @@ export class SearchPool implements AsyncDisposable {
       else if (message.type === 'damaged') this.#index.send({ type: 'damaged' });
     };
     this.#primaries = threadOptions.primaries;
+    this.#slots = threadOptions.slots;
     this.#places = threadOptions.places;
-    const data = (): SearchThreadOptions => ({ ...threadOptions, primaries: this.#primaries, places: this.#places });
+    const data = (): SearchThreadOptions => ({
+      ...threadOptions,
+      primaries: this.#primaries,
+      slots: this.#slots,
+      places: this.#places,
+    });
     const common = (): WorkerOptions => ({ workerData: data(), execArgv });
     const startSearch = (): Worker =>
       new Worker(new URL('./search-thread.ts', import.meta.url), { ...common(), name: 'skyshard-search' });
@@ -78,10 +85,11 @@ export class SearchPool implements AsyncDisposable {
     return (await thread.ask((id) => ({ type: 'query', id, payload: copy }), [copy.buffer])) as Uint8Array;
   }
 
-  /** Takes the slots that this node is the primary of, for which alone it answers. */
-  usePrimaries(slots: readonly number[]): void {
-    this.#primaries = slots;
-    for (const thread of this.#threads) thread.send({ type: 'primaries', slots });
+  /** Takes the slots for which alone the node answers, and the number of slots of the cluster. */
+  useSlots(primaries: readonly number[], slots: number): void {
+    this.#primaries = primaries;
+    this.#slots = slots;
+    for (const thread of this.#threads) thread.send({ type: 'primaries', primaries, slots });
   }
 
   /**

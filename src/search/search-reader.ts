@@ -8,7 +8,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { slotOf } from '../shardmap/slot-of.ts';
 import type { SearchAnswer, SearchQuery } from '../wire/search-messages.ts';
 import {
   idsPerSpan,
@@ -31,7 +30,7 @@ const rangesKnownMs = 2_000;
 export type SearchReaderOptions = {
   readonly path: string;
   readonly places: readonly SlotPlace[];
-  /** The number of slots of the cluster. */
+  /** The number of slots of the cluster, when it starts. */
   readonly slots: number;
   /** Slots among the places that this node is the primary of. */
   readonly primaries: readonly number[];
@@ -55,12 +54,12 @@ export class SearchReader {
 
   constructor(options: SearchReaderOptions) {
     this.#options = options;
-    this.#live = new LiveSlots(options.places, options.primaries);
+    this.#live = new LiveSlots(options.places, options.primaries, options.slots);
   }
 
-  /** Takes the slots for which this node answers from now on. */
-  usePrimaries(slots: readonly number[]): void {
-    this.#live.usePrimaries(slots);
+  /** Takes the slots for which this node answers from now on, of so many of the cluster. */
+  usePrimaries(primaries: readonly number[], slots: number): void {
+    this.#live.usePrimaries(primaries, slots);
     this.#servedUntilMs = 0;
   }
 
@@ -105,7 +104,6 @@ export class SearchReader {
         sql,
         live: this.#live,
         counts: this.#postCounts(sql),
-        slotOf: (did) => slotOf(did, this.#options.slots),
         clock,
       });
       return posts.find(query);
@@ -134,7 +132,7 @@ export class SearchReader {
       const keys = new Map(rows.filter(({ slot }) => own.has(slot)).map(({ slot, served }) => [slot, served]));
       this.#live.reopenReplaced();
       this.#live.useKeys(keys);
-      this.#unservedCount = own.size - keys.size;
+      this.#unservedCount = own.size - keys.size - this.#live.unservedChildCount;
       this.#servedUntilMs = nowMs + servedKnownMs;
     }
     if (this.#unservedCount > 0) {

@@ -27,7 +27,7 @@ export type ToSearchThread =
   | { readonly type: 'reopen' }
   /** What the thread knows of the file may be out of date. */
   | { readonly type: 'refresh' }
-  | { readonly type: 'primaries'; readonly slots: readonly number[] }
+  | { readonly type: 'primaries'; readonly primaries: readonly number[]; readonly slots: number }
   | PlacesMessage
   | { readonly type: 'close' };
 

@@ -33,7 +33,7 @@ function run(options: SearchThreadOptions): void {
       case 'refresh':
         return reader.refresh();
       case 'primaries':
-        return reader.usePrimaries(message.slots);
+        return reader.usePrimaries(message.primaries, message.slots);
       case 'places':
         return void reader
           .usePlaces(message.places)

@@ -10,8 +10,8 @@ import { rangesText, type ShardMap, slotsOfNode } from './shard-map.ts';
 
 /** One difference of two maps, for people. Null: it is not there. */
 export type MapDifference = {
-  readonly what: 'node' | 'address' | 'zone' | 'capacity' | 'slots' | 'replicas' | 'move' | 'lease';
-  /** A node, a shard, or '' for the lease. */
+  readonly what: 'node' | 'address' | 'zone' | 'capacity' | 'slots' | 'replicas' | 'move' | 'lease' | 'doubling';
+  /** A node, a shard, or '' for the lease and doubling. */
   readonly name: string;
   readonly before: string | null;
   readonly after: string | null;
@@ -21,6 +21,8 @@ export type ChangeRules = {
   readonly nowMs: number;
   /** In whose name the change is made: only the holder of a lease may, while it lasts. */
   readonly holder: string | null;
+  /** True for a map that is in force elsewhere: what led to it may have been missed here. */
+  readonly isDecided?: boolean;
 };
 
 function refuse(problem: string, hint: string): never {
@@ -32,6 +34,20 @@ function refuseEpoch(before: ShardMap, after: ShardMap): void {
   if (after.epoch < before.epoch) refuse(`epoch ${after.epoch} is below ${before.epoch}, which is in force`, hint);
   if (after.epoch > before.epoch || digestOf(before) === digestOf(after)) return;
   refuse(`epoch ${after.epoch} is in force with other contents`, hint);
+}
+
+/** Slots become twice as many in one way only, and stay where they are until all have split. */
+function refuseOtherSlots(before: ShardMap, after: ShardMap, { isDecided }: ChangeRules): void {
+  const hint = 'Only `skyshard slots double` changes the number of slots.';
+  if (isDecided === true && after.slots >= before.slots) return;
+  const isBegun = after.isDoubling && !before.isDoubling;
+  if (after.slots !== (isBegun ? 2 : 1) * before.slots)
+    refuse(`${after.slots} slots, while the data has ${before.slots}`, hint);
+  if (isBegun && before.shards.some(({ move }) => move !== null))
+    refuse('slots are moving, and cannot be doubled meanwhile', hint);
+  if (!after.isDoubling) return;
+  const moved = before.primaryBySlot.findIndex((primary, slot) => after.primaryBySlot[slot] !== primary);
+  if (moved >= 0) refuse(`slot ${moved} cannot go to another node while slots are doubled`, hint);
 }
 
 function refuseDuringLease(before: ShardMap, { nowMs, holder }: ChangeRules): void {
@@ -52,11 +68,9 @@ export function checkMapChange(before: ShardMap, after: ShardMap, rules: ChangeR
   if (after.cluster !== before.cluster) {
     refuse(`it is of cluster "${after.cluster}", this is "${before.cluster}"`, 'Push the map of this cluster.');
   }
-  if (after.slots !== before.slots) {
-    refuse(`${after.slots} slots, while the data has ${before.slots}`, 'The number of slots cannot change.');
-  }
   refuseEpoch(before, after);
   if (after.epoch === before.epoch) return false;
+  refuseOtherSlots(before, after, rules);
   refuseDuringLease(before, rules);
   for (const { name, port } of after.nodes.values()) {
     if (port === 0) refuse(`nodes.${name}.port: 0 is no port that others can call`, 'Name the port.');
@@ -68,7 +82,7 @@ type Rows = readonly (readonly [what: MapDifference['what'], name: string, text:
 
 /** Returns what a map says, in rows that are told apart by what and name. */
 function rowsOf(map: ShardMap): Rows {
-  const { nodes, shards, lease } = map;
+  const { nodes, shards, lease, isDoubling, slots: count } = map;
   const ofNodes = [...nodes.values()].flatMap(({ name, host, port, zone, capacity }): Rows => {
     const slots = slotsOfNode(map, name);
     return [
@@ -95,7 +109,8 @@ function rowsOf(map: ShardMap): Rows {
     ];
   });
   const until = lease === null ? null : `${lease.holder} until ${new Date(lease.untilMs).toISOString()}`;
-  return [...ofNodes, ...ofShards, ['lease', '', until]];
+  const doubling = isDoubling ? `${count / 2} slots become ${count}` : null;
+  return [...ofNodes, ...ofShards, ['doubling', '', doubling], ['lease', '', until]];
 }
 
 /** Returns the differences: those of nodes, then of shards, then of the lease. */

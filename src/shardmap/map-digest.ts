@@ -11,7 +11,7 @@ function partsOf({ from, to, step, isPaused, bytesPerSecond, p99MsMax }: ShardMo
  *
  * Files of tokens and certificates are each machine's own, so they are not part of it.
  */
-export function digestOf({ cluster, epoch, slots, nodes, shards, lease }: ShardMap): string {
+export function digestOf({ cluster, epoch, slots, isDoubling, nodes, shards, lease }: ShardMap): string {
   const named = <Named extends { readonly name: string }>(all: Iterable<Named>): Named[] =>
     [...all].sort((a, b) => (a.name < b.name ? -1 : 1));
   const content = [
@@ -24,6 +24,7 @@ export function digestOf({ cluster, epoch, slots, nodes, shards, lease }: ShardM
       return [name, primary, [...replicas].sort(), own, ...moves];
     }),
     lease === null ? null : [lease.holder, lease.untilMs],
+    ...(isDoubling ? ['doubling'] : []),
   ];
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }

@@ -211,7 +211,8 @@ export class MapFollower {
     const next = heldMapOf(json, this.#held.json);
     // A lease binds who prepares; what is committed elsewhere is past that.
     const holder = this.map.lease?.holder ?? null;
-    if (!checkMapChange(this.map, next.map, { nowMs: this.#options.clock.nowMs(), holder })) return;
+    const rules = { nowMs: this.#options.clock.nowMs(), holder, isDecided: true };
+    if (!checkMapChange(this.map, next.map, rules)) return;
     this.#isPushed = true;
     this.#options.store({ committed: next.json, prepared: null });
     this.#prepared = null;

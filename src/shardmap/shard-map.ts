@@ -7,6 +7,7 @@
 import * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { objectShape, readShape, recordShape, textShape, wholeNumberShape } from '../config/json-shape.ts';
+import { slotCountMax } from './slot-of.ts';
 
 /** Where a node listens. Port 0 means any free port, chosen when the node starts. */
 export type NodeAddress = {
@@ -59,6 +60,8 @@ export type ShardMap = {
   readonly epoch: number;
   /** A power of two. */
   readonly slots: number;
+  /** True while slots of half as many split, each into itself and its child. */
+  readonly isDoubling: boolean;
   readonly nodes: ReadonlyMap<string, NodeAddress>;
   readonly shards: readonly Shard[];
   /** Node name of the primary, by slot index. */
@@ -69,8 +72,6 @@ export type ShardMap = {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
 };
 
-/** A slot index takes two bytes in chunks. */
-const slotCountMax = 65_536;
 const capacityMax = 1_000_000;
 
 const nameOf = (what: string) =>
@@ -120,6 +121,7 @@ const mapShape = objectShape({
     wholeNumberShape(1, slotCountMax),
     v.check((slots) => (slots & (slots - 1)) === 0, 'must be a power of two'),
   ),
+  doubling: v.nullish(v.boolean('must be true or false')),
   nodes: v.pipe(
     recordShape(nodeNameShape, nodeShape),
     v.check((nodes) => Object.keys(nodes).length > 0, 'at least one node is needed'),
@@ -184,6 +186,16 @@ function moveOf(move: ShardMove | null, { primary, replicas }: Pick<Shard, 'prim
   return move;
 }
 
+/** Checks that children begin where their parents are, of which there is one copy each. */
+function requireDoubling(slots: number, shards: readonly Shard[], primaryBySlot: readonly string[]): void {
+  if (slots === 1) refuse('doubling: one slot is not twice as many as before');
+  const copied = shards.findIndex(({ replicas }) => replicas.length > 0);
+  if (copied >= 0) refuse(`shards[${copied}].replicas: must be empty while slots are doubled`);
+  const parted = primaryBySlot.findIndex((primary, slot) => primaryBySlot[slot + slots / 2] !== primary);
+  if (parted < slots / 2)
+    refuse(`shards: slot ${parted + slots / 2} must be with slot ${parted}, of which it is made, until doubling ends`);
+}
+
 /**
  * Checks a parsed `shard-map.json`.
  *
@@ -205,13 +217,17 @@ export function parseShardMap(value: unknown): ShardMap {
     const moving = moveOf(move ?? null, { primary, replicas: others }, `${where}.move`);
     return { name, primary, replicas: others, slots: indexes.sort((a, b) => a - b), move: moving };
   });
+  const primaryBySlot = ownersOf(shards, slots);
+  const isDoubling = map.doubling ?? false;
+  if (isDoubling) requireDoubling(slots, shards, primaryBySlot);
   return {
     cluster: map.cluster ?? '',
     epoch,
     slots,
+    isDoubling,
     nodes,
     shards,
-    primaryBySlot: ownersOf(shards, slots),
+    primaryBySlot,
     lease: lease == null ? null : { holder: lease.holder, untilMs: Date.parse(lease.until) },
     adminTokenFile: map.adminTokenFile ?? null,
     clusterTokenFile: map.clusterTokenFile ?? null,

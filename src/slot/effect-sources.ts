@@ -1,7 +1,15 @@
 /** How far the effects of each source slot are applied: a row a source, by its number. */
 import { ByteReader, sharedWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
-import { type Chunk, type EffectOrigin, type EffectPosition, readMark, writeMark } from '../log/chunk.ts';
+import {
+  type Chunk,
+  type EffectOrigin,
+  type EffectPosition,
+  type KnownPosition,
+  readMark,
+  writeMark,
+} from '../log/chunk.ts';
+import { parentOf } from '../shardmap/slot-of.ts';
 import { beginSlotKey, type SlotState, tableCode } from './table/slot-state.ts';
 
 const unknownSource: EffectPosition = { generation: 0, session: 0, lastMark: 0 };
@@ -17,6 +25,16 @@ export function positionOf(state: SlotState, source: number): EffectPosition {
   if (value === undefined) return unknownSource;
   const reader = new ByteReader(value);
   return { generation: reader.u32(), session: reader.u32(), lastMark: readMark(reader) };
+}
+
+/**
+ * Returns how far a slot has the effects of a source; where it has none, how far those of the slot
+ * from which that may have come by a split. A child waits for word that all of these are here.
+ */
+export function knownPositionOf(source: number, positionOfSource: (source: number) => EffectPosition): KnownPosition {
+  const at = positionOfSource(source);
+  if (at.generation > 0 || source === 0) return { ...at, isParents: false };
+  return { ...positionOfSource(parentOf(source)), isParents: true };
 }
 
 /**
@@ -73,6 +91,18 @@ export class EffectSources {
   /** Sets the last mark applied; `put` writes it, once for all effects of a chunk. */
   pass({ slot, generation, session }: EffectOrigin, lastMark: number): void {
     this.#sources.set(slot, { generation, session, lastMark });
+  }
+
+  /** Lets a child go on where its parent was at its split. */
+  inherit(child: number, at: EffectPosition): void {
+    this.#sources.set(child, at);
+    this.put(child);
+  }
+
+  /** Forgets a source. */
+  remove(slot: number): void {
+    this.#sources.delete(slot);
+    this.#state.rows.remove(sourceKey(slot));
   }
 
   put(slot: number): void {

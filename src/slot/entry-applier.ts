@@ -7,9 +7,9 @@
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
 import type { Effect, EffectEntry, Entry, OutsideEntry, QuarantineEntry, SentEffect } from '../entry/entry.ts';
-import { routingKey } from '../entry/entry.ts';
+import { isSlotEffect, routingKey } from '../entry/entry.ts';
+import { isLifecycleEntry } from '../entry/lifecycle-entry.ts';
 import { type EffectOrigin, effectsPerEntryMax, markOf } from '../log/chunk.ts';
-import { slotOf } from '../shardmap/slot-of.ts';
 import { isStorageFailure } from '../storage/storage-failure.ts';
 import {
   type ApplyContext,
@@ -27,10 +27,11 @@ import type { AttemptFile } from './attempt-file.ts';
 import type { EffectSources } from './effect-sources.ts';
 import { EntryFailure, ProcessDied } from './entry-failure.ts';
 import { EventTimes } from './event-times.ts';
-import { isLifecycleEntry, LifecycleApplier } from './lifecycle-applier.ts';
+import { LifecycleApplier } from './lifecycle-applier.ts';
 import type { Quarantine } from './quarantine.ts';
 import { takeFromQuarantine } from './quarantine-retry.ts';
 import type { SlotMeta } from './slot-meta.ts';
+import type { SlotRouting } from './slot-routing.ts';
 import { Brackets } from './table/bracket.ts';
 import { findLongWork, nextLongWork, putLongWork } from './table/long-work.ts';
 import type { Outbox } from './table/outbox.ts';
@@ -41,7 +42,9 @@ import type { WaitingChunk } from './waiting-chunk.ts';
 const wholeRepoKinds: ReadonlySet<Entry['kind']> = new Set(['account', 'resync-begin', 'resync-end']);
 
 export type EntryApplierOptions = {
-  readonly slots: number;
+  readonly routing: SlotRouting;
+  /** True once the slot has split, until its child is made: nothing is applied meanwhile. */
+  readonly awaitsChild: () => boolean;
   readonly state: SlotState;
   readonly outbox: Outbox;
   readonly sources: EffectSources;
@@ -58,7 +61,6 @@ export type ApplyRules = { readonly applyEntry: typeof applyEntry; readonly appl
 /** `workKey`: the piece of long work under way after the entry, if one is. */
 type OwnContext = ApplyContext & {
   appendMs: number;
-  source: number;
   isIncomplete: boolean;
   hasLost: boolean;
   isResent: boolean;
@@ -66,7 +68,8 @@ type OwnContext = ApplyContext & {
 };
 
 export class EntryApplier {
-  readonly #slots: number;
+  readonly #routing: SlotRouting;
+  readonly #awaitsChild: () => boolean;
   readonly #index: number;
   readonly #outbox: Outbox;
   readonly #sources: EffectSources;
@@ -78,7 +81,7 @@ export class EntryApplier {
   readonly #attempt: AttemptFile;
   readonly #context: OwnContext;
   /** The open bracket of the source whose effect is being applied, if any. */
-  #bracket = 0;
+  #bracket = { source: 0, number: 0 };
   /** The one slot to which a restated effect goes, all of them, or null while none is restated. */
   #restatedTo: number | null = null;
   /** Of the entry being applied: its seq, the count of effects sent, the effects on this slot. */
@@ -88,7 +91,8 @@ export class EntryApplier {
   readonly eventTimes = new EventTimes();
 
   constructor(options: EntryApplierOptions) {
-    this.#slots = options.slots;
+    this.#routing = options.routing;
+    this.#awaitsChild = options.awaitsChild;
     this.#index = options.state.index;
     this.#outbox = options.outbox;
     this.#sources = options.sources;
@@ -101,14 +105,14 @@ export class EntryApplier {
       state: options.state,
       brackets: this.#brackets,
       appendMs: 0,
-      source: options.state.index,
       isIncomplete: false,
       hasLost: false,
       isResent: false,
       confirm: (key) => {
-        if (this.#context.isResent) this.#brackets.confirm(this.#context.source, this.#bracket, key);
+        const { source, number } = this.#bracket;
+        if (this.#context.isResent) this.#brackets.confirm(source, number, key);
       },
-      slotOf: (key) => slotOf(key, this.#slots),
+      isOwn: (key) => this.#routing.slotOf(key) === this.#index,
       workUsLeft: 0,
       ownerWithoutDuplicates: null,
       workKey: null,
@@ -135,7 +139,6 @@ export class EntryApplier {
   /** Drops what an aborted transaction left. */
   reset(): void {
     this.#localEffects.length = 0;
-    this.#context.source = this.#index;
     this.#context.isResent = false;
     this.#brackets.reload();
     this.eventTimes.reset();
@@ -153,7 +156,8 @@ export class EntryApplier {
       const seq = firstSeq + index;
       // After a crash the log's first unapplied chunk may begin at or below the cursor.
       if (seq <= this.#meta.cursor) continue;
-      if (seq > lastSeq) break;
+      if (seq > lastSeq || this.#awaitsChild()) break;
+      this.dropMovedBefore(seq);
       try {
         this.#applyAt(logged, index, entries[index]!);
       } catch (thrown) {
@@ -162,6 +166,11 @@ export class EntryApplier {
       this.#meta.cursor = seq;
     }
     if (chunk.origin !== null && this.#sources.of(chunk.origin.slot) !== source) this.#sources.put(chunk.origin.slot);
+  }
+
+  /** Drops what is another slot's before the entry after a split. */
+  dropMovedBefore(seq: number): void {
+    if (seq > 1 && seq === this.#meta.splitSeq + 1) this.#lifecycle.dropMoved();
   }
 
   #applyAt({ chunk, firstSeq, appendMs }: WaitingChunk, index: number, item: Entry): void {
@@ -177,26 +186,25 @@ export class EntryApplier {
 
   #applyForeignEffect(seq: number, appendMs: number, origin: EffectOrigin, mark: number, entry: EffectEntry): void {
     if (origin.generation < this.#sources.of(origin.slot).generation) return;
-    if (mark <= this.#sources.lastMark(origin)) return;
+    const lastMark = this.#sources.lastMark(origin);
+    // Since its chunk was entered, a source may have been found to have to send all again.
+    if (mark <= lastMark || origin.previousMark > lastMark) return;
     if (!this.#quarantine.isActive || !this.#quarantine.passes(entry)) {
       const { effect } = entry;
       this.#begin(seq, appendMs);
-      if (effect.type === 'resend-begin' || effect.type === 'resend-end')
-        this.#lifecycle.applyBracket(seq, origin.slot, effect);
+      if (isSlotEffect(effect)) this.#lifecycle.applySlotEffect(seq, origin, mark, effect);
       else this.#applyOf(origin.slot, effect);
       this.#end();
     }
     this.#sources.pass(origin, mark);
-    this.#meta.receivedCount++;
+    if (!isSlotEffect(entry.effect)) this.#meta.receivedCount++;
   }
 
   #applyOf(source: number, effect: Effect): void {
-    const bracket = this.#brackets.of(source);
-    this.#context.source = source;
-    this.#bracket = bracket ?? 0;
-    this.#context.isResent = bracket !== undefined;
+    const from = this.#brackets.sourceFor(source);
+    if (from !== undefined) this.#bracket = { source: from, number: this.#brackets.of(from)! };
+    this.#context.isResent = from !== undefined;
     this.#rules.applyEffect(this.#context, effect);
-    this.#context.source = this.#index;
     this.#context.isResent = false;
   }
 
@@ -219,7 +227,7 @@ export class EntryApplier {
 
   /** Brackets come from other slots only. */
   #applyEffectOf(source: number, effect: SentEffect): void {
-    if (effect.type !== 'resend-begin' && effect.type !== 'resend-end') this.#applyOf(source, effect);
+    if (!isSlotEffect(effect)) this.#applyOf(source, effect);
   }
 
   #applyOutside(entry: OutsideEntry): void {
@@ -251,7 +259,7 @@ export class EntryApplier {
 
   #send(effect: Effect): void {
     this.#context.workUsLeft -= workCostUs.effect;
-    const target = slotOf(routingKey(effect), this.#slots);
+    const target = this.#routing.slotOf(routingKey(effect));
     const to = this.#restatedTo;
     if (to !== null && to !== allTargets && target !== to) return;
     // What this slot owed itself it has applied, but for the answers that it held back.
@@ -263,7 +271,8 @@ export class EntryApplier {
   #sendTo(target: number, effect: SentEffect): void {
     invariant(this.#sentOfEntry < effectsPerEntryMax, 'an entry sends fewer effects than its marks can number');
     this.#outbox.add(target, markOf(this.#seq, this.#sentOfEntry++), effect);
-    this.#meta.sentCount++;
+    // Those to slots as such may be two by the time they are received.
+    if (!isSlotEffect(effect)) this.#meta.sentCount++;
   }
 
   /** Applies effects on this slot, and those that they cause here, in the order they were sent. */
@@ -278,6 +287,8 @@ export class EntryApplier {
   /** Ends an entry: what it caused in this slot is applied, and waiting work goes on a little. */
   #end(): void {
     this.#applyLocalEffects();
+    // Nothing follows the word of a split in its own entry, and what waits may be the child's.
+    if (this.#meta.splitSeq === this.#seq) return;
     if (this.#meta.works > 0 && this.#seq % entriesPerStep === 0) this.#continue(entryStepUs);
   }
 

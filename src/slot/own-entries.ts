@@ -4,10 +4,11 @@
  * Where the log is in the folder, the slot's transactions append it; where it is on a server, what
  * runs the slot appends it like everything else, and it counts once it is read.
  */
-import type { ContinueEntry, LifecycleEntry, OpenedEntry } from '../entry/entry.ts';
+import type { ContinueEntry } from '../entry/entry.ts';
+import type { LifecycleEntry, OpenedEntry } from '../entry/lifecycle-entry.ts';
 import { encodeEntryChunk } from '../log/chunk.ts';
 import type { ReadChunk } from '../log/slot-log.ts';
-import type { SlotMeta } from './slot-meta.ts';
+import { hasOwnWork, type SlotMeta } from './slot-meta.ts';
 
 /** How a process opens a slot. */
 export type Opening = Omit<OpenedEntry, 'kind'>;
@@ -87,7 +88,7 @@ export class OwnEntries {
   #steps(isIdle: boolean): (LifecycleEntry | ContinueEntry)[] {
     const { meta, canResend } = this.#options;
     const steps: (LifecycleEntry | ContinueEntry)[] = [];
-    if (isIdle && meta.works > 0) steps.push({ kind: 'continue' });
+    if (isIdle && hasOwnWork(meta)) steps.push({ kind: 'continue' });
     if (canResend()) steps.push({ kind: 'resend-step' });
     return steps;
   }

@@ -1,13 +1,20 @@
 /** What an operator's retry or drop does with what is kept. */
-import { ByteReader } from '../base/bytes.ts';
+import { ByteReader, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { readEffect } from '../entry/effect-codec.ts';
-import type { OutsideEntry, QuarantineEntry, SentEffect } from '../entry/entry.ts';
+import {
+  type Entry,
+  isSlotEffect,
+  type OutsideEntry,
+  type QuarantineEntry,
+  routingKey,
+  type SentEffect,
+} from '../entry/entry.ts';
 import { decodeEntry } from '../entry/entry-codec.ts';
+import { isLifecycleEntry } from '../entry/lifecycle-entry.ts';
 import { resyncAfterFailure } from './apply/repo-apply.ts';
-import { isLifecycleEntry } from './lifecycle-applier.ts';
 import type { Quarantine } from './quarantine.ts';
 import { type LongWork, readLongWork } from './table/long-work.ts';
-import { getQuarantined, getQuarantinedItem } from './table/quarantine-row.ts';
+import { getQuarantined, getQuarantinedItem, type QuarantinedEntry } from './table/quarantine-row.ts';
 import type { SlotState } from './table/slot-state.ts';
 
 /** A row of long work, as it is kept: key and value. */
@@ -26,6 +33,26 @@ type Again =
   | { readonly type: 'entry'; readonly entry: OutsideEntry }
   | { readonly type: 'effect'; readonly source: number; readonly effect: SentEffect }
   | { readonly type: 'work'; readonly work: LongWork };
+
+function entryKey(entry: Entry): string | null {
+  if (entry.kind === 'effect') return isSlotEffect(entry.effect) ? null : routingKey(entry.effect);
+  return 'did' in entry ? entry.did : null;
+}
+
+/** Returns the key whose slot something kept belongs to; null if it belongs to none. */
+export function keptKey(state: SlotState, row: QuarantinedEntry): string | null {
+  const item = getQuarantinedItem(state, row);
+  const key = tryDecode(() => {
+    if (item === undefined) return null;
+    if (row.part > 0) {
+      const work = decodeWorkRow(item);
+      return 'did' in work ? work.did : null;
+    }
+    if (row.origin === null) return entryKey(decodeEntry(item));
+    return entryKey({ kind: 'effect', effect: readEffect(new ByteReader(item, 0, 'an effect')) });
+  });
+  return key instanceof MalformedBytes ? null : key;
+}
 
 /**
  * Removes what the entry names. A repo of which input was skipped is asked for once nothing is kept

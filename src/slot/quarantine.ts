@@ -5,6 +5,7 @@
  * decided by the log and its append times, so that replicas agree.
  */
 import { recordUri } from '../atproto/compact-key.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import type { Entry, SentEffect } from '../entry/entry.ts';
 import {
@@ -66,6 +67,7 @@ function authorOf(effect: SentEffect): string {
       return effect.did;
     case 'resend-begin':
     case 'resend-end':
+    case 'split':
       return '';
   }
 }
@@ -133,6 +135,14 @@ export class Quarantine {
   /** When the slot stopped applying; 0 while it applies. Units: ms. */
   get stoppedMs(): number {
     return this.#row.stoppedMs;
+  }
+
+  /** Errors: DataPlaneError `ApplyStopped`, unless an operator has decided, or is about to. */
+  requireApplying(isDecisionNext: () => boolean): void {
+    const { stoppedMs, mayStartAgain } = this;
+    if (stoppedMs === 0 || mayStartAgain || isDecisionNext()) return;
+    const since = new Date(stoppedMs).toISOString();
+    throw new DataPlaneError('ApplyStopped', `slot ${this.#state.index} has stopped applying at ${since}`);
   }
 
   /** True when `passes` may be true of an entry: nearly never. */

@@ -1,5 +1,6 @@
 /** Passes an entry that cannot be applied, or takes away such long work, in a transaction. */
 import { invariant } from '../base/invariant.ts';
+import { isSlotEffect } from '../entry/entry.ts';
 import { resyncAfterFailure } from './apply/repo-apply.ts';
 import type { EffectSources } from './effect-sources.ts';
 import type { EntryFailure } from './entry-failure.ts';
@@ -78,7 +79,7 @@ function keep(options: SetAsideOptions, failure: EntryFailure): Failure | null {
   if (chunk.origin !== null) {
     sources.pass(chunk.origin, mark);
     sources.put(chunk.origin.slot);
-    meta.receivedCount++;
+    if (entry.kind === 'effect' && !isSlotEffect(entry.effect)) meta.receivedCount++;
   }
   const kind = entry.kind === 'effect' ? entry.effect.type : entry.kind;
   const did = didOf(entry);

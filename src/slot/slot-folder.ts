@@ -10,6 +10,7 @@ type Expected = {
   readonly slots: number;
   readonly path: string;
   readonly opening?: { readonly cluster: string };
+  readonly mayBeUnsplit?: boolean;
 };
 
 type Writer = { readonly state: SlotState; readonly path: string; readonly environment: Environment };
@@ -28,13 +29,15 @@ function requireKnownVersion(state: SlotState, path: string): void {
  *
  * Errors: DataPlaneError `ConfigInvalid` saying what to do.
  */
-export function requireIdentity(state: SlotState, { index, slots, path, opening }: Expected): void {
+export function requireIdentity(state: SlotState, expected: Expected): void {
+  const { index, slots, path, opening, mayBeUnsplit } = expected;
   requireKnownVersion(state, path);
   const found = slotIdentity(state);
   if (found === undefined) return;
   const cluster = opening?.cluster ?? found.cluster;
   const isOfCluster = found.cluster === '' || found.cluster === cluster;
-  if (found.index === index && found.slots === slots && isOfCluster) return;
+  const isUnsplit = mayBeUnsplit === true && found.slots === slots / 2 && index < found.slots;
+  if (found.index === index && (found.slots === slots || isUnsplit) && isOfCluster) return;
   const held = `slot ${found.index} of ${found.slots} slots of the cluster "${found.cluster}"`;
   const wanted = `slot ${index} of ${slots} slots of the cluster "${cluster}"`;
   throw new DataPlaneError('ConfigInvalid', `${path} holds ${held} and is opened for ${wanted}`, {

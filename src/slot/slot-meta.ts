@@ -6,13 +6,17 @@
  */
 import { ByteReader, sharedWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
-import { type SlotCondition, slotConditions } from '../entry/entry.ts';
+import { type SlotCondition, slotConditions } from '../entry/lifecycle-entry.ts';
 import { beginSlotKey, type SlotState, tableCode } from './table/slot-state.ts';
 
 /** One opening of the slot, and the first seq of its own. */
 export type Session = { readonly id: number; readonly firstSeq: number };
 
 export type SlotMeta = {
+  /** The number of slots of which this is one: twice as many once it has split. */
+  slots: number;
+  /** The seq of its last split, or of that by which it came from its parent; 0 for none. */
+  splitSeq: number;
   /** Of the shard map; empty until one has a name. */
   cluster: string;
   condition: SlotCondition;
@@ -34,7 +38,7 @@ export type SlotIdentity = { readonly cluster: string; readonly index: number; r
 /** A target that was not heard of for so many openings of its source is sent everything again. */
 const sessionsMax = 4_096;
 /** The version of the layout of all rows that have none of their own. */
-export const metaVersion = 5;
+export const metaVersion = 6;
 const writer = sharedWriter(64);
 const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
 const sessionKey = (): Buffer => beginSlotKey(tableCode.session).finish();
@@ -66,20 +70,22 @@ export function conditionOf(state: SlotState): SlotCondition {
   return condition;
 }
 
-/** Reads the row, and sets the next owner number of the state. */
-export function loadSlotMeta(state: SlotState): SlotMeta {
-  const { nextOwner, ...meta } = readSlotMeta(state);
+/** Reads the row, and sets the next owner number of the state. `slots` is of a slot without one. */
+export function loadSlotMeta(state: SlotState, slots: number): SlotMeta {
+  const { nextOwner, ...meta } = readSlotMeta(state, slots);
   state.resetOwners(nextOwner);
   return meta;
 }
 
 /** Reads the row; a slot whose first transaction is still to come is as one without an opening. */
-export function readSlotMeta(state: SlotState): SlotMeta & { readonly nextOwner: number } {
+export function readSlotMeta(state: SlotState, slotsOfNew = 1): SlotMeta & { readonly nextOwner: number } {
   const row = metaBytes(state);
   const sessions = readSessions(state);
   if (row === undefined) {
     const nextOwner = 1;
     return {
+      slots: slotsOfNew,
+      splitSeq: 0,
       cluster: '',
       condition: 'complete',
       cursor: 0,
@@ -92,21 +98,37 @@ export function readSlotMeta(state: SlotState): SlotMeta & { readonly nextOwner:
     };
   }
   const reader = new ByteReader(row);
-  const { cluster } = readIdentity(reader);
+  const { cluster, slots } = readIdentity(reader);
   const condition = slotConditions[reader.u8()];
   invariant(condition !== undefined, 'a slot has a known condition');
   const cursor = reader.u48();
   const nextOwner = reader.u32();
   const generation = reader.u32();
   const [sentCount, receivedCount, works] = [reader.u48(), reader.u48(), reader.u32()];
-  return { cluster, condition, cursor, generation, sentCount, receivedCount, works, sessions, nextOwner };
+  const counts = { sentCount, receivedCount, works, splitSeq: reader.u48() };
+  return { cluster, slots, condition, cursor, generation, ...counts, sessions, nextOwner };
+}
+
+/** True for a slot that came from its parent by its last split. */
+export function isChild(index: number, { slots, splitSeq }: Pick<SlotMeta, 'slots' | 'splitSeq'>): boolean {
+  return splitSeq > 0 && index >= slots / 2;
+}
+
+/** Returns the slot from which one came by its last split, or null. */
+export function parentOfChild(index: number, meta: Pick<SlotMeta, 'slots' | 'splitSeq'>): number | null {
+  return isChild(index, meta) ? index - meta.slots / 2 : null;
+}
+
+/** True while work waits that no entry has to bring: long work, and what a split moves. */
+export function hasOwnWork({ works, cursor, splitSeq }: SlotMeta): boolean {
+  return works > 0 || (splitSeq > 0 && cursor === splitSeq);
 }
 
 /** Writes the row in the current transaction. Returns its bytes. */
-export function putSlotMeta(state: SlotState, slots: number, meta: SlotMeta): Buffer {
-  writer.u8(metaVersion).u32(slots).u16(state.index).text(meta.cluster).u8(slotConditions.indexOf(meta.condition));
+export function putSlotMeta(state: SlotState, meta: SlotMeta): Buffer {
+  writer.u8(metaVersion).u32(meta.slots).u16(state.index).text(meta.cluster).u8(slotConditions.indexOf(meta.condition));
   writer.u48(meta.cursor).u32(state.nextOwner).u32(meta.generation).u48(meta.sentCount).u48(meta.receivedCount);
-  writer.u32(meta.works);
+  writer.u32(meta.works).u48(meta.splitSeq);
   const row = writer.finish();
   state.rows.put(metaKey(), row);
   return row;

@@ -6,45 +6,39 @@
  * folder of another slot, and a second writer. Runs in one thread only. `run` returns once its
  * commit is on disk: nothing leaves a slot earlier.
  */
-import { clearSharedWriters, MalformedBytes, tryDecode } from '../base/bytes.ts';
+import { clearSharedWriters } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
-import type { SlotCondition } from '../entry/entry.ts';
-import {
-  type ChunkOutcome,
-  type Durable,
-  type EffectPosition,
-  effectsPerEntryMax,
-  markOf,
-  readChunk,
-} from '../log/chunk.ts';
+import type { SlotCondition } from '../entry/lifecycle-entry.ts';
+import { effectsPerEntryMax, type KnownPosition, markOf } from '../log/chunk.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
 import type { ReadChunk, SlotLog } from '../log/slot-log.ts';
 import { removeUnfinished } from '../storage/compaction.ts';
 import { Environment, type Table } from '../storage/environment.ts';
 import { AttemptFile } from './attempt-file.ts';
 import { batchBytesOf } from './batch-bytes.ts';
-import { type EffectVerdict, judgePosition } from './effect-position.ts';
-import { EffectSources, positionAfter, relationOf } from './effect-sources.ts';
+import { ChunkIntake } from './chunk-intake.ts';
+import { type EffectVerdict, judgeKnownPosition } from './effect-position.ts';
+import { EffectSources } from './effect-sources.ts';
 import { type ApplyRules, EntryApplier } from './entry-applier.ts';
 import { EntryFailure } from './entry-failure.ts';
 import type { EventTimes } from './event-times.ts';
+import { resendUnderWay } from './lifecycle-applier.ts';
 import { type Opening, OwnEntries } from './own-entries.ts';
 import { type Failure, Quarantine } from './quarantine.ts';
 import { type RunResult, runPast, type Transactions } from './run-past.ts';
 import { setAside, startIfDecided } from './set-aside.ts';
 import { requireIdentity, requireSameWriter } from './slot-folder.ts';
-import { loadSlotMeta, metaBytes, putSlotMeta, type SlotMeta } from './slot-meta.ts';
+import { hasOwnWork, isChild, loadSlotMeta, metaBytes, putSlotMeta, type SlotMeta } from './slot-meta.ts';
+import { isDividing, SlotRouting } from './slot-routing.ts';
 import { digestOf } from './state-digest.ts';
 import { flushNewActors } from './table/new-actors.ts';
 import { Outbox } from './table/outbox.ts';
-import { nextResend } from './table/resend.ts';
 import { SearchQueue } from './table/search-queue.ts';
 import { SlotState, slotTableNames, slotTables } from './table/slot-state.ts';
-import { decodeItems, isOperatorChunk, malformed, onlyItem, type WaitingChunk, withEntries } from './waiting-chunk.ts';
+import { isOperatorChunk, onlyItem, type WaitingChunk, withEntries } from './waiting-chunk.ts';
 
-/** `slots` is the number of slots of the cluster. */
+/** `slots` is the number of slots of which this is one. */
 export type SlotOptions = {
   readonly index: number;
   readonly slots: number;
@@ -54,6 +48,10 @@ export type SlotOptions = {
   readonly opening?: Opening;
   /** True where the node has a search index, for which the slot notes what changes. */
   readonly isSearched?: boolean;
+  /** True where a child is made of what a split leaves (`makeChild`); else none is taken. */
+  readonly canSplit?: boolean;
+  /** True where the slot may still be one of half as many, while these are doubled. */
+  readonly mayBeUnsplit?: boolean;
   /** By default the real ones. */
   readonly rules?: ApplyRules;
   /** Makes the slot's log, by default that in its folder. */
@@ -72,7 +70,8 @@ export class Slot implements AsyncDisposable {
   readonly state: SlotState;
   readonly outbox: Outbox;
   readonly path: string;
-  readonly #slots: number;
+  /** Which slots there are, as this one knows. */
+  readonly routing: SlotRouting;
   readonly own: OwnEntries;
   /** Of the last transaction of this process, or at opening. */
   #metaRow: Buffer | undefined;
@@ -90,15 +89,18 @@ export class Slot implements AsyncDisposable {
   /** Called after an entry was set aside. */
   onQuarantine: ((failure: Failure) => void) | null = null;
   readonly #meta: SlotMeta;
+  readonly #intake: ChunkIntake;
+  /** The number of slots of one without a transaction. */
+  readonly #firstSlots: number;
+  /** The seq of the split whose child is there, since this process began. */
+  #childSeq = 0;
   /** Chunks that are in the log and not yet applied, oldest first. */
   #unapplied: WaitingChunk[] = [];
-  /** Append time of the last run. */
-  #appendMs = 0;
 
   private constructor(options: SlotOptions, environment: Environment) {
     this.index = options.index;
     this.path = options.path;
-    this.#slots = options.slots;
+    this.#firstSlots = options.slots;
     this.environment = environment;
     this.#batchBytes = batchBytesOf(environment);
     this.state = new SlotState(options.index, environment);
@@ -106,7 +108,8 @@ export class Slot implements AsyncDisposable {
     this.outbox = new Outbox(environment.table(slotTables.outbox), this.state);
     this.#sources = new EffectSources(this.state);
     this.#metaRow = metaBytes(this.state);
-    this.#meta = loadSlotMeta(this.state);
+    this.#meta = loadSlotMeta(this.state, options.slots);
+    this.routing = new SlotRouting(this.state);
     this.log = (options.log ?? embeddedLog)(environment.table(slotTables.log), this.#meta.cursor);
     this.quarantine = new Quarantine(this.state);
     const [meta, sources] = [this.#meta, this.#sources];
@@ -114,9 +117,12 @@ export class Slot implements AsyncDisposable {
     this.#attempt = new AttemptFile(options.path, this.#meta.cursor);
     const table = environment.table(slotTables.search);
     this.searchQueue = options.isSearched ? new SearchQueue(table, this.state, meta.cursor) : null;
-    const { state, outbox, quarantine } = this;
-    const [attempt, { slots, rules }] = [this.#attempt, options];
-    this.#applier = new EntryApplier({ slots, state, outbox, sources, meta, quarantine, attempt, rules });
+    const { state, outbox, quarantine, routing } = this;
+    const [attempt, { rules }, awaitsChild] = [this.#attempt, options, () => this.awaitsChild];
+    const parts = { routing, awaitsChild, state, outbox, sources, meta, quarantine, attempt, rules };
+    this.#applier = new EntryApplier(parts);
+    const [{ index, log }, batchBytes, canSplit] = [this, () => this.batchBytes, options.canSplit === true];
+    this.#intake = new ChunkIntake({ index, meta, routing, sources, log, batchBytes, canSplit });
     this.#load();
   }
 
@@ -141,6 +147,28 @@ export class Slot implements AsyncDisposable {
     return this.#meta.generation;
   }
 
+  /** The number of slots of which this is one: twice as many once it has split. */
+  get slots(): number {
+    return this.#meta.slots;
+  }
+
+  /** True from a split until `childIsMade`: the slot applies nothing, since its state is both. */
+  get awaitsChild(): boolean {
+    const { cursor, splitSeq } = this.#meta;
+    return splitSeq > 0 && cursor === splitSeq && splitSeq !== this.#childSeq && !isChild(this.index, this.#meta);
+  }
+
+  /** True while it waits for its child, or holds rows that are the other's. */
+  get isDividing(): boolean {
+    return isDividing(this.state, this.#meta);
+  }
+
+  /** Goes on after a split, once the child is on disk and read. */
+  childIsMade(): void {
+    this.#childSeq = this.#meta.splitSeq;
+    this.searchQueue?.beginAnew();
+  }
+
   get condition(): SlotCondition {
     return this.#meta.condition;
   }
@@ -157,21 +185,22 @@ export class Slot implements AsyncDisposable {
 
   /** True when a run without chunks goes on: the log, long work, an opening, a resend. */
   get hasUnapplied(): boolean {
-    return this.#unapplied.length > 0 || this.#meta.works > 0 || !this.own.isOpened || this.#canResend;
+    return this.#unapplied.length > 0 || hasOwnWork(this.#meta) || !this.own.isOpened || this.#canResend;
   }
 
   /** True when a run without chunks applies something at once. */
   get canRun(): boolean {
+    if (this.awaitsChild) return false;
     return this.log.isEmbedded ? this.hasUnapplied : this.#unapplied.length > 0;
   }
 
   get #canResend(): boolean {
-    return this.outbox.owedCount < resendOwedMax && nextResend(this.state) !== undefined;
+    return this.outbox.owedCount < resendOwedMax && resendUnderWay(this.state) !== undefined;
   }
 
   /** Compares how far a target has this slot's effects with what they both went through. */
-  judge(target: number, at: EffectPosition): EffectVerdict {
-    return judgePosition(this.state, this.#meta, target, at);
+  judge(target: number, at: KnownPosition): EffectVerdict {
+    return judgeKnownPosition(this.state, this.#meta, target, at);
   }
 
   /** The greatest mark that an effect of an applied entry can have. */
@@ -201,7 +230,8 @@ export class Slot implements AsyncDisposable {
   #load(): void {
     // A rule that throws may leave a key half written.
     clearSharedWriters();
-    Object.assign(this.#meta, loadSlotMeta(this.state));
+    Object.assign(this.#meta, loadSlotMeta(this.state, this.#firstSlots));
+    this.routing.reload(this.#meta.slots);
     this.#sources.reload();
     this.#applier.reset();
     this.quarantine.reload();
@@ -229,25 +259,18 @@ export class Slot implements AsyncDisposable {
    * process must not go on; InvariantError on a defect.
    */
   apply(chunks: readonly ReadChunk[], nowMs: number): RunResult {
+    invariant(!this.awaitsChild, 'a slot that has split applies nothing until its child is made');
     // Nothing has begun yet, so these failures need no reload.
-    this.#requireApplying(chunks);
+    this.quarantine.requireApplying(() => chunks.some(({ bytes }) => isOperatorChunk(bytes)));
     this.environment.requireRoom();
     // What a server's log applies must not depend on who reads it when.
-    if (this.log.isEmbedded) this.#appendMs = Math.max(this.#appendMs, nowMs);
+    if (this.log.isEmbedded) this.#intake.appendMs = Math.max(this.#intake.appendMs, nowMs);
     try {
       return this.#transact(chunks);
     } catch (thrown) {
       if (!(thrown instanceof EntryFailure)) throw thrown;
       return runPast(this.#transactions, thrown, chunks);
     }
-  }
-
-  /** Errors: DataPlaneError `ApplyStopped`, unless a chunk holds an operator's decision. */
-  #requireApplying(chunks: readonly ReadChunk[]): void {
-    const { stoppedMs, mayStartAgain } = this.quarantine;
-    if (stoppedMs === 0 || mayStartAgain || chunks.some(({ bytes }) => isOperatorChunk(bytes))) return;
-    const since = new Date(stoppedMs).toISOString();
-    throw new DataPlaneError('ApplyStopped', `slot ${this.index} has stopped applying at ${since}`);
   }
 
   get #transactions(): Transactions {
@@ -257,7 +280,7 @@ export class Slot implements AsyncDisposable {
         return slot.cursor;
       },
       get isStopped() {
-        return slot.quarantine.stoppedMs > 0;
+        return slot.quarantine.stoppedMs > 0 || slot.awaitsChild;
       },
       transact: (chunks, lastSeq) => this.#transact(chunks, lastSeq),
       setAside: (failure) => this.#setAside(failure),
@@ -269,11 +292,11 @@ export class Slot implements AsyncDisposable {
     const cursorBefore = this.#meta.cursor;
     const result = this.#commit(() => {
       const waiting = this.#unapplied;
-      if (this.quarantine.mayStartAgain) this.quarantine.start(this.#appendMs);
+      if (this.quarantine.mayStartAgain) this.quarantine.start(this.#intake.appendMs);
       const isIdle = chunks.length === 0 && lastSeq === Number.POSITIVE_INFINITY;
-      const own = this.log.isEmbedded ? this.own.chunks(isIdle, this.#appendMs) : [];
-      for (const chunk of own) this.#take(chunk, waiting);
-      const outcomes = chunks.map((chunk) => this.#take(chunk, waiting));
+      const own = this.log.isEmbedded ? this.own.chunks(isIdle, this.#intake.appendMs) : [];
+      for (const chunk of own) this.#intake.take(chunk, waiting);
+      const outcomes = chunks.map((chunk) => this.#intake.take(chunk, waiting));
       startIfDecided(this.quarantine, waiting, cursorBefore);
       reachCrashPoint('slot-after-append');
       this.#attempt.beginBatch(cursorBefore, this.log.head, onlyItem(waiting, cursorBefore + 1));
@@ -295,9 +318,9 @@ export class Slot implements AsyncDisposable {
         const done = work();
         this.state.flushOwnerRows();
         flushNewActors(this.state);
-        metaRow = putSlotMeta(this.state, this.#slots, this.#meta);
+        metaRow = putSlotMeta(this.state, this.#meta);
         const { cursor, generation } = this.#meta;
-        this.searchQueue?.flush({ cursor, generation, nowMs: this.#appendMs });
+        this.searchQueue?.flush({ cursor, generation, nowMs: this.#intake.appendMs });
         this.log.trim(cursor);
         return done;
       });
@@ -321,40 +344,13 @@ export class Slot implements AsyncDisposable {
 
   #setAside(failure: EntryFailure): void {
     const { state, quarantine } = this;
-    const [meta, sources, waiting, appendMs] = [this.#meta, this.#sources, this.#unapplied, this.#appendMs];
+    const [meta, sources, waiting, appendMs] = [this.#meta, this.#sources, this.#unapplied, this.#intake.appendMs];
     const options = { state, quarantine, meta, sources, waiting, appendMs };
-    const kept = this.#commit(() => setAside(options, failure));
+    const kept = this.#commit(() => {
+      this.#applier.dropMovedBefore(failure.seq);
+      return setAside(options, failure);
+    });
     if (kept !== null) this.onQuarantine?.(kept);
-  }
-
-  /** Enters a chunk that was read, unless it is a repeat, a gap or malformed. */
-  #take(read: ReadChunk, waiting: WaitingChunk[]): ChunkOutcome {
-    const count = waiting.length;
-    const outcome = this.#enter(read, waiting);
-    if (waiting.length === count) this.log.pass(read);
-    return outcome;
-  }
-
-  #enter(read: ReadChunk, waiting: WaitingChunk[]): ChunkOutcome {
-    const chunk = tryDecode(() => readChunk(read.bytes));
-    if (chunk instanceof MalformedBytes) return malformed(chunk);
-    invariant(chunk.slot === this.index, 'a chunk is for the slot that takes it');
-    const durable: Durable = { status: 'durable', batchBytes: this.batchBytes };
-    if (chunk.origin !== null) {
-      const pending = waiting.findLast((logged) => logged.chunk.origin?.slot === chunk.origin?.slot)?.chunk;
-      const at = pending === undefined ? this.#sources.of(chunk.origin.slot) : positionAfter(pending);
-      const relation = relationOf(chunk, at);
-      if (relation === 'gap') return { status: 'gap', ...at };
-      if (relation === 'repeat') return durable;
-    }
-    if (chunk.items.length === 0) return durable;
-    const entries = tryDecode(() => decodeItems(chunk));
-    if (entries instanceof MalformedBytes) return malformed(entries);
-    const appendMs = Math.max(this.#appendMs, read.appendMs);
-    this.#appendMs = appendMs;
-    const firstSeq = this.log.enter(read, chunk.items.length, appendMs);
-    waiting.push({ firstSeq, appendMs, chunk, entries });
-    return durable;
   }
 
   digest(): string {

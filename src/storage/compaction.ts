@@ -78,6 +78,7 @@ export class Compaction {
   #rowsDone = 0;
   #catchUpSteps = 0;
   #isSettled = false;
+  #isFinished = false;
 
   private constructor(source: Environment, target: Environment, requireOnlyWriter: () => void) {
     this.#source = source;
@@ -95,19 +96,19 @@ export class Compaction {
   }
 
   /**
-   * Begins with an empty copy. What `requireOnlyWriter` throws ends this, and `replace`.
+   * Begins with an empty copy, in `path` if it is to be an environment of its own (`finish`). What
+   * `requireOnlyWriter` throws ends this, and `replace`.
    *
    * Errors: DataPlaneError `StorageFull` when the disk has no room for a second copy.
    */
-  static begin(source: Environment, requireOnlyWriter: () => void): Compaction {
+  static begin(source: Environment, requireOnlyWriter: () => void, path = join(source.path, folderName)): Compaction {
     // Not in the map: nothing is written to the source, and a full one is worth a compaction.
     source.requireDiskRoom(source.pageBytes);
     const { mapBytes, tableNames: tables } = source;
-    const path = join(source.path, folderName);
     // Under the lock of writes: it must not remove what another process is about to rename.
     const target = source.transact(() => {
       requireOnlyWriter();
-      removeUnfinished(source.path);
+      rmSync(path, { recursive: true, force: true });
       return Environment.open({ path, mapBytes, tables, isDurable: false });
     });
     return new Compaction(source, target, requireOnlyWriter);
@@ -239,6 +240,24 @@ export class Compaction {
     removeUnfinished(this.#source.path);
   }
 
+  /**
+   * Leaves the copy where it is, on disk and closed, with all rows as they are now: nothing may be
+   * written meanwhile. Call it after `settle`, which has brought all but the last rows to disk.
+   *
+   * Errors: DataPlaneError `StorageFull`, after which it can be abandoned.
+   */
+  async finish(): Promise<void> {
+    invariant(this.#isSettled && this.#areRowsCopied, 'a copy has all rows, and almost all on disk, when it ends');
+    this.#target.requireRoom();
+    // What was written last is what is copied here.
+    this.#source.refreshReads();
+    this.#target.transact(() => this.#copyAgain(() => false));
+    this.#requireWhole();
+    this.#stopWatching();
+    this.#isFinished = true;
+    await this.#target.close();
+  }
+
   /** What is renamed next must be the file that was copied to, with all rows. */
   #requireWhole(): void {
     this.#requireInPlace();
@@ -268,8 +287,8 @@ export class Compaction {
   /** Ends it without an effect. */
   async abandon(): Promise<void> {
     this.#stopWatching();
-    await this.#target.close();
-    removeUnfinished(this.#source.path);
+    if (!this.#isFinished) await this.#target.close();
+    rmSync(this.#path, { recursive: true, force: true });
   }
 
   #stopWatching(): void {

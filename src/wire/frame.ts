@@ -25,7 +25,7 @@ import '../base/bytes.ts';
 import { readTrace, type TraceContext, traceBytes, writeTrace } from './trace-context.ts';
 
 /** The first byte of a message, and part of the subprotocol, so that versions never mix. */
-export const wireVersion = 5;
+export const wireVersion = 6;
 export const wireSubprotocol = `skyshard.wire.${wireVersion}`;
 
 /** Of a method's name or an error's code, which are ASCII. */

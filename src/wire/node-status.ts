@@ -37,6 +37,13 @@ const slotStatus = v.object({
   generation: count,
   /** `incomplete` until a repair, `new` until all nodes were heard. */
   condition: v.picklist(['complete', 'new', 'incomplete']),
+  /** The number of slots of which it is one, and of which it knows all others to be. */
+  slots: v.optional(count),
+  knownSlots: v.optional(count),
+  /** True while it waits for its child, or removes what a split has given to another slot. */
+  isDividing: v.optional(v.boolean()),
+  /** While slots are doubled on a node with search: whether the slot has an index of its own. */
+  isIndexed: v.optional(v.boolean()),
   /** Of a log on a server: the last message applied, and the last there was. */
   messages: v.optional(v.nullable(v.object({ applied: count, last: count }))),
   /** What keeps the slot from its log on a server; null where nothing does. */

@@ -91,7 +91,8 @@ const entries: readonly Uint8Array[] = [
 const chunks = entries.map((item) => bytesOfChunk({ slot: 0, origin: null, items: [item], marks: [] }));
 const outcomes = encodeOutcomes([
   { status: 'durable', batchBytes: 1 },
-  { status: 'gap', generation: 1, session: 2, lastMark: 1 },
+  { status: 'gap', generation: 1, session: 2, lastMark: 1, isParents: false },
+  { status: 'split', slots: 4 },
   { status: 'refused', code: 'StorageFull', message: 'x' },
 ]);
 
@@ -104,7 +105,7 @@ function checkLog(bytes: Buffer, seen: Sightings): void {
   }
   refusedOr(seen, 'chunk', () => readChunk(bytes));
   refusedOr(seen, 'append', () => decodeAppend(bytes));
-  refusedOr(seen, 'outcomes', () => decodeOutcomes(bytes, 3));
+  refusedOr(seen, 'outcomes', () => decodeOutcomes(bytes, 4));
 }
 
 const range = { before: null, limit: 10 };

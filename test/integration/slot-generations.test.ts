@@ -287,7 +287,7 @@ describe('a node', () => {
     expect(await nodes.isReady('n1')).toBe(false);
     // Acknowledged, they would be lost to the folder that may yet be put back.
     const known = { session: 0, mark: 0 };
-    const origin = { slot: 0, generation: 1, session: 1, previousMark: 0, known };
+    const origin = { slot: 0, generation: 1, session: 1, previousMark: 0, known, targetSlots: slots };
     const effects = { slot: 2, origin, items: [], marks: [] };
     const payload = encodeAppend([bytesOfChunk(effects)]);
     const answer = await nodes.client.call({ node: 'n1', method: nodeCalls.append, payload, timeoutMs: 10_000 });

@@ -1,4 +1,8 @@
-/** `npm run simulate -- --seed N --minutes M [--histories H] [--slots 1,2,16,64] [--steps S]` */
+/**
+ * `npm run simulate -- --seed N --minutes M [--histories H] [--slots 1,2,16,64] [--steps S]`
+ *
+ * `--doublings D`: all slots are doubled so often in each history; `--loses`: they lose folders.
+ */
 import { parseArgs } from 'node:util';
 import { simulate } from './simulation.ts';
 
@@ -9,6 +13,8 @@ const { values } = parseArgs({
     histories: { type: 'string' },
     slots: { type: 'string' },
     steps: { type: 'string', default: '120' },
+    doublings: { type: 'string', default: '0' },
+    loses: { type: 'boolean', default: false },
   },
 });
 
@@ -17,6 +23,8 @@ const result = await simulate({
   durationMs: Number(values.minutes) * 60_000,
   histories: values.histories === undefined ? Number.MAX_SAFE_INTEGER : Number(values.histories),
   steps: Number(values.steps),
+  doublings: Number(values.doublings),
+  losesFolders: values.loses,
   ...(values.slots === undefined ? {} : { slotCounts: values.slots.split(',').map(Number) }),
 });
 const { failure, ...counts } = result;

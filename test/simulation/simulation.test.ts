@@ -47,3 +47,29 @@ describe('slots that lose their folders, or get older ones back', () => {
     for (const [loss, count] of Object.entries(result.losses)) expect(count, loss).toBeGreaterThan(0);
   }, 600_000);
 });
+
+describe('slots that are doubled in the middle of every kind of history', () => {
+  it('match the model, whoever hears of a split first and whatever ends while a child is made', async () => {
+    const result = await simulate({ seed: 110_000, histories: 20, slotCounts: [1, 2, 4], doublings: 2 });
+    expectAgreement(result);
+    console.log(`seeds from 110000: ${JSON.stringify(result)}`);
+    for (const [what, count] of Object.entries({ ...result.faults, ...result.splits })) {
+      if (what !== 'early') expect(count, what).toBeGreaterThan(0);
+    }
+  }, 600_000);
+
+  it('match it though slots lose their folders meanwhile, or get older ones back', async () => {
+    const result = await simulate({
+      seed: 120_000,
+      histories: 16,
+      slotCounts: [2],
+      doublings: 1,
+      losesFolders: true,
+    });
+    expectAgreement(result);
+    console.log(`seeds from 120000: ${JSON.stringify(result)}`);
+    const { splits, refused, crashes } = result.splits;
+    for (const [what, count] of Object.entries({ ...result.losses, splits, refused, crashes }))
+      expect(count, what).toBeGreaterThan(0);
+  }, 600_000);
+});

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import { makeMemoryFolder } from '../support/memory-folder.ts';
+import type { SplitCounts } from './doubling.ts';
 import { type FaultCounts, FaultyCluster, type LossCounts, slotCounts } from './faulty-cluster.ts';
 import { makeHistory } from './history.ts';
 import { Model } from './model.ts';
@@ -23,6 +24,7 @@ export type SimulationResult = {
   readonly hidden: number;
   readonly faults: FaultCounts;
   readonly losses: LossCounts;
+  readonly splits: SplitCounts;
   /** The first seed that differs from the model, with the differences; null when all match. */
   readonly failure: { readonly seed: number; readonly slots: number; readonly differences: readonly string[] } | null;
 };
@@ -38,6 +40,8 @@ export type SimulationOptions = {
   readonly slotCounts?: readonly number[];
   /** Slots lose their folders, or get older ones back. */
   readonly losesFolders?: boolean;
+  /** How often all slots are doubled in each history. */
+  readonly doublings?: number;
 };
 
 type Run = { readonly seed: number; readonly slots: number; readonly steps: number; readonly losesFolders: boolean };
@@ -76,17 +80,19 @@ async function runHistory(
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const folder = makeMemoryFolder('skyshard-simulation-');
-  const clusters = new Map<number, FaultyCluster>();
+  const clusters = new Map<string, FaultyCluster>();
   const counts = { histories: 0, entries: 0, facts: 0, hidden: 0 };
   const endMs = systemClock.monotonicMs() + (options.durationMs ?? Number.POSITIVE_INFINITY);
-  const { slotCounts: chosen, losesFolders = false, steps = 120 } = options;
+  const { slotCounts: chosen, losesFolders = false, steps = 120, doublings = 0 } = options;
   try {
     for (let seed = options.seed; counts.histories < options.histories && systemClock.monotonicMs() < endMs; seed++) {
       for (const slots of chosen ?? [slotCounts[seed % slotCounts.length]!]) {
+        // One that has doubled its slots serves no other history.
+        const name = doublings === 0 ? String(slots) : `${slots}-${seed}`;
         const cluster =
-          clusters.get(slots) ??
-          new FaultyCluster({ slots, path: join(folder, String(slots)), appendMs, losesFolders });
-        clusters.set(slots, cluster);
+          clusters.get(name) ??
+          new FaultyCluster({ slots, path: join(folder, name), appendMs, losesFolders, doublings });
+        clusters.set(name, cluster);
         const { entries, facts, hidden, differences } = await runHistory(cluster, { seed, slots, steps, losesFolders });
         counts.entries += entries;
         counts.facts += facts;
@@ -96,12 +102,20 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
             ...counts,
             faults: faultsOf(clusters),
             losses: lossesOf(clusters),
+            splits: splitsOf(clusters),
             failure: { seed, slots, differences },
           };
+        if (doublings > 0) await cluster[Symbol.asyncDispose]();
       }
       counts.histories++;
     }
-    return { ...counts, faults: faultsOf(clusters), losses: lossesOf(clusters), failure: null };
+    return {
+      ...counts,
+      faults: faultsOf(clusters),
+      losses: lossesOf(clusters),
+      splits: splitsOf(clusters),
+      failure: null,
+    };
   } finally {
     for (const cluster of clusters.values()) await cluster[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
@@ -158,7 +172,15 @@ function isChildOf(child: string, thread: string): boolean {
   return parts[0] === 'child' && parts[1] === root && parts.at(-1) === reply;
 }
 
-function lossesOf(clusters: ReadonlyMap<number, FaultyCluster>): LossCounts {
+function splitsOf(clusters: ReadonlyMap<string, FaultyCluster>): SplitCounts {
+  const total: SplitCounts = { splits: 0, moved: 0, refused: 0, early: 0, crashes: 0 };
+  for (const { splits } of clusters.values()) {
+    for (const name of Object.keys(total) as (keyof SplitCounts)[]) total[name] += splits[name];
+  }
+  return total;
+}
+
+function lossesOf(clusters: ReadonlyMap<string, FaultyCluster>): LossCounts {
   const total: LossCounts = { putBack: 0, begunAgain: 0, sourceLost: 0, targetLost: 0 };
   for (const { losses } of clusters.values()) {
     for (const name of Object.keys(total) as (keyof LossCounts)[]) total[name] += losses[name];
@@ -166,7 +188,7 @@ function lossesOf(clusters: ReadonlyMap<number, FaultyCluster>): LossCounts {
   return total;
 }
 
-function faultsOf(clusters: ReadonlyMap<number, FaultyCluster>): FaultCounts {
+function faultsOf(clusters: ReadonlyMap<string, FaultyCluster>): FaultCounts {
   const total: FaultCounts = { lost: 0, repeated: 0, unacknowledged: 0, gaps: 0, rewinds: 0, restarts: 0 };
   for (const { faults } of clusters.values()) {
     for (const name of Object.keys(total) as (keyof FaultCounts)[]) total[name] += faults[name];

@@ -28,6 +28,7 @@ import type { Table } from '../../src/storage/environment.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
+import { pushFrom } from './map-pusher.ts';
 import { makeMemoryFolder } from './memory-folder.ts';
 import type { NodeChildSettings } from './node-child-settings.ts';
 import { until } from './until.ts';
@@ -56,14 +57,14 @@ export async function freePort(): Promise<number> {
 }
 
 export class CrashCluster implements AsyncDisposable {
-  readonly map: ShardMap;
+  map: ShardMap;
   readonly log: RemoteLog;
   readonly client: NodeClient;
   /** Error codes of attempts that a node refused or did not answer. */
   readonly retries: string[] = [];
   slotMapBytes = 2 ** 28;
   serveThreads = 1;
-  readonly mapJson: MapJson;
+  mapJson: MapJson;
   readonly #dataDir: string;
   readonly #logServer: LogServer | null;
   readonly #sender: JetStreamSender | null;
@@ -105,6 +106,14 @@ export class CrashCluster implements AsyncDisposable {
     const streams = { bytesMax: 2 ** 28, copies: 1 };
     const logServer = logUrl === null ? null : { urls: [logUrl], credentialsFile: null, streams };
     return new CrashCluster({ epoch: 1, slots, nodes, shards }, ports, logServer);
+  }
+
+  /** Puts a map in force, by which entries are sent from now on. */
+  async pushMap(next: MapJson): Promise<void> {
+    await pushFrom(this.mapJson, next);
+    this.mapJson = next;
+    this.map = parseShardMap(next);
+    this.client.setMap(this.map);
   }
 
   dataDirOf(name: string): string {

@@ -3,10 +3,23 @@ import type { EffectOrigin, KnownMark } from '../../src/log/chunk.ts';
 
 export const noMark: KnownMark = { session: 0, mark: 0 };
 
-type Source = { readonly index: number; readonly generation: number; readonly session: number };
+type Source = {
+  readonly index: number;
+  readonly generation: number;
+  readonly session: number;
+  readonly slots: number;
+};
 
-/** Returns the origin of effects that follow a mark; `known` is the target's verified position. */
-export function originOf(source: Source, previousMark: number, known = noMark): EffectOrigin {
+/**
+ * Returns the origin of effects that follow a mark; `known` is the target's verified position,
+ * `targetSlots` how many slots the target is one of, by default as many as the source is.
+ */
+export function originOf(
+  source: Source,
+  previousMark: number,
+  known = noMark,
+  targetSlots = source.slots,
+): EffectOrigin {
   const { index: slot, generation, session } = source;
-  return { slot, generation, session, previousMark, known };
+  return { slot, generation, session, previousMark, known, targetSlots };
 }

@@ -1,4 +1,4 @@
-/** Nodes of this process, with replicas, whose log is on a NATS server. */
+/** Nodes of this process, with replicas, whose log is on a NATS server; or without, in folders. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
@@ -17,6 +17,7 @@ import type { NodeOptions } from '../../src/node/node-options.ts';
 import { startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { ServiceRouter } from '../../src/router/plan/service-router.ts';
+import type { ServiceRouterOptions } from '../../src/router/plan/service-router-options.ts';
 import { planByMethod } from '../../src/router/plans/service.ts';
 import type { MapJson } from '../../src/shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
@@ -56,12 +57,13 @@ const childScript = join(import.meta.dirname, 'node-child.ts');
 
 export class ReplicatedCluster implements AsyncDisposable {
   readonly folder = makeMemoryFolder('skyshard-replicas-');
-  readonly server: LogServer;
+  /** Null where logs are in the folders of slots. */
+  readonly server: LogServer | null;
   readonly client: NodeClient;
   readonly notes: string[] = [];
   readonly registries = new Map<string, Registry>();
   readonly #log: RemoteLog;
-  readonly #sender: JetStreamSender;
+  readonly #sender: JetStreamSender | null;
   readonly #running = new Map<string, NodeOfTest>();
   readonly #starting = new Map<string, Promise<void>>();
   /** How often a test has started or stopped a node. */
@@ -75,26 +77,28 @@ export class ReplicatedCluster implements AsyncDisposable {
   #isDisposed = false;
   mapJson: MapJson;
 
-  private constructor(urls: readonly string[], mapJson: MapJson, limits: Partial<StreamLimits>) {
+  private constructor(urls: readonly string[] | null, mapJson: MapJson, limits: Partial<StreamLimits>) {
     const streams = { bytesMax: 256 * 2 ** 20, copies: 1, ...limits };
-    this.server = { urls, credentialsFile: null, streams };
+    const server = urls === null ? null : { urls, credentialsFile: null, streams };
+    this.server = server;
     this.mapJson = mapJson;
     const map = (): ShardMap => this.map;
     const note = (message: string): void => void this.notes.push(message);
     this.client = new NodeClient({ map: this.map });
-    this.#sender = new JetStreamSender({ server: this.server, map, clock: systemClock, random: seededRandom(1), note });
+    const parts = { map, clock: systemClock, random: seededRandom(1), note };
+    this.#sender = server === null ? null : new JetStreamSender({ server, ...parts });
     this.#log = new RemoteLog({
       caller: this.client,
       map,
       lingerMs: 1,
-      server: this.#sender,
+      ...(this.#sender === null ? {} : { server: this.#sender }),
       onRetry: (_node, error) => note(error.message),
     });
   }
 
   /** Lays out a cluster, and starts none of its nodes. */
   static async make(
-    server: NatsServer | NatsCluster,
+    server: NatsServer | NatsCluster | null,
     slots: number,
     nodes: readonly string[],
     shards: readonly ShardOfTest[],
@@ -103,7 +107,7 @@ export class ReplicatedCluster implements AsyncDisposable {
     const named = await Promise.all(nodes.map(async (name) => [name, { host: '127.0.0.1', port: await freePort() }]));
     const withNames = shards.map((shard, index) => ({ name: `s${index}`, ...shard }));
     const mapJson = { epoch: 1, slots, nodes: Object.fromEntries(named), shards: withNames };
-    const urls = 'urls' in server ? server.urls : [server.url];
+    const urls = server === null ? null : 'urls' in server ? server.urls : [server.url];
     return new ReplicatedCluster(urls, mapJson, limits);
   }
 
@@ -125,7 +129,7 @@ export class ReplicatedCluster implements AsyncDisposable {
   }
 
   /** Makes a router that reads from any copy close to its log. The caller disposes of it. */
-  makeRouter(): ServiceRouter {
+  makeRouter(more: Partial<ServiceRouterOptions> = {}): ServiceRouter {
     const router = new ServiceRouter({
       map: this.map,
       caller: this.client,
@@ -136,6 +140,7 @@ export class ReplicatedCluster implements AsyncDisposable {
       onFault: (error) => {
         throw error;
       },
+      ...more,
     });
     router.watchReplicas();
     return router;
@@ -210,7 +215,7 @@ export class ReplicatedCluster implements AsyncDisposable {
     return { close: () => node.close(), kill: () => node.close(), startsAgain };
   }
 
-  #settingsOf(name: string): NodeChildSettings & { readonly logServer: LogServer } {
+  #settingsOf(name: string): NodeChildSettings & { readonly logServer: LogServer | null } {
     const port = this.map.nodes.get(name)!.port;
     const { mapJson, server: logServer } = this;
     const dataDir = this.dataDirOf(name);
@@ -366,7 +371,7 @@ export class ReplicatedCluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
     await this.#log[Symbol.asyncDispose]();
-    await this.#sender[Symbol.asyncDispose]();
+    await this.#sender?.[Symbol.asyncDispose]();
     await Promise.all([...this.#running.keys()].map((name) => this.stopNode(name)));
     await this.client[Symbol.asyncDispose]();
     rmSync(this.folder, { recursive: true, force: true });

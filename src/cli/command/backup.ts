@@ -110,6 +110,13 @@ function begin(
   return { begun: folder.begin(map, slots, clock.nowMs()), known: there };
 }
 
+function requireNotDoubling({ isDoubling, slots }: ShardMap): void {
+  if (!isDoubling) return;
+  throw new DataPlaneError('ConfigInvalid', `slots are doubled to ${slots}, and a backup is of one number of slots`, {
+    hint: '`skyshard slots status` says how far that is; make the backup once it is over.',
+  });
+}
+
 async function copyAll(
   context: CommandContext,
   { maps, caller }: ClusterClient,
@@ -167,6 +174,7 @@ export const runBackupCreate: Command = async (context) => {
   const path = operands[0]!;
   const client = clientOf(context);
   try {
+    requireNotDoubling(client.maps.map);
     if (settings.dryRun) return await showPlan(context, client, path);
     const folder = BackupFolder.openFor(path, client.maps.map);
     const lock = await lockFolder(path, 'backup', clock, 0);

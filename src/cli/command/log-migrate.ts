@@ -42,6 +42,10 @@ function nodeFoldersIn(context: CommandContext): NodeFolder[] {
     const folder = join(dataDir, name);
     if (!existsSync(join(folder, 'slots'))) return [];
     const map = mapOf(context, folder);
+    if (map.isDoubling)
+      throw new DataPlaneError('ConfigInvalid', `the slots of ${folder} are being doubled`, {
+        hint: 'Start the cluster, end that with `skyshard slots double`, then carry the logs over.',
+      });
     const slots = Array.from({ length: map.slots }, (_unused, slot) => slot);
     const there = slots.filter((slot) => isSlotThere(folder, slot));
     return [{ node: name.slice('node-'.length), dataDir: folder, slots: there, map }];

@@ -14,7 +14,8 @@ import { differenceLines } from '../../wire/row-comparison.ts';
 import type { CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { clusterFigures, lookAtNodes, type NodeLook } from '../process/cluster-figures.ts';
-import { type MapInForce, mapInForce, operatorOf, pushMap } from '../process/push-map.ts';
+import { renewed, requireNoOtherLease, withLease } from '../process/map-lease.ts';
+import { type MapInForce, mapInForce, pushMap } from '../process/push-map.ts';
 import { durationText } from '../progress-printer.ts';
 import { bytesText, textTable } from '../text-table.ts';
 import { untilActing } from './promote.ts';
@@ -22,8 +23,6 @@ import { verifySlot } from './replica-verify.ts';
 
 const lookMs = 500;
 const showEveryMs = 1_000;
-const leaseMs = 3_600_000;
-const renewBeforeMs = 900_000;
 /** Copies that are written to are not at one seq at once. */
 const compareTriesMax = 3;
 /** What must be left on the disk of a target. Units: bytes. */
@@ -35,22 +34,6 @@ export function requireLogServer(nodes: readonly NodeLook[]): void {
   if (embedded === undefined) return;
   throw new DataPlaneError('ConfigInvalid', `node ${embedded.name} has the logs of its slots in their folders`, {
     hint: 'Slots move between nodes that read a log on NATS servers: `skyshard log migrate server` carries it there (ops/log-server.md).',
-  });
-}
-
-/** Returns the map with the lease of who works on it until a while from now, or with none. */
-function withLease(context: CommandContext, json: MapJson, isHeld: boolean): MapJson {
-  const untilMs = context.clock.nowMs() + leaseMs;
-  const lease = { holder: operatorOf(context), until: new Date(untilMs).toISOString() };
-  return { ...json, lease: isHeld ? lease : null };
-}
-
-/** Errors: DataPlaneError `ConfigInvalid` while another operator holds the lease on the map. */
-function requireNoOtherLease(context: CommandContext, { lease }: ShardMap): void {
-  if (lease === null || lease.untilMs <= context.clock.nowMs() || lease.holder === operatorOf(context)) return;
-  const until = new Date(lease.untilMs).toISOString();
-  throw new DataPlaneError('ConfigInvalid', `${lease.holder} holds the lease on the map until ${until}`, {
-    hint: `Wait until then, or, if it is you, give --lease-holder ${lease.holder}. Nothing is changed.`,
   });
 }
 
@@ -171,16 +154,6 @@ async function untilInStep(context: CommandContext, slots: readonly number[], sh
     show(own);
     if (own.every(({ isInStep, step }) => isInStep || step === 'kept')) return looked.held;
   }
-}
-
-/** Holds the lease on while a copy takes long. */
-async function renewed(context: CommandContext, held: MapInForce): Promise<MapInForce> {
-  const { lease } = held.map;
-  const leftMs = (lease?.untilMs ?? 0) - context.clock.nowMs();
-  if (lease?.holder !== operatorOf(context) || leftMs > renewBeforeMs) return held;
-  const json = withLease(context, { ...held.json, epoch: held.map.epoch + 1 }, true);
-  await pushMap(context, json, 'hold the lease on');
-  return { json, map: parseShardMap(json) };
 }
 
 /**

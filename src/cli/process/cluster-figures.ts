@@ -14,6 +14,13 @@ const slotShape = openObjectShape({
   acts: v.optional(v.boolean(), true),
   behindMs: v.optional(v.number(), 0),
   log: v.optional(v.nullable(v.string()), null),
+  state: v.optional(v.string(), 'applying'),
+  condition: v.optional(v.string(), 'complete'),
+  /** Absent of a node of an earlier version, which splits none. */
+  slots: v.optional(v.number()),
+  knownSlots: v.optional(v.number()),
+  isDividing: v.optional(v.boolean(), false),
+  isIndexed: v.optional(v.boolean()),
 });
 const fetchShape = openObjectShape({
   slot: v.number(),

@@ -5,12 +5,11 @@ import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { getActor } from '../../slot/table/actor-row.ts';
 import { labelersAfter } from '../../slot/table/labeler.ts';
-import type { SlotState } from '../../slot/table/slot-state.ts';
 import { encodeLabelersPosition, type LabelersPosition, labelersPageMax } from '../../wire/labelers-page.ts';
 import { answerBytesMax } from '../../wire/partial-answer.ts';
 import { writeRecord } from '../lookup/record-answer.ts';
 import { knownCollection } from '../lookup/row-finder.ts';
-import { requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
+import { type AnsweredSlot, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import { selfRow } from './actor-infos.ts';
 
@@ -19,11 +18,11 @@ const labeler = knownCollection(nsid.labeler);
 /** About what a labeler takes, whose record has at most 32 KiB. */
 const labelerMicros = 25;
 
-/** Writes one labeler; nothing if its record is too large. */
-function writeLabeler(into: MessageWriter, state: SlotState, owner: number): void {
+/** Writes one labeler; nothing if its record is too large, or another slot answers for it. */
+function writeLabeler(into: MessageWriter, { state, isOwn }: AnsweredSlot, owner: number): void {
   const did = getActor(state, owner)?.did;
   const row = selfRow(state, owner, labeler);
-  if (did === undefined || row === undefined) return;
+  if (did === undefined || row === undefined || !isOwn(did)) return;
   writeRecord(into, records, row);
   into.textField(uris, recordUri({ did, collection: nsid.labeler, rkey: 'self' }));
 }
@@ -37,14 +36,14 @@ function* writePage(
 ): SlicedRead<LabelersPosition | null> {
   let left = labelersPageMax;
   for (const served of lookup.primariesFrom(slot)) {
-    const state = lookup.stateOfSlot(served);
-    const after = served === slot ? owner : 0;
+    const { slot: index, state } = served;
+    const after = index === slot ? owner : 0;
     const owners = labelersAfter(state, after, left + 1);
     if (owners.length === 0 && after === 0) requireWhole(state);
     let last = after;
     for (const labelerOwner of owners) {
-      if (left-- === 0 || into.length > answerBytesMax) return { slot: served, owner: last };
-      writeLabeler(into, state, labelerOwner);
+      if (left-- === 0 || into.length > answerBytesMax) return { slot: index, owner: last };
+      writeLabeler(into, served, labelerOwner);
       last = labelerOwner;
       if (turn.isOver(labelerMicros)) yield;
     }

@@ -24,8 +24,7 @@ const view = new RecordView();
 /** Returns the slots that this node is the primary of, and how many owners each has. */
 export function ownersOfSlots(lookup: SlotLookup): string[] {
   const texts: string[] = [];
-  for (const slot of lookup.primariesFrom(0)) {
-    const state = lookup.stateOfSlot(slot);
+  for (const { slot, state } of lookup.primariesFrom(0)) {
     requireWhole(state);
     texts.push(String(slot), String(readSlotMeta(state).nextOwner));
   }
@@ -46,13 +45,15 @@ export function* writeHandlesOfOwners(
   { lookup, turn }: { readonly lookup: SlotLookup; readonly turn: Turn },
   { slot, page }: { readonly slot: number; readonly page: number },
 ): SlicedRead<void> {
-  const state = lookup.stateOfSlot(slot);
+  const answered = lookup.primariesFrom(slot).find((each) => each.slot === slot);
+  const state = answered?.state ?? lookup.stateOfSlot(slot);
   const end = Math.min((page + 1) * ownersPerSitemap, readSlotMeta(state).nextOwner);
   const handles: string[] = [];
   for (let owner = page * ownersPerSitemap; owner < end; owner++) {
     const actor = getActor(state, owner);
     const isActive = actor !== undefined && actor.takedownRef === null && actor.upstreamStatus === '';
-    if (isActive && actor.handle !== null && isPublic(state, owner)) handles.push(actor.handle);
+    const isOwn = actor !== undefined && (answered?.isOwn(actor.did) ?? state.index === slot);
+    if (isActive && isOwn && actor.handle !== null && isPublic(state, owner)) handles.push(actor.handle);
     if (turn.isOver(ownerMicros)) yield;
   }
   if (handles.length === 0) requireWhole(state);

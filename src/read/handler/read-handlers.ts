@@ -35,9 +35,9 @@ import { SliceQueue } from './slices.ts';
 import { suggestionReads } from './suggestion-handlers.ts';
 
 export type ReadOptions = {
-  /** The cluster's number of slots. */
+  /** The cluster's number of slots, when it starts. */
   readonly slots: number;
-  /** Returns the read-only state of a slot; undefined for a slot of another node. */
+  /** Returns the read-only state of a slot; undefined for one of another node. See SlotLookup. */
   readonly stateOf: (slot: number) => SlotState | undefined;
   /** Says of which slots this node is the primary; absent: of all that it serves. */
   readonly isPrimaryOf?: (slot: number) => boolean;
@@ -65,6 +65,10 @@ export type Reads = {
   readonly invalidate: (slot: number, changes: SlotChanges) => void;
   /** Call it when other slots are served than before. */
   readonly servedChanged: () => void;
+  /** Takes the cluster's number of slots. */
+  readonly useSlots: (slots: number) => void;
+  /** Resolves once all reads have ended that are under way. */
+  readonly begunHaveEnded: () => Promise<void>;
 };
 
 /** Makes the handlers of all reads. */
@@ -132,5 +136,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
       edges.clearKnown();
       for (const cache of Object.values(didCaches)) cache.clear();
     },
+    useSlots: (slots) => lookup.useSlots(slots),
+    begunHaveEnded: () => context.slices.begunHaveEnded(),
   };
 }

@@ -15,6 +15,7 @@ type LongRead = {
   readonly deadlineMs: number;
   readonly resolve: (answer: Uint8Array) => void;
   readonly reject: (thrown: unknown) => void;
+  readonly ended: PromiseWithResolvers<void>;
 };
 
 /** The long reads of one serving thread. */
@@ -28,13 +29,18 @@ export class SliceQueue {
     this.#turn = turn;
   }
 
+  /** Resolves once all reads that are under way have ended: what they look up may go then. */
+  async begunHaveEnded(): Promise<void> {
+    await Promise.all(this.#waiting.map(({ ended }) => ended.promise));
+  }
+
   /** Returns the answer, or a promise if it takes more than one turn. */
   run(read: SlicedRead<Uint8Array>, deadlineMs: number): Uint8Array | Promise<Uint8Array> {
     this.#turn.begin();
     const slice = read.next();
     if (slice.done === true) return slice.value;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ read, deadlineMs, resolve, reject });
+      this.#waiting.push({ read, deadlineMs, resolve, reject, ended: Promise.withResolvers() });
       if (this.#waiting.length === 1) this.#goOnNextTurn();
     });
   }
@@ -42,8 +48,10 @@ export class SliceQueue {
   #goOnNextTurn(): void {
     setImmediate(() => {
       const first = this.#waiting[0]!;
-      if (this.#hasEnded(first)) this.#letNextGoOn();
-      else if (++this.#slicesInRow === slicesInRowMax) {
+      if (this.#hasEnded(first)) {
+        first.ended.resolve();
+        this.#letNextGoOn();
+      } else if (++this.#slicesInRow === slicesInRowMax) {
         this.#letNextGoOn();
         this.#waiting.push(first);
       }

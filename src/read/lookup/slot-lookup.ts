@@ -7,15 +7,26 @@ import { conditionOf } from '../../slot/slot-meta.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { SlotTouches } from './slot-touches.ts';
 
+/**
+ * A slot for which this node answers calls to all nodes. `isOwn` says of which DIDs: while slots
+ * are doubled, one that has split still holds what its child answers for, and the other way round.
+ */
+export type AnsweredSlot = {
+  readonly slot: number;
+  readonly state: SlotState;
+  readonly isOwn: (did: string) => boolean;
+};
+
 export class SlotLookup {
-  readonly #slots: number;
+  #slots: number;
   readonly #stateOf: (slot: number) => SlotState | undefined;
   readonly #isPrimaryOf: (slot: number) => boolean;
   readonly #touches: SlotTouches;
 
   /**
    * `slots` counts those of the cluster; `stateOf` returns undefined for slots of other nodes, and
-   * `isPrimaryOf` says of which this node is the primary, by default of all that it serves.
+   * for a child that is still to be made its parent's; `isPrimaryOf` says of which this node is the
+   * primary, by default of all that it serves.
    */
   constructor(
     slots: number,
@@ -51,16 +62,33 @@ export class SlotLookup {
     );
   }
 
+  /** Takes the number of slots of the cluster, which may become more. */
+  useSlots(slots: number): void {
+    this.#slots = slots;
+    this.#touches.useSlots(slots);
+  }
+
   /**
    * Returns the slots for which this node answers calls to all nodes: those that it is the primary
    * of, so that none is answered for twice. From `first` on, in their order.
    */
-  primariesFrom(first: number): number[] {
-    const primaries: number[] = [];
-    for (let slot = first; slot < this.#slots; slot++) {
-      if (this.#isPrimaryOf(slot) && this.serves(slot)) primaries.push(slot);
-    }
-    return primaries;
+  primariesFrom(first: number): AnsweredSlot[] {
+    const slots = this.#slots;
+    const states = Array.from({ length: slots }, (_unused, slot) =>
+      this.#isPrimaryOf(slot) ? this.#stateOf(slot) : undefined,
+    );
+    return states.flatMap((state, slot) => {
+      // Its parent answers for it.
+      if (slot < first || state === undefined || state.index !== slot) return [];
+      return { slot, state, isOwn: (did: string) => states[slotOf(did, slots)] === state };
+    });
+  }
+
+  /** How many slots this node is the primary of and serves, made or not. */
+  get primaryCount(): number {
+    let count = 0;
+    for (let slot = 0; slot < this.#slots; slot++) if (this.#isPrimaryOf(slot) && this.serves(slot)) count++;
+    return count;
   }
 
   /** Of the cluster. */

@@ -6,13 +6,21 @@ const several = -2;
 
 export class SlotTouches {
   /** By slot; whoever takes the counts sets them to 0. */
-  readonly counts: Uint32Array;
-  readonly #slotsOfGroup: number;
-  readonly #nameByGroup: readonly string[];
+  counts = new Uint32Array(0);
+  #slotsOfGroup = 1;
+  #nameByGroup: readonly string[] = [];
   #group = none;
 
   constructor(slots: number) {
-    this.counts = new Uint32Array(slots);
+    this.useSlots(slots);
+  }
+
+  /** Takes the number of slots of the cluster, which may become more. */
+  useSlots(slots: number): void {
+    if (slots === this.counts.length) return;
+    const counts = new Uint32Array(slots);
+    counts.set(this.counts.subarray(0, slots));
+    this.counts = counts;
     this.#slotsOfGroup = slotsOfGroup(slots);
     this.#nameByGroup = Array.from({ length: Math.min(slots, slotGroupsMax) }, (_unused, group) =>
       slotGroupName(group * this.#slotsOfGroup, slots),

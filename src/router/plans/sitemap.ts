@@ -36,6 +36,9 @@ async function buckets({ fanOut, deadlineMs }: PlanContext): Promise<number[]> {
   const { slots } = fanOut.map;
   const found = answers.flatMap((answer) => {
     const numbers = decodeTexts(answer).map(Number);
+    // Buckets are numbered by the map, and a node may have one of more slots.
+    if (numbers.some((slot, index) => index % 2 === 0 && slot >= slots))
+      throw new DataPlaneError('WrongEpoch', `a node has more than ${slots} slots`);
     return numbers.flatMap((slot, index) => {
       if (index % 2 === 1) return [];
       const pages = Math.ceil(numbers[index + 1]! / ownersPerSitemap);

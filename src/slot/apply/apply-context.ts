@@ -18,14 +18,12 @@ export type ApplyContext = {
   readonly isIncomplete: boolean;
   /** True from a loss until the slot is complete again, when it sends all that it owes. */
   readonly hasLost: boolean;
-  /** The slot whose effect is applied, this one for its own. */
-  readonly source: number;
   /** True for an effect of a source that sends again all that it owes. */
   readonly isResent: boolean;
+  /** True for a DID or a handle of this slot. */
+  isOwn(key: string): boolean;
   /** Notes that such a source still owes the row of this key; nothing for any other effect. */
   confirm(key: Buffer): void;
-  /** Returns the slot of a DID or a handle. */
-  slotOf(key: string): number;
   /** Sends an effect to the slot of its key; one to this slot is applied before the next entry. */
   send(effect: Effect): void;
   /** Does what of this work the entry may still cost; later entries do the rest. */

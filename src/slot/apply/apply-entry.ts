@@ -198,7 +198,7 @@ export function applyEffect(context: ApplyContext, effect: Effect): void {
       const subject = effect.reasonSubject === null ? null : (parseRecordUri(effect.reasonSubject) ?? null);
       if (effect.present) {
         if (context.isResent) context.confirm(noticeReasonKey(owner, effect));
-        putJudgedNotice(context, owner, { ...effect, subject, sender: context.source });
+        putJudgedNotice(context, owner, { ...effect, subject });
       } else removeNotice(state, owner, effect);
       return;
     }

@@ -7,6 +7,7 @@
  */
 import type { NoticeReason } from '../../atproto/notice-reason.ts';
 import type { Effect } from '../../entry/entry.ts';
+import { slotOf } from '../../shardmap/slot-of.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { feedFlag, putFeedRow, readFeedRow } from '../table/feed-item.ts';
 import { claimKey, getHandleRow, handlePrefix, putHandleRow, readHandle } from '../table/handle-claim.ts';
@@ -20,10 +21,13 @@ import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { removeEdgeOf } from './incoming-edge-apply.ts';
 import { withdrawReply } from './thread-apply.ts';
 
-/** `isSource` is true for a DID of the source, `isConfirmed` for a key sent since the begin. */
+/**
+ * `isSource` is true for a DID of the source, `isSourceHash` for the hash of one, `isConfirmed` for
+ * a key sent since the begin.
+ */
 export type Sweep = {
   readonly context: ApplyContext;
-  readonly source: number;
+  readonly isSourceHash: (hash: number) => boolean;
   readonly isSource: (did: string) => boolean;
   readonly isConfirmed: (key: Buffer) => boolean;
 };
@@ -54,9 +58,9 @@ const ownReasons: ReadonlySet<NoticeReason> = new Set([
 ]);
 
 /** True when the source sends this reason of a notice: the root's slot sends those of replies. */
-function isNoticeOfSource({ source, isSource }: Sweep, notice: Notice): boolean {
-  if (ownReasons.has(notice.reason)) return isSource(notice.source.did);
-  return notice.reason === 'reply' && notice.sender === source;
+function isNoticeOfSource({ isSource, isSourceHash }: Sweep, { reason, source, rootHash }: Notice): boolean {
+  if (ownReasons.has(reason)) return isSource(source.did);
+  return reason === 'reply' && rootHash !== undefined && isSourceHash(rootHash);
 }
 
 function sweepNotice(sweep: Sweep, owner: number, key: Buffer): boolean {
@@ -147,10 +151,11 @@ export function sweepBracket(
   const { brackets, state } = context;
   // The source has begun another one.
   if (brackets.of(source) !== bracket) return undefined;
+  const slots = brackets.slotsOf(source);
   const sweep = {
     context,
-    source,
-    isSource: (did: string) => context.slotOf(did) === source,
+    isSource: (did: string) => slotOf(did, slots) === source,
+    isSourceHash: (hash: number) => (hash & (slots - 1)) === source,
     isConfirmed: (key: Buffer) => brackets.isConfirmed(source, bracket, key),
   };
   let { after } = work;

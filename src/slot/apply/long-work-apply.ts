@@ -5,6 +5,7 @@
  */
 import {
   findLongWork,
+  hasMovedRows,
   type LongWork,
   type LongWorkOf,
   putLongWork,
@@ -25,6 +26,7 @@ import { clearMutesStep } from './mute-apply.ts';
 import { sendPostExists } from './post-apply.ts';
 import { reindexStep } from './repair-apply.ts';
 import { clearSeenStep, sweepResync } from './repo-apply.ts';
+import { sweepMoved } from './split-sweep.ts';
 import { judgeRepliesAgain, noticeRepliesBelow, noticesAgain } from './thread-apply.ts';
 import { verifierStep } from './verification-apply.ts';
 
@@ -66,6 +68,8 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
       return judgeByFactStep(context, work);
     case 'bracket-sweep':
       return sweepBracket(context, work);
+    case 'split-sweep':
+      return sweepMoved(context, work);
     case 'bracket-clear':
       return clearBracket(context, work);
     case 'import-notes':
@@ -106,7 +110,8 @@ export function beginLongWork(context: ApplyContext, work: LongWork): boolean {
     putLongWork(context.state, merged(waiting, work));
     return false;
   }
-  const rest = context.workUsLeft > 0 ? step(context, work) : work;
+  const waits = work.type === 'bracket-sweep' && hasMovedRows(context.state);
+  const rest = context.workUsLeft > 0 && !waits ? step(context, work) : work;
   if (rest !== undefined) putLongWork(context.state, rest);
   return rest !== undefined;
 }

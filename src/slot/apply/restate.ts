@@ -63,13 +63,13 @@ const reposters: Restater = {
 
 const replies: Restater = {
   table: tableCode.threadReply,
-  restate: (context, { owner, key }) => {
+  restate: (context, { owner, did, key }) => {
     const row = getThreadReplyAt(context.state, key);
     if (row === undefined) return;
     const rkey = readRootRkey(key);
     // A root that nothing leads to is none of the ancestors either.
-    const did = rootOfReply(context.state, owner, rkey, row)?.did ?? '';
-    restateReply(context, threadOf(context.state, owner, { did, rkey }), row);
+    const author = rootOfReply(context.state, owner, rkey, row)?.did ?? did ?? '';
+    restateReply(context, threadOf(context.state, owner, { did: author, rkey }), row);
   },
 };
 

@@ -7,6 +7,7 @@
 import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { EffectOf } from '../../entry/entry.ts';
+import { keyHash } from '../../shardmap/slot-of.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import type { SlotState } from '../table/slot-state.ts';
@@ -170,9 +171,10 @@ function recipientsOf(state: SlotState, { owner, root, policy }: Thread, row: Th
   return recipients;
 }
 
-/** What all notices of a reply have in common. */
-function noticeOf({ reply, isTakenDown }: ThreadReply) {
-  return { type: 'notice', source: postRecord(reply), reason: 'reply', isTakenDown } as const;
+/** What all notices of a reply have in common. Of a root of whom nothing is known, its slot is. */
+function noticeOf({ state }: ApplyContext, { root }: Thread, { reply, isTakenDown }: ThreadReply) {
+  const rootHash = root.did === '' ? state.index : keyHash(root.did);
+  return { type: 'notice', source: postRecord(reply), reason: 'reply', isTakenDown, rootHash } as const;
 }
 
 /** Whom a reply has notified, under which sort time; `isAnew` repeats what has been sent. */
@@ -184,7 +186,7 @@ function notifyAncestors(context: ApplyContext, thread: Thread, row: ThreadReply
   const { notified, notifiedSortMs, isAnew } = sent;
   const recipients = row.deletedMs === null ? recipientsOf(state, thread, row) : [];
   const dids = recipients.map(({ did }) => did);
-  const notice = noticeOf(row);
+  const notice = noticeOf(context, thread, row);
   for (const recipient of notified) {
     if (notifiedSortMs === row.sortMs && dids.includes(recipient)) continue;
     context.send({ ...notice, present: false, recipient, reasonSubject: null, sortMs: notifiedSortMs });
@@ -199,7 +201,7 @@ function notifyAncestors(context: ApplyContext, thread: Thread, row: ThreadReply
 /** Sends again the notices of a stored reply to those that it has notified. */
 export function restateReply(context: ApplyContext, thread: Thread, row: ThreadReply): void {
   if (row.deletedMs !== null) return;
-  const notice = { ...noticeOf(row), present: true, sortMs: row.sortMs };
+  const notice = { ...noticeOf(context, thread, row), present: true, sortMs: row.sortMs };
   const notified = notifiedOf(context.state, thread.owner, thread.root.rkey, row);
   for (const { did: recipient, post } of recipientsOf(context.state, thread, row)) {
     if (notified.includes(recipient)) context.send({ ...notice, recipient, reasonSubject: postUri(post) });

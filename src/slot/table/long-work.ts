@@ -26,6 +26,8 @@ export type LongWork =
   | { readonly type: 'bracket-sweep'; readonly source: number; readonly bracket: number; readonly after: Buffer }
   /** Remove what was noted while an import ran. */
   | { readonly type: 'import-notes' }
+  /** Remove what has moved to another slot by a split; what walks over all rows waits for it. */
+  | { readonly type: 'split-sweep'; readonly after: Buffer }
   /** Remove the confirmations of a bracket that is over. */
   | { readonly type: 'bracket-clear'; readonly source: number; readonly bracket: number }
   /** Remove what was indexed at or before the account's deletion: records, then notices. */
@@ -111,6 +113,7 @@ const kindCode = {
   'gate-verdicts': 13,
   'fact-verdicts': 14,
   'import-notes': 20,
+  'split-sweep': 21,
 } as const satisfies Record<LongWork['type'], number>;
 
 /** The row with the key of the work that was last worked on. */
@@ -123,7 +126,7 @@ function longWorkKey(work: LongWork): Buffer {
   const key = beginSlotKey(tableCode.longWork).u8(kindCode[work.type]);
   if (work.type === 'bracket-sweep' || work.type === 'bracket-clear')
     return key.u16(work.source).u48(work.bracket).finish();
-  if (work.type === 'import-notes') return key.finish();
+  if (work.type === 'import-notes' || work.type === 'split-sweep') return key.finish();
   writeDid(key, work.did);
   if (work.type === 'post-exists') writeRkey(key, work.rkey);
   if (work.type === 'clear-mutes') key.u8(muteSorts.indexOf(work.sort));
@@ -154,6 +157,7 @@ function encodeLongWork(work: LongWork): Buffer {
     case 'verifier':
     case 'reindex':
     case 'bracket-sweep':
+    case 'split-sweep':
       return writer.bytes(work.after).finish();
     case 'unread-recount':
     case 'bracket-clear':
@@ -182,6 +186,7 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
     return { type: 'bracket-sweep', source, bracket, after: reader.rest() };
   }
   if (code === kindCode['import-notes']) return { type: 'import-notes' };
+  if (code === kindCode['split-sweep']) return { type: 'split-sweep', after: reader.rest() };
   const did = readDid(keyReader);
   switch (code) {
     case kindCode['delete-account']:
@@ -258,8 +263,31 @@ const turnKey = (): Buffer => beginSlotKey(tableCode.longWork).u8(turnCode).fini
 /** A row of work with its key. */
 export type WaitingWork = { readonly key: Buffer; readonly work: LongWork };
 
+/** True while rows may be there that have moved to another slot. */
+export function hasMovedRows(state: SlotState): boolean {
+  return state.rows.has(longWorkKey({ type: 'split-sweep', after: emptyValue }));
+}
+
+/** Returns all rows of work. */
+export function allLongWork(state: SlotState): LongWork[] {
+  const start = beginSlotKey(tableCode.longWork)
+    .u8(turnCode + 1)
+    .finish();
+  const end = prefixEnd(beginSlotKey(tableCode.longWork).finish());
+  return [...state.rows.scan({ start, end })].map(({ key, value }) => readLongWork(key, value));
+}
+
 /** Returns whose turn it is: the work after the one that was last worked on, or else the first. */
 export function nextLongWork(state: SlotState): WaitingWork | undefined {
+  const next = nextInTurn(state);
+  if (next?.work.type !== 'bracket-sweep') return next;
+  // It walks over all rows.
+  const key = longWorkKey({ type: 'split-sweep', after: emptyValue });
+  const moved = state.rows.get(key);
+  return moved === undefined ? next : { key, work: readLongWork(key, moved) };
+}
+
+function nextInTurn(state: SlotState): WaitingWork | undefined {
   const prefix = beginSlotKey(tableCode.longWork).finish();
   const first = beginSlotKey(tableCode.longWork)
     .u8(turnCode + 1)

@@ -5,7 +5,8 @@
 import type { Table } from '../../storage/environment.ts';
 import { beginSlotKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
-const minuteMs = 60_000;
+/** Counts are to the minute. */
+export const minuteMs = 60_000;
 /** Units: ms. Each is a multiple of the one before. Their order is part of the stored format. */
 const spans = [minuteMs, 3_600_000, 86_400_000] as const;
 

@@ -41,8 +41,8 @@ export type Notice = {
   readonly subject: RecordRef | null;
   readonly sortMs: number;
   readonly isTakenDown: boolean;
-  /** The slot that sent the reason `reply`: that of the thread's root, which no row names. */
-  readonly sender?: number;
+  /** Of the reason `reply`: the hash of the author of the thread's root, whom no row names. */
+  readonly rootHash?: number;
   /** True for a reason that came while its thread was muted: neither listed nor counted. */
   readonly isMuted?: boolean;
 };
@@ -51,7 +51,7 @@ type NoticeRow = {
   isTakenDown: boolean;
   isRecordGone: boolean;
   subjectByReason: Map<NoticeReason, RecordRef | null>;
-  replySender: number;
+  rootHash: number;
   /** Those that came while their thread was muted. */
   mutedReasons: ReadonlySet<NoticeReason>;
 };
@@ -61,7 +61,7 @@ const noReasons: ReadonlySet<NoticeReason> = new Set();
 export const historicReasons: ReadonlySet<NoticeReason> = new Set(['verified', 'unverified']);
 
 /** In the upper half of each row's first byte. */
-export const noticeVersion = 2;
+export const noticeVersion = 3;
 /** Of (owner, notificationSeen, 1) → the time up to which notices went with a deleted account. */
 const removedUpToRow = 1;
 const valueWriter = sharedWriter(256);
@@ -89,7 +89,7 @@ export const reasonMask = 3;
 /**
  * Subjects are the recipient's own records, so only rkey and, unless it is that of posts,
  * collection are stored. The class implies the one reason of its rows; a post's row names each, and
- * the slot that sent the reason `reply`.
+ * the hash of whose slot sent the reason `reply`.
  */
 function encodeRow(noticeClass: number, row: NoticeRow): Buffer {
   const { isTakenDown, isRecordGone, subjectByReason, mutedReasons } = row;
@@ -102,7 +102,7 @@ function encodeRow(noticeClass: number, row: NoticeRow): Buffer {
     postReasons.forEach((reason, index) => {
       const subject = subjectByReason.get(reason);
       if (subject !== undefined) writeSubject(mutedReasons.has(reason) ? index | noticeFlag.muted : index, subject);
-      if (subject !== undefined && reason === 'reply') valueWriter.u16(row.replySender);
+      if (subject !== undefined && reason === 'reply') valueWriter.u16(row.rootHash);
     });
     return valueWriter.finish();
   }
@@ -137,23 +137,23 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
     const reason = ownRowReasons[noticeClass - 1]?.reason;
     invariant(reason !== undefined, 'a stored notice class is known');
     const subjectByReason = new Map([[reason, readSubject(head)]]);
-    const row = { isTakenDown, isRecordGone, subjectByReason, replySender: 0, mutedReasons: noReasons };
+    const row = { isTakenDown, isRecordGone, subjectByReason, rootHash: 0, mutedReasons: noReasons };
     const isMuted = isRecordGone && !historicReasons.has(reason);
     return isMuted ? { ...row, isRecordGone: false, mutedReasons: new Set([reason]) } : row;
   }
   const subjectByReason = new Map<NoticeReason, RecordRef | null>();
   const muted: NoticeReason[] = [];
-  let replySender = 0;
+  let rootHash = 0;
   while (reader.remaining > 0) {
     const code = reader.u8();
     const reason = postReasons[code & reasonMask];
     invariant(reason !== undefined, 'a stored notice reason is known');
     subjectByReason.set(reason, readSubject(code));
-    if (reason === 'reply') replySender = reader.u16();
+    if (reason === 'reply') rootHash = reader.u16();
     if ((code & noticeFlag.muted) !== 0) muted.push(reason);
   }
   const mutedReasons = muted.length === 0 ? noReasons : new Set(muted);
-  return { isTakenDown, isRecordGone: false, subjectByReason, replySender, mutedReasons };
+  return { isTakenDown, isRecordGone: false, subjectByReason, rootHash, mutedReasons };
 }
 
 /** A row that may be written: where it is, and whether it is counted as unread now. */
@@ -181,8 +181,8 @@ export function noticeReasonKey(owner: number, { source, reason, sortMs }: Notic
 /** Returns the reasons of a stored notice; their subjects are records of its recipient. */
 export function readNoticeReasons(key: Buffer, value: Buffer): Notice[] {
   const { source, sortMs, noticeClass } = readNoticeKey(key);
-  const { isTakenDown, subjectByReason, replySender: sender } = decodeRow(noticeClass, value, '');
-  return [...subjectByReason].map(([reason, subject]) => ({ source, reason, subject, sortMs, isTakenDown, sender }));
+  const { isTakenDown, subjectByReason, rootHash } = decodeRow(noticeClass, value, '');
+  return [...subjectByReason].map(([reason, subject]) => ({ source, reason, subject, sortMs, isTakenDown, rootHash }));
 }
 
 function readNoticeKey(key: Buffer): { source: RecordRef; sortMs: number; noticeClass: number } {
@@ -201,7 +201,7 @@ function readNoticeKey(key: Buffer): { source: RecordRef; sortMs: number; notice
 export function putNotice(state: SlotState, owner: number, notice: Notice): void {
   const noticeClass = classOf(notice.reason);
   const key = noticeKey(owner, notice.sortMs, noticeClass, notice.source);
-  const fresh = encodeRow(noticeClass, rowWith(state, notice, undefined));
+  const fresh = encodeRow(noticeClass, rowWith(notice, undefined));
   // Most are new.
   if (state.rows.putNew(key, fresh)) {
     if (isNoticeCounted(fresh)) changeUnreadCount(state, owner, key, 1);
@@ -211,11 +211,11 @@ export function putNotice(state: SlotState, owner: number, notice: Notice): void
   invariant(value !== undefined, 'what is not new is stored');
   const wasCounted = isNoticeCounted(value);
   const known = decodeRow(noticeClass, value, notice.subject?.did ?? '');
-  storeRow(state, owner, { key, noticeClass, wasCounted }, rowWith(state, notice, known));
+  storeRow(state, owner, { key, noticeClass, wasCounted }, rowWith(notice, known));
 }
 
 /** Returns the row of a notice with one more reason; `known` is what is stored of it. */
-function rowWith(state: SlotState, notice: Notice, known: NoticeRow | undefined): NoticeRow {
+function rowWith(notice: Notice, known: NoticeRow | undefined): NoticeRow {
   const subjectByReason = known?.subjectByReason ?? new Map<NoticeReason, RecordRef | null>();
   let mutedReasons = known?.mutedReasons ?? noReasons;
   // A reason is judged when it comes; what repeats it does not judge it again.
@@ -223,8 +223,8 @@ function rowWith(state: SlotState, notice: Notice, known: NoticeRow | undefined)
     mutedReasons = new Set([...mutedReasons, notice.reason]);
   subjectByReason.set(notice.reason, notice.subject);
   const isRecordGone = notice.reason === 'unverified';
-  const replySender = notice.reason === 'reply' ? (notice.sender ?? state.index) : (known?.replySender ?? 0);
-  return { isTakenDown: notice.isTakenDown, isRecordGone, subjectByReason, replySender, mutedReasons };
+  const rootHash = (notice.reason === 'reply' ? notice.rootHash : known?.rootHash) ?? 0;
+  return { isTakenDown: notice.isTakenDown, isRecordGone, subjectByReason, rootHash, mutedReasons };
 }
 
 /** Changes a stored notice by what `change` returns for it; undefined changes nothing. */

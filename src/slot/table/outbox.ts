@@ -5,12 +5,14 @@
  * A batch holds the effects of one apply transaction, so its bounds depend on timing; the effects
  * and their marks do not. Rows are removed when the slot's own log says that the target has them.
  * The last mark that each target acknowledged survives as the `delivered` row. A chain of marks is
- * what a target needs one after the other; one that begins again follows mark 0.
+ * what a target needs one after the other; one that begins again follows mark 0. That of a child
+ * follows the marks of its parent's split, which no target has acknowledged to it.
  */
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
-import { writeEffect } from '../../entry/effect-codec.ts';
-import type { SentEffect } from '../../entry/entry.ts';
+import { readEffect, writeEffect } from '../../entry/effect-codec.ts';
+import { isSlotEffect, routingKey, type SentEffect } from '../../entry/entry.ts';
 import { readMark, writeMark } from '../../log/chunk.ts';
+import { keyHash } from '../../shardmap/slot-of.ts';
 import { prefixEnd, type Table } from '../../storage/environment.ts';
 import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -44,10 +46,37 @@ function deliveredKey(target: number): Buffer {
   return beginSlotKey(tableCode.delivered).u16(target).finish();
 }
 
+/** The mark that a chain follows, and whether it is of the split by which the source came. */
+function readDelivered(source: SlotState, target: number): { mark: number; isInherited: boolean } {
+  const value = source.rows.getVolatile(deliveredKey(target));
+  if (value === undefined) return { mark: 0, isInherited: false };
+  const reader = new ByteReader(value);
+  return { mark: readMark(reader), isInherited: reader.remaining > 0 };
+}
+
 /** Returns up to which mark a target has acknowledged the present chain of a source, or 0. */
 export function deliveredMark(source: SlotState, target: number): number {
-  const value = source.rows.getVolatile(deliveredKey(target));
-  return value === undefined ? 0 : readMark(new ByteReader(value));
+  const { mark, isInherited } = readDelivered(source, target);
+  return isInherited ? 0 : mark;
+}
+
+/** Returns the mark of its split that a child's chain to a target follows as yet; 0 for another. */
+export function inheritedMark(source: SlotState, target: number): number {
+  const { mark, isInherited } = readDelivered(source, target);
+  return isInherited ? mark : 0;
+}
+
+/** Has the chain to a target follow the mark of a split. */
+export function putInheritedMark(source: SlotState, target: number, mark: number): void {
+  writeMark(writer, mark);
+  source.rows.put(deliveredKey(target), writer.u8(1).finish());
+}
+
+/** Removes what the slot knows of targets, in the current transaction. */
+export function clearOutbox(table: Table, state: SlotState): void {
+  for (const key of [...table.scanKeys({ start: targetPrefix(0), end: Buffer.alloc(16, 255) })]) table.remove(key);
+  const start = beginSlotKey(tableCode.delivered).finish();
+  for (const key of [...state.rows.scanKeys({ start, end: prefixEnd(start) })]) state.rows.remove(key);
 }
 
 /** Bytes of a mark at the start of a row: that before the batch. */
@@ -117,7 +146,7 @@ export class Outbox {
 
   /** Returns the last mark that was ever made for a target in its present chain. */
   lastMark(target: number): number {
-    return this.#lastMarkByTarget.get(target) ?? deliveredMark(this.#state, target);
+    return this.#lastMarkByTarget.get(target) ?? readDelivered(this.#state, target).mark;
   }
 
   /** Adds an effect to what the current transaction will write. Marks ascend. */
@@ -170,7 +199,50 @@ export class Outbox {
     this.#restarted.add(target);
   }
 
-  #write(target: number, open: Pick<OpenBatch, 'previousMark' | 'marks' | 'items'>): OutboxBatch {
+  /**
+   * Divides what is owed to a target that has split between it and its child, `slots / 2` above it.
+   *
+   * Both have what it had before, so both chains follow the same mark. The work is that of writing
+   * again all that is owed to one target.
+   */
+  divide(target: number, slots: number): void {
+    const child = target + slots / 2;
+    this.#writeOpen(target);
+    const delivered = this.#state.rows.get(deliveredKey(target));
+    if (delivered !== undefined) this.#state.rows.put(deliveredKey(child), delivered);
+    const owed = [...this.batches(target)];
+    const first = owed[0]?.previousMark ?? 0;
+    for (const { firstMark, items } of owed) {
+      this.#table.remove(rowKey(target, firstMark));
+      this.owedCount -= items.length;
+    }
+    for (const each of [target, child]) {
+      this.#lastMarkByTarget.delete(each);
+      this.#owedByTarget.delete(each);
+      this.#restarted.add(each);
+    }
+    const lastMarks = new Map([target, child].map((each) => [each, first]));
+    for (const { items, marks } of owed) {
+      const slotsOfItems = items.map((item) => {
+        const effect = readEffect(new ByteReader(item, 0, 'an effect'));
+        return isSlotEffect(effect) ? null : keyHash(routingKey(effect)) & (slots - 1);
+      });
+      for (const each of [target, child]) {
+        const indexes = slotsOfItems.flatMap((slot, index) => (slot === null || slot === each ? [index] : []));
+        if (indexes.length === 0) continue;
+        const batch = {
+          previousMark: lastMarks.get(each)!,
+          marks: indexes.map((index) => marks[index]!),
+          items: indexes.map((index) => items[index]!),
+        };
+        lastMarks.set(each, batch.marks.at(-1)!);
+        this.#lastMarkByTarget.set(each, batch.marks.at(-1)!);
+        this.#write(each, batch);
+      }
+    }
+  }
+
+  #write(target: number, open: Pick<OutboxBatch, 'previousMark' | 'marks' | 'items'>): OutboxBatch {
     const batch = this.#put(target, open);
     this.#owe(batch);
     return batch;

@@ -24,6 +24,14 @@ export function nextResend(state: SlotState): Resend | undefined {
   return undefined;
 }
 
+/** Returns all resends. */
+export function allResends(state: SlotState): Resend[] {
+  const start = beginSlotKey(tableCode.resend).finish();
+  return [...state.rows.scan({ start, end: prefixEnd(start) })].map(({ key, value }) => {
+    return { target: readKey(key).u32(), after: value };
+  });
+}
+
 /** Begins a resend, or notes how far it is. */
 export function putResend(state: SlotState, { target, after }: Resend): void {
   state.rows.put(resendKey(target), after);

@@ -135,6 +135,11 @@ export class SearchQueue {
     this.#firstRow = 0;
   }
 
+  /** Has the next transaction begin the queue anew, since rows have gone without a word of it. */
+  beginAnew(): void {
+    this.#isStale = true;
+  }
+
   /** Lets rows below a seq be removed: the index of this epoch has them durably. */
   trimBelow(epoch: number, seq: number): void {
     if (epoch === this.#meta.epoch) this.#trimBelow = Math.max(this.#trimBelow, Math.min(seq, this.#meta.nextSeq));

@@ -18,6 +18,7 @@ export const tableCode = {
   meta: 0x00,
   ownerByDid: 0x02,
   handle: 0x04,
+  routing: 0x05,
   source: 0x06,
   delivered: 0x08,
   resyncNeeded: 0x0a,
@@ -202,6 +203,12 @@ export class SlotState {
     this.rows.put(ownerKey(did), value);
     this.#cache(did, owner);
     return owner;
+  }
+
+  /** Removes a DID whose rows are gone; its number is not given out again. */
+  removeOwner(did: string): void {
+    this.rows.remove(ownerKey(did));
+    this.#ownerByDid.delete(did);
   }
 
   #cache(did: string, owner: number): void {

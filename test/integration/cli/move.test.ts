@@ -146,6 +146,7 @@ it(
     for (const step of ['pause', 'resume', 'cancel', 'reverse', 'drop'])
       await refused(['move', step], 'no slot is moving');
     await refused(['drain', 'n7'], 'the map has no node "n7"');
+    await refused(['slots', 'double'], 'has the logs of its slots on a NATS server');
     const plan = join(folder, 'plan.json');
     writeFileSync(plan, '{"epoch":1}');
     await refused(['move', `--plan=${plan}`], 'plan.json: cluster');
@@ -171,6 +172,7 @@ it(
     await once(child, 'close');
     await refused(['move', '--slots=1', '--to=n2', '--lease-holder=bob'], 'ana holds the lease on the map until');
     await refused(['move', '--slots=0', '--to=n1', '--lease-holder=ana'], 'slot 0 is moving already, from n0 to n2');
+    await refused(['slots', 'double', '--lease-holder=ana'], 'slots 0 are moving from n0 to n2');
     expect(await done('move', 'pause', '--lease-holder=ana')).toContain('slots 0 are paused');
     await until(async () => (await run('move', 'status')).out.includes(' paused'), waitMsMax);
     const paused = { from: 'n0', to: 'n2', slots: 1, countByPhase: { paused: 1 } };

@@ -136,7 +136,7 @@ describe('apply', () => {
     const before = outcomeOf(slot);
     const lastMark = readChunk(fromTwo[1]!).marks.at(-1);
     expect(slot.run(fromTwo.slice(3), appendMs).outcomes).toEqual(
-      fromTwo.slice(3).map(() => ({ status: 'gap', generation: 1, session: 0, lastMark })),
+      fromTwo.slice(3).map(() => ({ status: 'gap', generation: 1, session: 0, lastMark, isParents: false })),
     );
     expect(outcomeOf(slot)).toEqual(before);
     slot.run(fromTwo.slice(2), appendMs);
@@ -162,7 +162,7 @@ describe('effects of one source', () => {
       writeEffect(writer, effect);
       return writer.finish();
     });
-    const origin = originOf({ index: 1, generation: 1, session: 0 }, firstMark - 1);
+    const origin = originOf({ index: 1, generation: 1, session: 0, slots }, firstMark - 1);
     const marks = items.map((_item, index) => firstMark + index);
     const { outcomes } = slot.run([chunkOf({ slot: 0, origin, items, marks })], appendMs);
     expect(outcomes.map(({ status }) => status)).toEqual(['durable']);

@@ -7,14 +7,9 @@ import type { Label } from '../../../src/atproto/label.ts';
 import { noticeReasons } from '../../../src/atproto/notice-reason.ts';
 import { privateKinds, privateNamespace } from '../../../src/atproto/private-namespace.ts';
 import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
-import {
-  type BracketEffect,
-  type Effect,
-  type Entry,
-  privateMethods,
-  slotConditions,
-} from '../../../src/entry/entry.ts';
+import { type Effect, type Entry, privateMethods, type SlotEffect } from '../../../src/entry/entry.ts';
 import { gates } from '../../../src/entry/gate.ts';
+import { slotConditions } from '../../../src/entry/lifecycle-entry.ts';
 import { suggestionLists } from '../../../src/entry/suggestion.ts';
 
 const yearZeroMs = Date.parse('0000-01-01T00:00:00.000Z');
@@ -193,6 +188,17 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
     isTakenDown: fc.boolean(),
   }),
   fc.record({
+    type: fc.constant('notice' as const),
+    present: fc.boolean(),
+    recipient: anyDid,
+    source: anyRef,
+    reason: fc.constant('reply' as const),
+    reasonSubject: nullableText,
+    sortMs: storableTime,
+    isTakenDown: fc.boolean(),
+    rootHash: fc.nat(65_535),
+  }),
+  fc.record({
     type: fc.constant('notice-takedown' as const),
     recipient: anyDid,
     source: anyRef,
@@ -226,9 +232,11 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
 
 const base = { did: anyDid, eventMs: storableTime };
 const rev = { ...base, rev: anyRev };
-const anyBracket: fc.Arbitrary<BracketEffect> = fc.record({
-  type: fc.constantFrom('resend-begin', 'resend-end'),
-});
+const count = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+const anySlotEffect: fc.Arbitrary<SlotEffect> = fc.oneof(
+  fc.record({ type: fc.constantFrom('resend-begin' as const, 'resend-end' as const) }),
+  fc.record({ type: fc.constant('split' as const), slots: count, generation: count, session: count }),
+);
 const seq = fc.integer({ min: 0, max: 2 ** 53 - 1 });
 
 const labelTime = fc
@@ -359,7 +367,7 @@ const anyPlainEntry: fc.Arbitrary<Entry> = fc.oneof(
       fc.record({ type: fc.constant('reindex' as const) }),
     ),
   }),
-  fc.record({ kind: fc.constant('effect' as const), effect: fc.oneof(anyEffect, anyBracket) }),
+  fc.record({ kind: fc.constant('effect' as const), effect: fc.oneof(anyEffect, anySlotEffect) }),
   fc.record({
     kind: fc.constant('opened' as const),
     session: fc.nat(2 ** 31 - 1),
@@ -370,6 +378,8 @@ const anyPlainEntry: fc.Arbitrary<Entry> = fc.oneof(
   fc.record({ kind: fc.constant('tail-lost' as const), lostIn: fc.nat(2 ** 31 - 1), generation: fc.nat(2 ** 31 - 1) }),
   fc.record({ kind: fc.constantFrom('completed' as const, 'resend-step' as const) }),
   fc.record({ kind: fc.constant('resend' as const), target: fc.nat(65_535) }),
+  fc.record({ kind: fc.constant('split' as const), slots: count }),
+  fc.record({ kind: fc.constant('target-split' as const), target: fc.nat(65_535), slots: count }),
   fc.record({ kind: fc.constant('delivered' as const), target: fc.nat(65_535), mark: seq }),
   fc.record({ kind: fc.constant('continue' as const) }),
   fc.record({

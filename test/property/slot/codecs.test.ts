@@ -194,6 +194,7 @@ const anyChunk: fc.Arbitrary<Chunk> = fc.oneof(
         session: fc.nat(2 ** 31 - 1),
         previousMark: mark,
         known: fc.record({ session: fc.nat(2 ** 31 - 1), mark }),
+        targetSlots: fc.nat(65_536),
       }),
       items,
       first: mark,
@@ -207,7 +208,9 @@ const anyOutcome: fc.Arbitrary<ChunkOutcome> = fc.oneof(
     generation: fc.nat(2 ** 31 - 1),
     session: fc.nat(2 ** 31 - 1),
     lastMark: mark,
+    isParents: fc.boolean(),
   }),
+  fc.record({ status: fc.constant('split' as const), slots: fc.nat(65_536) }),
   fc.record({ status: fc.constant('refused' as const), code: fc.string(), message: fc.string({ unit: 'grapheme' }) }),
 );
 

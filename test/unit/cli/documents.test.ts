@@ -9,6 +9,7 @@ import {
   ingestCrashPoints,
   mapCrashPoints,
   nodeCrashPoints,
+  splitCrashPoints,
 } from '../../../src/base/crash-point.ts';
 import { connectStatus, errorTable } from '../../../src/base/data-plane-error.ts';
 import { exitCode } from '../../../src/cli/exit-code.ts';
@@ -77,6 +78,7 @@ describe('ops/invariants.md', () => {
     const points = [
       ...nodeCrashPoints,
       ...compactionCrashPoints,
+      ...splitCrashPoints,
       ...ingestCrashPoints,
       ...mapCrashPoints,
       ...fileCrashPoints,

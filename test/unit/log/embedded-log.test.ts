@@ -142,7 +142,7 @@ describe('the embedded log', () => {
     const writer = new ByteWriter(64);
     const chunk = {
       slot: 7,
-      origin: { slot: 3, generation: 2, session: 4, previousMark: 5, known: { session: 3, mark: 5 } },
+      origin: { slot: 3, generation: 2, session: 4, previousMark: 5, known: { session: 3, mark: 5 }, targetSlots: 8 },
       items: [Buffer.from('i')],
       marks: [9],
     };

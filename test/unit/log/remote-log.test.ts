@@ -33,6 +33,8 @@ class FaultyNodes implements NodeCaller {
   batchBytes = 65_536;
   /** Revs that nodes call malformed, and how: their chunk, or the whole call. */
   readonly poison = new Map<string, 'chunk' | 'call'>();
+  /** Of how many slots each is one: a chunk is refused that holds what is another one's. */
+  slots = 4;
   #release: (() => void)[] = [];
 
   async call({ node, payload }: NodeCall): Promise<Uint8Array> {
@@ -44,6 +46,9 @@ class FaultyNodes implements NodeCaller {
     const outcomes = chunks.map(({ slot, items }, index): ChunkOutcome => {
       // Only the first slot of a call is refused.
       if (fault === 'refuse' && index === 0) return { status: 'refused', code: 'StorageFull', message: 'no room' };
+      const isOf = (entry: Entry): boolean => !('did' in entry) || slotOf(entry.did, this.slots) === slot;
+      if (!items.every((item) => isOf(decodeEntry(item))))
+        return { status: 'refused', code: 'WrongEpoch', message: 'the slot has split' };
       const revs = this.revsBySlot.get(slot) ?? [];
       this.revsBySlot.set(slot, revs);
       const faults = items.map((item) => this.poison.get(revOf(decodeEntry(item))));
@@ -98,6 +103,50 @@ function firstTimes(revs: readonly string[]): string[] {
 }
 
 describe('the remote log', () => {
+  it('keeps the order of each account when slots are doubled while entries wait and are on their way', async () => {
+    const nodes = new FaultyNodes();
+    const doubledJson = {
+      epoch: 2,
+      slots: 8,
+      doubling: true,
+      nodes: { a: { host: '127.0.0.1', port: 1 }, b: { host: '127.0.0.1', port: 2 } },
+      shards: [
+        { name: 'first', primary: 'a', slots: ['0-1', '4-5'] },
+        { name: 'second', primary: 'b', slots: ['2-3', '6-7'] },
+      ],
+    };
+    let inForce = map;
+    const log = openLog(nodes, { map: () => inForce });
+    // Of each slot one that stays, and one that goes to its child.
+    const dids = Array.from({ length: 8 }, (_unused, slot) => {
+      for (let number = 0; ; number++)
+        if (slotOf(`did:web:n${number}.example`, 8) === slot) return `did:web:n${number}.example`;
+    });
+    const appends: Promise<void>[] = [];
+    let count = 0;
+    const appendSome = (): void => {
+      for (let turn = 0; turn < 20; turn++, count++)
+        for (const [slot, did] of dids.entries())
+          appends.push(log.append(did, { kind: 'sync', did, rev: `${slot} ${count}`, eventMs: 0 }));
+    };
+    nodes.faults.push('hold', 'hold', 'hold', 'hold');
+    appendSome();
+    await until(() => nodes.heldCount === 4);
+    appendSome();
+    // Those that are on their way come to slots that have split, and are refused.
+    nodes.slots = 8;
+    appendSome();
+    inForce = parseShardMap(doubledJson);
+    appendSome();
+    nodes.release();
+    await until(() => nodes.calls.length > 4);
+    appendSome();
+    await Promise.all(appends);
+    const all = Array.from({ length: count }, (_unused, number) => number);
+    for (let slot = 0; slot < 8; slot++)
+      expect(nodes.revsBySlot.get(slot), `slot ${slot}`).toEqual(all.map((number) => `${slot} ${number}`));
+  });
+
   it('makes chunks as large as the batches of their slots', async () => {
     const nodes = new FaultyNodes();
     const log = openLog(nodes);

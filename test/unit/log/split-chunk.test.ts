@@ -23,7 +23,14 @@ describe('a chunk that is split', () => {
   });
 
   it('stays a chain of effects', () => {
-    const origin = { slot: 1, generation: 2, session: 4, previousMark: 5, known: { session: 3, mark: 5 } };
+    const origin = {
+      slot: 1,
+      generation: 2,
+      session: 4,
+      previousMark: 5,
+      known: { session: 3, mark: 5 },
+      targetSlots: 8,
+    };
     const marks = items.map((_item, index) => 10 + index);
     const parts = splitChunk(bytesOf({ slot: 3, origin, items, marks }), 1_000).map(readChunk);
     expect(parts.map((part) => part.origin?.previousMark)).toEqual([5, 11, 12, 14, 15]);

@@ -5,10 +5,13 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
-import { type ChunkOutcome, writeChunk } from '../../../src/log/chunk.ts';
+import { type ChunkOutcome, encodeEntryChunk, writeChunk } from '../../../src/log/chunk.ts';
 import { ApplyQueue } from '../../../src/node/apply-queue.ts';
+import { slotOf } from '../../../src/shardmap/slot-of.ts';
+import { makeChild } from '../../../src/slot/child-slot.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { until } from '../../support/until.ts';
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const lingerMs = 4;
@@ -86,6 +89,29 @@ describe('the queue of a slot', () => {
     queue.take(again);
     expect(await run(1, 'r2')).toMatchObject({ status: 'durable' });
     expect(again.cursor).toBe(2);
+    await queue.close();
+  });
+
+  it('says that what comes with a split is there once it is applied, and not before', async () => {
+    const folder = makeMemoryFolder('skyshard-queue-');
+    folders.push(folder);
+    const slot = Slot.open({ index: 0, slots: 1, path: join(folder, 'slot'), mapBytes: 2 ** 28, canSplit: true });
+    const queue = new ApplyQueue([slot], { clock: systemClock, lingerMs, onBatches: () => {}, onCommit: () => {} });
+    const said: string[] = [];
+    const add = (name: string, bytes: Uint8Array): void =>
+      queue.add(0, { bytes, entryCount: 1, onOutcome: ({ status }) => void said.push(`${name} ${status}`) }, 5);
+    const stays = [0, 1, 2, 3].map((number) => `did:web:n${number}.example`).find((did) => slotOf(did, 2) === 0)!;
+    add('before', encodeEntryChunk(0, [{ kind: 'sync', did: stays, rev: 'r1', eventMs: 0 }]));
+    add('split', encodeEntryChunk(0, [{ kind: 'split', slots: 2 }]));
+    add('after', encodeEntryChunk(0, [{ kind: 'sync', did: stays, rev: 'r2', eventMs: 0 }]));
+    await until(() => said.length > 0);
+    expect([said, slot.awaitsChild, slot.head - slot.cursor]).toEqual([['before durable', 'split durable'], true, 1]);
+    await makeChild(slot, join(folder, 'child'));
+    slot.childIsMade();
+    queue.wake(0);
+    await until(() => said.length > 2);
+    expect(said.at(-1)).toBe('after durable');
+    expect(slot.cursor).toBe(slot.head);
     await queue.close();
   });
 });

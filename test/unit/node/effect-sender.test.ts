@@ -113,7 +113,7 @@ class TwoQueues implements NodeCaller {
           // As a target answers to a chunk that overtook another.
           this.faults.gaps++;
           const { slot, origin } = readChunk(bytes);
-          return { status: 'gap', ...positionOf(this.slots[slot]!.state, origin!.slot) };
+          return { status: 'gap', ...positionOf(this.slots[slot]!.state, origin!.slot), isParents: false };
         }
         this.faults.refused++;
         return { status: 'refused', code: 'StorageFull', message: 'no room' };

@@ -3,8 +3,8 @@ import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
-import type { LifecycleEntry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
+import type { LifecycleEntry } from '../../../src/entry/lifecycle-entry.ts';
 import { encodeOutcomes } from '../../../src/log/chunk.ts';
 import { ActingSlots } from '../../../src/node/acting-slots.ts';
 import { slotPath } from '../../../src/node/data-folder.ts';
@@ -99,7 +99,7 @@ describe('effects that our slot has acknowledged', () => {
   const sent = { held: [], delivered: [{ source: 1, target: 0, generation: 1, mark: 7 }] };
 
   it('are no loss while they are in its log', async () => {
-    const origin = originOf({ index: 1, generation: 1, session: 5 }, 0);
+    const origin = originOf({ index: 1, generation: 1, session: 5, slots: 2 }, 0);
     const items = [encodeEntry({ kind: 'effect', effect: follow }).subarray(2)];
     await compare(
       () => sent,

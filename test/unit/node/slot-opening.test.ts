@@ -1,7 +1,7 @@
 /** What new sessions of slots begin with. */
 import { expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
-import type { SlotCondition } from '../../../src/entry/entry.ts';
+import type { SlotCondition } from '../../../src/entry/lifecycle-entry.ts';
 import { openings } from '../../../src/node/slot-opening.ts';
 
 it('what a start found of a slot does not hold once the slot was given up', () => {

@@ -38,7 +38,7 @@ it('a fresh state and the positions that others ask for are of the files that th
   slot.state.areFilesReplaced = true;
   const changes = slot.state.takeChanges();
   const items = [encodeEntry({ kind: 'sync', did, rev: 'r1', eventMs: 0 })];
-  const origin = originOf({ index: 1, generation: 1, session: 0 }, 0);
+  const origin = originOf({ index: 1, generation: 1, session: 0, slots: 2 }, 0);
   const effects = { slot: 0, origin, items: [encodeEntry({ kind: 'effect', effect: follow }).subarray(2)], marks: [1] };
   slot.run([bytesOfChunk({ slot: 0, origin: null, items, marks: [] }), bytesOfChunk(effects)], 1);
   expect(freshState(readers[0]!, 0).ownerOf(did)).toBe(1);

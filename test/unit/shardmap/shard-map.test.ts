@@ -54,7 +54,10 @@ describe('a shard map', () => {
 
   it.each([
     [[], 'top level: must be an object'],
-    [{ ...map, token: 'x' }, 'top level: unknown key "token" (known: $schema, cluster, epoch, slots, nodes, shards, '],
+    [
+      { ...map, token: 'x' },
+      'top level: unknown key "token" (known: $schema, cluster, epoch, slots, doubling, nodes, shards, ',
+    ],
     [{ ...map, epoch: undefined }, 'epoch: must be a whole number from 1 to 4294967295'],
     [{ ...map, slots: 3 }, 'slots: must be a power of two'],
     [{ ...map, slots: 131_072 }, 'slots: must be a whole number from 1 to 65536'],

@@ -47,7 +47,7 @@ it('a slot, an actor and a record of an older version are refused', async () => 
   expect(() => getActor(state, owner)).toThrow('an actor row has a known format version');
   await environment.close();
   const opened = (): Slot => Slot.open({ index: 0, slots: 1, path, mapBytes });
-  expect(opened).toThrow(/slot holds a slot of format 4, not 5/);
+  expect(opened).toThrow(/slot holds a slot of format 5, not 6/);
   const hint = expect.stringContaining('Run the version that wrote it');
   expect(opened).toThrow(expect.objectContaining({ code: 'ConfigInvalid', hint }));
 

@@ -1,8 +1,8 @@
 /** What gates ask about the authors of replies is answered once it is known, and leaves no rows. */
 import { expect, it } from 'vitest';
 import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
-import type { LifecycleEntry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
+import type { LifecycleEntry } from '../../../src/entry/lifecycle-entry.ts';
 import { gateFactPrefix } from '../../../src/slot/table/gate-fact.ts';
 import { getRecordRow, postFlag } from '../../../src/slot/table/record-row.ts';
 import { getThreadReply } from '../../../src/slot/table/thread-reply.ts';

@@ -214,7 +214,7 @@ describe('an effect whose rule throws', () => {
   const effectChunk = (previousMark: number, ...effects: readonly [number, Effect][]): Buffer =>
     bytesOfChunk({
       slot: 0,
-      origin: originOf({ index: 1, generation: 1, session: 0 }, previousMark),
+      origin: originOf({ index: 1, generation: 1, session: 0, slots: 1 }, previousMark),
       items: effects.map(([, effect]) => encodeEntry({ kind: 'effect', effect }).subarray(2)),
       marks: effects.map(([mark]) => mark),
     });

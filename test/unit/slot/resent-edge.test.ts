@@ -57,7 +57,7 @@ afterEach(async () => {
 
 /** Applies effects of another slot. Returns how many notices are unread. */
 function apply(...items: Buffer[]): number {
-  const origin = originOf({ index: 1, generation: 1, session: 0 }, lastMark);
+  const origin = originOf({ index: 1, generation: 1, session: 0, slots: 2 }, lastMark);
   const marks = items.map(() => ++lastMark);
   slot.run([bytesOfChunk({ slot: 0, origin, items, marks })], nowMs);
   return getUnreadCount(slot.state, slot.state.ownerOf(did)!);

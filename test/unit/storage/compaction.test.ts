@@ -279,3 +279,25 @@ it('replaces nothing with the copy of another process', async () => {
   }
   expect(sorted(rowsOf(environment))).toEqual(sorted(model));
 });
+
+it('leaves a copy with all rows beside it, with what was written last', async () => {
+  const [random, model] = [seededRandom(5), new Map<string, string>()];
+  for (let round = 0; round < 20; round++) write(random, 500, model);
+  const path = join(folder, 'beside');
+  const copy = Compaction.begin(environment, () => {}, path);
+  while (!copy.copySome(() => true)) write(random, 20, model);
+  await copy.settle();
+  while (!copy.copySome(() => true)) write(random, 20, model);
+  // Whoever has read meanwhile must not copy what was there then.
+  rowsOf(environment);
+  write(random, 200, model);
+  await copy.finish();
+  const copied = Environment.open({ path, mapBytes: 2 ** 28, tables });
+  expect(rowsOf(copied)).toEqual(model);
+  await copied.close();
+  expect(rowsOf(environment)).toEqual(model);
+  // What has ended is not removed by giving it up.
+  const again = Compaction.begin(environment, () => {}, `${path}-2`);
+  await again.abandon();
+  expect([existsSync(path), existsSync(`${path}-2`)]).toEqual([true, false]);
+});

@@ -93,7 +93,7 @@ describe('frames', () => {
     batch.addError(3, 255, 'NotFound', 'nö');
     expect(batch.take().toString('hex')).toBe(
       [
-        '05',
+        '06',
         ...['00', '0b', '00011170', '00000007', '000001f4', '00000001', Buffer.from('slot.appendx').toString('hex')],
         ...['01', '00', 'ffffffff', '000000ff', '00000000', '00000002', Buffer.from('yz').toString('hex')],
         ...['02', '08', '00000003', '000000ff', '00000000', '00000003', Buffer.from('NotFoundnö').toString('hex')],
@@ -103,7 +103,7 @@ describe('frames', () => {
     batch.addTracedCall({ id: 1, epoch: 7, method: 'a.b', timeoutMs: 5, payload: Buffer.from('x') }, trace);
     expect(batch.take().toString('hex')).toBe(
       [
-        '05',
+        '06',
         '03',
         '03',
         '00000001',

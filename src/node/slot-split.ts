@@ -1,0 +1,100 @@
+/**
+ * Splits a slot of an apply thread: a copy, then the entry of its log, then the child's files.
+ *
+ * The copy is made beside apply, in steps between its transactions, so that the slot applies
+ * nothing only for as long as the last rows take. What was begun goes on wherever an earlier
+ * process has left it: one that finds a slot that waits for its child copies it anew. Refuses to
+ * begin where the child has no room.
+ */
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
+import { type ChunkOutcome, encodeEntryChunk } from '../log/chunk.ts';
+import { makeChild, unfinishedPath } from '../slot/child-slot.ts';
+import type { Slot } from '../slot/slot.ts';
+import { Compaction } from '../storage/compaction.ts';
+import type { ApplyQueue } from './apply-queue.ts';
+import type { SlotCompactor } from './slot-compactor.ts';
+
+/** Of how many slots the two are to be, and where the child goes. */
+export type SplitOrder = { readonly slots: number; readonly childPath: string };
+
+/** `signal` ends the copy of a slot that has yet to split. */
+export type SplitParts = {
+  readonly queue: ApplyQueue;
+  /** Leaves the slot alone meanwhile. */
+  readonly compactor: SlotCompactor;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+};
+
+/** How long a step of the copy holds the thread, and what follows it. Units: ms. */
+const stepMs = 4;
+const restMs = 4;
+
+async function copySteps(copy: Compaction, { clock, signal }: SplitParts): Promise<void> {
+  for (;;) {
+    const endMs = clock.monotonicMs() + stepMs;
+    if (copy.copySome(() => clock.monotonicMs() >= endMs)) return;
+    await clock.sleep(restMs, signal);
+    if (signal.aborted) throw new DataPlaneError('Aborted', 'the node is stopping');
+  }
+}
+
+/** Returns a copy of a slot that lacks only what is written from now on. */
+async function copyOf(slot: Slot, path: string, parts: SplitParts): Promise<Compaction> {
+  const copy = Compaction.begin(slot.environment, () => slot.requireOnlyWriter(), path);
+  try {
+    await copySteps(copy, parts);
+    await copy.settle();
+    await copySteps(copy, parts);
+    return copy;
+  } catch (thrown) {
+    await copy.abandon();
+    throw thrown;
+  }
+}
+
+async function appendSplit(queue: ApplyQueue, slot: Slot, slots: number): Promise<void> {
+  const bytes = encodeEntryChunk(slot.index, [{ kind: 'split', slots }]);
+  const outcome = await new Promise<ChunkOutcome>((onOutcome) =>
+    queue.add(slot.index, { bytes, entryCount: 1, onOutcome }, 0),
+  );
+  if (outcome.status === 'refused') throw errorFromPeer('the apply thread', outcome.code, outcome.message);
+  if (slot.slots < slots) throw new DataPlaneError('ApplyStopped', `slot ${slot.index} does not apply its split`);
+}
+
+/** Splits a slot that has yet to, and makes its child. */
+async function splitNow(parts: SplitParts, slot: Slot, { slots, childPath }: SplitOrder): Promise<void> {
+  const copy = await copyOf(slot, unfinishedPath(childPath), parts);
+  try {
+    await appendSplit(parts.queue, slot, slots);
+    await makeChild(slot, childPath, copy);
+  } catch (thrown) {
+    await copy.abandon();
+    throw thrown;
+  }
+}
+
+/**
+ * Returns once the child is on disk; its parent goes on once it is told so (`childIsMade`).
+ *
+ * Errors: DataPlaneError `StorageFull`, `ApplyStopped`, or `Aborted` when more is written than can
+ * be copied, after which it can be asked for again; `ConfigInvalid` for a slot that has split and
+ * whose child is lost.
+ */
+export async function splitSlot(parts: SplitParts, slot: Slot, order: SplitOrder): Promise<void> {
+  const { slots, childPath } = order;
+  if (slot.slots === slots && !slot.awaitsChild) {
+    const child = slot.index + slots / 2;
+    throw new DataPlaneError('ConfigInvalid', `slot ${slot.index} has split, and its child is not at ${childPath}`, {
+      hint: `Put that folder back; or, if it is lost, start once with --begin-again ${child}, then run \`skyshard repair slot ${child}\`.`,
+    });
+  }
+  if (slot.awaitsChild) return makeChild(slot, childPath);
+  await parts.compactor.leave(slot);
+  try {
+    await splitNow(parts, slot, order);
+  } finally {
+    parts.compactor.take([slot]);
+  }
+}

@@ -1,0 +1,236 @@
+/** A slot splits in two, each with what is its own; what others send reaches the right one. */
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
+import type { Entry } from '../../../src/entry/entry.ts';
+import { type ChunkOutcome, encodeEntryChunk } from '../../../src/log/chunk.ts';
+import { EmbeddedLog } from '../../../src/log/embedded-log.ts';
+import type { SlotLog } from '../../../src/log/slot-log.ts';
+import { slotOf } from '../../../src/shardmap/slot-of.ts';
+import { makeChild } from '../../../src/slot/child-slot.ts';
+import { positionOf } from '../../../src/slot/effect-sources.ts';
+import type { RunResult } from '../../../src/slot/run-past.ts';
+import { Slot } from '../../../src/slot/slot.ts';
+import type { Table } from '../../../src/storage/environment.ts';
+import { tidOf } from '../../simulation/history-record.ts';
+import { originOf } from '../../support/effect-origin.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { recordOp } from '../../support/record-op.ts';
+import { bytesOfChunk } from '../../support/slot-cluster.ts';
+import { actorCountsOf } from '../../support/stored-rows.ts';
+
+const folder = makeMemoryFolder('skyshard-split-');
+const createdAt = new Date(Date.UTC(2024, 0, 1)).toISOString();
+const follow = 'app.bsky.graph.follow';
+let opened = 0;
+let clock = 0;
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function open(name: string, index: number, slots: number, canSplit = true): Slot {
+  const session = ++opened;
+  const opening = { session, generation: session, condition: 'complete', cluster: '' } as const;
+  return Slot.open({ index, slots, path: join(folder, name), mapBytes: 2 ** 28, opening, canSplit });
+}
+
+/** Returns the first DID of a slot. */
+function didOf(slot: number, slots: number): string {
+  for (let number = 0; ; number++) {
+    const did = `did:web:n${number}.example`;
+    if (slotOf(did, slots) === slot) return did;
+  }
+}
+
+function commit(did: string, ...ops: readonly RepoOp[]): Entry {
+  clock++;
+  return { kind: 'commit', did, rev: tidOf(clock), since: null, eventMs: clock, ops };
+}
+
+function followOp(subject: string): RepoOp {
+  return recordOp({ collection: follow, rkey: tidOf(1) }, { subject, createdAt });
+}
+
+function run(slot: Slot, ...entries: readonly Entry[]): RunResult {
+  return slot.run([encodeEntryChunk(slot.index, entries)], 1);
+}
+
+/** Sends what a slot owes a target. Returns what became of it. */
+function send(source: Slot, target: Slot, slots = source.routing.slotsOfTarget(target.index)): ChunkOutcome {
+  const batches = [...source.outbox.batches(target.index)];
+  const { session, lastMark: mark } = positionOf(target.state, source.index);
+  const origin = originOf(source, batches[0]!.previousMark, { session, mark }, slots);
+  const [items, marks] = [batches.flatMap((batch) => batch.items), batches.flatMap((batch) => batch.marks)];
+  return target.run([bytesOfChunk({ slot: target.index, origin, items, marks })], 1).outcomes[0]!;
+}
+
+function followersOf(slot: Slot, did: string): number {
+  const owner = slot.state.ownerOf(did);
+  return owner === undefined ? 0 : (actorCountsOf(slot.state, owner).followers ?? 0);
+}
+
+/** Applies a split and makes the child, which is opened. */
+async function split(parent: Slot, name: string): Promise<Slot> {
+  run(parent, { kind: 'split', slots: 2 * parent.slots });
+  const { index, slots } = parent;
+  await makeChild(parent, join(folder, name));
+  parent.childIsMade();
+  const child = open(name, index + slots / 2, slots);
+  child.run([], 1);
+  return child;
+}
+
+/** Lets what waits be done. */
+function rest(...slots: readonly Slot[]): void {
+  for (const slot of slots) while (slot.hasUnapplied) slot.run([], 1);
+}
+
+it('keeps what is its own, and its child what is the child’s', async () => {
+  await using parent = open('own-0', 0, 2);
+  const [stays, moves] = [didOf(0, 4), didOf(2, 4)];
+  run(parent, commit(stays, followOp(moves)), commit(moves, followOp(stays)));
+  await using child = await split(parent, 'own-2');
+  rest(parent, child);
+  expect([parent, child].map(({ index, slots }) => [index, slots])).toEqual([
+    [0, 4],
+    [2, 4],
+  ]);
+  expect([parent, child].map((slot) => [stays, moves].map((did) => slot.state.ownerOf(did) !== undefined))).toEqual([
+    [true, false],
+    [false, true],
+  ]);
+  expect([followersOf(parent, stays), followersOf(child, moves)]).toEqual([1, 1]);
+  // A follow of the child's owner now travels.
+  run(parent, commit(stays, deleteOp(follow, tidOf(1))));
+  expect(send(parent, child).status).toBe('durable');
+  expect(followersOf(child, moves)).toBe(0);
+});
+
+it('refuses entries of its child whole, and those of its child’s DIDs only', async () => {
+  await using parent = open('refuses-0', 0, 2);
+  const [stays, moves] = [didOf(0, 4), didOf(2, 4)];
+  const chunks = [{ kind: 'split', slots: 4 } as const, commit(stays), commit(moves)];
+  const { outcomes } = parent.run(
+    chunks.map((entry) => encodeEntryChunk(0, [entry])),
+    1,
+  );
+  // Those behind the split wait in the log, and are of the new number of slots already.
+  expect(outcomes.map((outcome) => (outcome.status === 'refused' ? outcome.code : outcome.status))).toEqual([
+    'durable',
+    'durable',
+    'WrongEpoch',
+  ]);
+  expect([parent.awaitsChild, parent.cursor, parent.head]).toEqual([true, 2, 3]);
+  await makeChild(parent, join(folder, 'refuses-2'));
+  parent.childIsMade();
+  rest(parent);
+  expect(parent.state.ownerOf(stays)).toBeDefined();
+  expect(run(parent, commit(stays), commit(moves)).outcomes[0]).toMatchObject({ code: 'WrongEpoch' });
+  expect(run(parent, commit(stays)).outcomes[0]!.status).toBe('durable');
+  await using other = open('refuses-other', 0, 2, false);
+  expect(run(other, { kind: 'split', slots: 4 }).outcomes[0]).toMatchObject({ code: 'InvalidArgument' });
+  expect(run(parent, commit(stays), { kind: 'split', slots: 8 }).outcomes[0]).toMatchObject({
+    code: 'InvalidArgument',
+  });
+});
+
+it('applies nothing until its child is whole, whatever ended the process meanwhile', async () => {
+  const parent = open('ends-0', 0, 2);
+  const moves = didOf(2, 4);
+  run(parent, commit(moves, followOp('did:web:else.example')));
+  run(parent, { kind: 'split', slots: 4 });
+  expect(() => parent.run([], 1)).toThrow('until its child is made');
+  await parent[Symbol.asyncDispose]();
+  mkdirSync(join(folder, 'ends-2-unfinished'));
+  writeFileSync(join(folder, 'ends-2-unfinished', 'data.mdb'), 'half');
+  await using again = open('ends-0', 0, 4);
+  expect(again.awaitsChild).toBe(true);
+  await makeChild(again, join(folder, 'ends-2'));
+  again.childIsMade();
+  expect(existsSync(join(folder, 'ends-2-unfinished'))).toBe(false);
+  rest(again);
+  await using child = open('ends-2', 2, 4);
+  rest(child);
+  expect([again, child].map(({ state }) => state.ownerOf(moves) !== undefined)).toEqual([false, true]);
+});
+
+it('sends for its child only once its own effects are there, so that none overtakes a later one', async () => {
+  await using parent = open('order-0', 0, 2);
+  await using target = open('order-1', 1, 2);
+  const [moves, subject] = [didOf(2, 4), didOf(1, 2)];
+  target.run([], 1);
+  run(parent, commit(moves, followOp(subject)));
+  await using child = await split(parent, 'order-2');
+  rest(parent, child);
+  run(child, commit(moves, deleteOp(follow, tidOf(1))));
+  // The follow is still with the parent: without it, its end would come first.
+  expect(send(child, target).status).toBe('gap');
+  expect(child.judge(1, { generation: 0, session: 0, lastMark: 0, isParents: true })).toBe('follows');
+  expect(send(parent, target).status).toBe('durable');
+  expect(followersOf(target, subject)).toBe(1);
+  expect(send(child, target).status).toBe('durable');
+  expect(followersOf(target, subject)).toBe(0);
+  // What comes late is known.
+  expect(send(parent, target).status).toBe('durable');
+  expect(followersOf(target, subject)).toBe(0);
+});
+
+it('gets effects that its source had for both, each where it is, once the source knows', async () => {
+  await using source = open('divide-1', 1, 2);
+  await using parent = open('divide-0', 0, 2);
+  const [stays, moves, follower] = [didOf(0, 4), didOf(2, 4), didOf(1, 2)];
+  const others = [stays, moves].map((subject, index) =>
+    recordOp({ collection: follow, rkey: tidOf(5 + index) }, { subject, createdAt }),
+  );
+  run(source, commit(follower, ...others));
+  await using child = await split(parent, 'divide-2');
+  rest(parent, child);
+  expect(send(source, parent)).toEqual({ status: 'split', slots: 4 });
+  const { restarted } = run(source, { kind: 'target-split', target: 0, slots: 4 });
+  expect(restarted).toEqual([0, 2]);
+  expect([send(source, parent).status, send(source, child).status]).toEqual(['durable', 'durable']);
+  expect([followersOf(parent, stays), followersOf(child, moves)]).toEqual([1, 1]);
+  expect([followersOf(parent, moves), followersOf(child, stays)]).toEqual([0, 0]);
+  // One that knows of a split before the target does, as after a loss, waits for it.
+  await using late = open('divide-late', 0, 2);
+  late.run([], 1);
+  expect(send(source, late)).toEqual({ status: 'split', slots: 2 });
+});
+
+/** A log to which the slot appends nothing itself, as that of a replica. */
+function sharedLog(table: Table, cursor: number): SlotLog {
+  return Object.defineProperty(new EmbeddedLog(table, cursor), 'isEmbedded', { value: false });
+}
+
+it('ends equal on every replica, whatever shared a transaction', async () => {
+  const [stays, moves] = [didOf(0, 4), didOf(2, 4)];
+  const entries: Entry[] = [
+    { kind: 'opened', session: 1, generation: 1, condition: 'complete', cluster: '' },
+    commit(stays, followOp(moves)),
+    commit(moves, followOp(didOf(1, 2))),
+    { kind: 'resend', target: 1 },
+    { kind: 'split', slots: 4 },
+    commit(stays, deleteOp(follow, tidOf(1))),
+    { kind: 'continue' },
+    { kind: 'resend-step' },
+  ];
+  const digests = async (name: string, perRun: number): Promise<string[]> => {
+    const options = { mapBytes: 2 ** 28, canSplit: true, log: sharedLog };
+    await using parent = Slot.open({ index: 0, slots: 2, path: join(folder, `${name}-0`), ...options });
+    const path = join(folder, `${name}-2`);
+    for (let at = 0; at < entries.length; at += perRun) {
+      parent.run(
+        entries.slice(at, at + perRun).map((entry) => encodeEntryChunk(0, [entry])),
+        1,
+      );
+      if (!parent.awaitsChild) continue;
+      await makeChild(parent, path);
+      parent.childIsMade();
+    }
+    parent.run([], 1);
+    await using child = Slot.open({ index: 2, slots: 4, path, ...options });
+    run(child, { kind: 'opened', session: 2, generation: 2, condition: 'complete', cluster: '' }, { kind: 'continue' });
+    return [parent, child].map((slot) => slot.digest());
+  };
+  expect(await digests('together', entries.length)).toEqual(await digests('apart', 1));
+});
