@@ -10,7 +10,7 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
-const wireVersion = 5;
+const wireVersion = 6;
 const subprotocol = `skyshard.wire.${wireVersion}`;
 const method = Buffer.from('slot.records');
 const kindOfAnswer = 1;
