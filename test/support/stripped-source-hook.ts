@@ -60,7 +60,9 @@ registerHooks({
     return { url: besides(parent, specifier), format: 'module', shortCircuit: true };
   },
   load(url, context, next) {
-    const source = url.startsWith(rootUrl) && url.endsWith('.ts') ? cachedText(url.slice(rootUrl.length)) : undefined;
-    return source === undefined ? next(url, context) : { format: 'module', source, shortCircuit: true };
+    if (!url.startsWith(rootUrl) || !url.endsWith('.ts')) return next(url, context);
+    const source = cachedText(url.slice(rootUrl.length));
+    if (source === undefined) return next(url, { ...context, format: 'module-typescript' });
+    return { format: 'module', source, shortCircuit: true };
   },
 });
