@@ -7,12 +7,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { adminRequest } from '../../../src/cli/admin-request.ts';
 import { callService, listOf } from '../../../src/cli/service-call.ts';
+import { Operator } from '../../support/operator.ts';
 import {
   clusterFolder,
-  type Ended,
   type RunningCluster,
   removeFolder,
-  runCommand,
   sourceProgram,
   startCluster,
 } from '../../support/running-cluster.ts';
@@ -23,6 +22,7 @@ const waitMsMax = 60_000;
 
 let folder: string;
 let cluster: RunningCluster;
+let operator: Operator;
 let dids: string[];
 
 const demo = ['--demo', '--demo-actors=30', '--demo-records=900', '--demo-rate=40'];
@@ -30,6 +30,7 @@ const demo = ['--demo', '--demo-actors=30', '--demo-records=900', '--demo-rate=4
 beforeAll(async () => {
   folder = clusterFolder(2);
   cluster = await startCluster(folder, demo);
+  operator = new Operator(cluster);
   const path = '/xrpc/com.atproto.sync.listRepos';
   const listed = await adminRequest({ url: cluster.run.demo!.url, path, token: null, timeoutMs: waitMsMax });
   dids = listOf(listed as Record<string, unknown>, 'repos').map((repo) => String(repo['did']));
@@ -39,23 +40,6 @@ afterAll(async () => {
   await cluster?.stop();
   removeFolder(folder);
 }, 60_000);
-
-function run(...words: string[]): Promise<Ended> {
-  return runCommand([...words, `--data-dir=${cluster.dataDir}`]);
-}
-
-async function done(...words: string[]): Promise<string> {
-  const { code, out, err } = await run(...words);
-  expect([code, err], `${words.join(' ')}: ${out}`).toEqual([0, '']);
-  return out;
-}
-
-async function refused(words: readonly string[], problem: string): Promise<void> {
-  const { code, err } = await run(...words);
-  expect(err).toContain(problem);
-  expect(code).not.toBe(0);
-  expect(err.trim().split('\n').length).toBeGreaterThan(1);
-}
 
 /** Starts a doubling, and ends the command as soon as it has begun. */
 async function killedOnTheWay(): Promise<void> {
@@ -105,17 +89,19 @@ function processes(): string[] {
 it(
   'says what it would do, and changes nothing',
   async () => {
-    const dry = await done('slots', 'double', '--dry-run');
+    const dry = await operator.done('slots', 'double', '--dry-run');
     expect(dry).toMatch(/node +slots +bytes +room needed +free\nn0 +0-1 .*\nn1 +2-3 /);
     expect(dry).toContain('4 slots become 8: slot i stays i, and gives half of its accounts to slot i + 4');
     expect(dry).toContain('epoch 2 can be pushed; nothing is changed');
-    expect(JSON.parse(await done('slots', 'double', '--dry-run', '--json'))).toMatchObject({
+    expect(JSON.parse(await operator.done('slots', 'double', '--dry-run', '--json'))).toMatchObject({
       slots: 4,
       becomes: 8,
       isDryRun: true,
       nodes: [{ node: 'n0', slots: [0, 1] }, { node: 'n1' }],
     });
-    expect(await done('slots', 'status')).toMatch(/^4 slots, as epoch \d+ of the map says; none is being split\n$/);
+    expect(await operator.done('slots', 'status')).toMatch(
+      /^4 slots, as epoch \d+ of the map says; none is being split\n$/,
+    );
   },
   testMsMax,
 );
@@ -124,24 +110,24 @@ it(
   'doubles while all is read and written; a killed command goes on; nobody starts again',
   async () => {
     await until(async () => {
-      const { code, out } = await run('settle', '--timeout-ms=50000');
+      const { code, out } = await operator.run('settle', '--timeout-ms=50000');
       return code === 0 && out.length > 0;
     }, waitMsMax);
     const [reading, before] = [readOn(), processes()];
     await killedOnTheWay();
-    await refused(['slots', 'double', '--lease-holder=bob'], 'ana holds the lease on the map until');
-    const out = await done('slots', 'double', '--lease-holder=ana');
+    await operator.refused(['slots', 'double', '--lease-holder=bob'], 'ana holds the lease on the map until');
+    const out = await operator.done('slots', 'double', '--lease-holder=ana');
     expect(out).toMatch(/4 of 4 slots are done\nepoch \d+: there are 8 slots/);
-    expect(await done('slots', 'status')).toContain('8 slots, as epoch');
+    expect(await operator.done('slots', 'status')).toContain('8 slots, as epoch');
     const { reads, failures } = await reading.end();
     expect(failures).toEqual([]);
     expect(reads).toBeGreaterThan(10);
     expect(processes()).toEqual(before);
-    const log = await done('map', 'log');
+    const log = await operator.done('map', 'log');
     expect(log).toMatch(/ana +double 4 slots to 8\n[\s\S]*ana +end the doubling: 8 slots/);
-    const settled = await run('settle', '--timeout-ms=50000');
+    const settled = await operator.run('settle', '--timeout-ms=50000');
     expect(settled.code, settled.err).toBe(0);
-    const { nodes } = JSON.parse(await done('status', '--json')) as {
+    const { nodes } = JSON.parse(await operator.done('status', '--json')) as {
       nodes: { slots: { slot: number; slots: number; knownSlots: number }[] }[];
     };
     const slots = nodes.flatMap((node) => node.slots).map((each) => [each.slot, each.slots, each.knownSlots]);
@@ -157,7 +143,7 @@ it(
   async () => {
     expect(await cluster.stop()).toBe(0);
     cluster = await startCluster(folder, demo);
-    expect(await done('slots', 'status')).toContain('8 slots, as epoch');
+    expect(await operator.done('slots', 'status')).toContain('8 slots, as epoch');
     const router = { url: cluster.run.router.url, timeoutMs: 10_000 };
     const answer = await callService(router, 'GetActors', { dids });
     expect(listOf(answer, 'actors').filter((actor) => actor['exists'] === true)).toHaveLength(dids.length);
