@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { decodeFromCompressedBase64, type Histogram, HistogramLogReader, HistogramLogWriter } from 'hdr-histogram-js';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { HistogramReport, SeriesReport } from '../metrics/histogram-report.ts';
+import { type HistogramName, histogramNames, histogramTable } from '../metrics/histogram-table.ts';
 
 /** Counts in 64 bits, as those since the start of a process need. */
 const countBits = 64;
@@ -19,15 +20,22 @@ export type IntervalHistogram = Histogram;
 /** What separates fields of a log, and of a tag. */
 const separators = /[\s,=/]/g;
 
+/** Returns what tags call a histogram. */
+function shortOf(name: string): string {
+  return name.replace(/^skyshard_/, '').replace(/_seconds$/, '');
+}
+
+const nameByShort: ReadonlyMap<string, HistogramName> = new Map(histogramNames.map((name) => [shortOf(name), name]));
+
 /** Returns the tag of a series. */
 export function tagOf(process: string, { name, labels }: Pick<SeriesReport, 'name' | 'labels'>): string {
-  const short = name.replace(/^skyshard_/, '').replace(/_seconds$/, '');
-  return [process, short, ...Object.values(labels)].map((part) => part.replaceAll(separators, '_')).join('/');
+  return [process, shortOf(name), ...Object.values(labels)].map((part) => part.replaceAll(separators, '_')).join('/');
 }
 
 /** True for a tag whose values are counts of items, not microseconds. */
 export function isOfItems(tag: string): boolean {
-  return /(?:^|\/)request_items(?:\/|$)/.test(tag);
+  const name = nameByShort.get(withoutProcess(tag).split('/')[0]!);
+  return name !== undefined && histogramTable[name].unit === 'items';
 }
 
 /** Returns the histogram of a series of a report. */
@@ -134,7 +142,8 @@ export function summed(
   return new Map([...sums].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Returns a tag without its process. */
+/** Returns a tag without its process; one that has none as it is. */
 export function withoutProcess(tag: string): string {
-  return tag.replace(/^[^/]*\/(?=[a-z_]+(?:\/|$))/, '');
+  const [first, second, ...labels] = tag.split('/');
+  return nameByShort.has(first!) || !nameByShort.has(second!) ? tag : [second, ...labels].join('/');
 }

@@ -11,6 +11,7 @@ import {
   decodeSeries,
   IntervalLogWriter,
   IntervalsOfReports,
+  isOfItems,
   readIntervalLog,
   summed,
   tagOf,
@@ -133,6 +134,22 @@ it('a tag has no part that a log cannot hold', () => {
   expect(
     tagOf('n 0', { name: 'skyshard_caller_request_duration_seconds', labels: { caller: 'a,b/c=d', method: 'Ping' } }),
   ).toBe('n_0/caller_request_duration/a_b_c_d/Ping');
+});
+
+it.each([
+  ['router/caller_request_duration/app/Ping', 'caller_request_duration/app/Ping', false],
+  ['caller_request_duration/app/Ping', 'caller_request_duration/app/Ping', false],
+  ['router/caller_request_duration/request_items/Ping', 'caller_request_duration/request_items/Ping', false],
+  ['request_hedge/won', 'request_hedge/won', false],
+  ['n0/commit', 'commit', false],
+  ['commit', 'commit', false],
+  ['of/another/tool', 'of/another/tool', false],
+  ['router/request_items/GetActors', 'request_items/GetActors', true],
+  ['router/caller_request_items/bulk', 'caller_request_items/bulk', true],
+  ['caller_request_items/bulk', 'caller_request_items/bulk', true],
+])('%s: a tag names its histogram, with a process and, once merged, without', (tag, without, hasItems) => {
+  expect([withoutProcess(tag), isOfItems(tag)]).toEqual([without, hasItems]);
+  expect(withoutProcess(without)).toBe(without);
 });
 
 describe('percentiles for terminals', () => {
