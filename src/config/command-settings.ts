@@ -104,7 +104,7 @@ export const commandSettings = {
   viewTokenFile: {
     kind: 'path',
     default: null,
-    commands: ['up', 'node', 'router'],
+    commands: ['up', 'node', 'router', 'ingest'],
     help: 'file with the token that opens the page of a server and its metrics, and nothing else; needed beyond loopback',
   },
   logFormat: {

@@ -81,6 +81,7 @@ export type IngestOptions = {
   /** For repairs of slots; without, there are none. */
   readonly cluster?: ClusterAccess;
   readonly adminToken: string | null;
+  readonly viewToken?: string | null;
   /** Limits of backfill; see `backfillDefaults`. */
   readonly backfill?: Partial<typeof backfillDefaults>;
   /** Handles of imported identities to verify in a second; 0 for none. */
@@ -336,16 +337,16 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
   const labelers = parts.followedLabelers.map(({ subscription }) => subscription);
   const followed = [...subscriptions, ...labelers];
-  const { appender: log } = options;
+  const { appender: log, host, port, tls = null, adminToken, viewToken = null } = options;
   const recorded = registerReadouts(registry, { ...parts, sources: followed, appender: log, clock: shared.clock });
   const cluster = clusterPartsOf(options, parts, shared);
-  const { host, port, tls = null, adminToken } = options;
   const http = await startJsonServer({
     host,
     allowedHosts: options.allowedHosts,
     port,
     tls,
     tokens: [adminToken],
+    viewToken,
     isReady: () => true,
     metricsText: () => registry.metrics(),
     routes: ingestRoutes({ ...parts, labelers, cluster, recorded, clock: shared.clock, log }),

@@ -307,7 +307,7 @@ describe('the HTTP endpoints', () => {
   });
 
   it('refuse unknown fields, bad values and a missing token', async () => {
-    await harness.start({ adminToken: 'secret' });
+    await harness.start({ adminToken: 'secret', viewToken: 'only to look' });
     expect(await harness.post('/v1/settle', {})).toMatchObject({ status: 401, body: { error: 'Unauthenticated' } });
     const token = { authorization: 'Bearer secret' };
     expect((await harness.post('/v1/settle', {}, token)).status).toBe(200);
@@ -315,6 +315,9 @@ describe('the HTTP endpoints', () => {
       expect((await harness.get(path)).status, path).toBe(401);
     }
     expect((await harness.get('/v1/status', token)).status).toBe(200);
+    const view = { authorization: 'Bearer only to look' };
+    expect((await harness.get('/metrics', view)).status).toBe(200);
+    expect((await harness.get('/v1/status', view)).status).toBe(401);
     expect((await harness.get('/readyz')).status).toBe(200);
     for (const [path, body] of [
       ['/v1/settle', { until: 3 }],

@@ -78,7 +78,7 @@ export const runIngest: Command = (context) => {
   return serve(context, 'ingest', async (folder) => {
     const start = mapAtStart(readMapFile(settings.map).raw, folder);
     const map = parseShardMap(start.json);
-    const { adminToken, clusterToken } = readAccessTokens(settings, map);
+    const { adminToken, clusterToken, viewToken } = readAccessTokens(settings, map);
     const bsync = readBsyncAccess(settings);
     const registry = new Registry();
     registerProcessMetrics(registry);
@@ -121,6 +121,7 @@ export const runIngest: Command = (context) => {
       bsync,
       cluster: { caller, map: () => maps.map },
       adminToken,
+      viewToken,
       registry,
       clock,
       note,
