@@ -103,10 +103,15 @@ it('a probe is known to find nothing only while its actor is cached and of a com
   putKnown(false);
   expect([known(2, privateBit.mute), known(2, probeBit.block)]).toEqual([false, false]);
   const actor = putKnown(true);
-  // Alice mutes nobody, blocks bob alone and follows somebody.
+  // Alice mutes nobody, and blocks and follows bob alone.
   expect([known(1, privateBit.mute), known(2, privateBit.mute)]).toEqual([true, true]);
   expect([known(1, probeBit.block), known(2, probeBit.block)]).toEqual([false, true]);
-  expect([known(1, probeBit.follow), known(2, probeBit.follow | privateBit.mute)]).toEqual([false, false]);
+  expect([known(1, probeBit.follow), known(2, probeBit.follow | privateBit.mute)]).toEqual([false, true]);
+  expect([known(1, probeBit.follow | probeBit.block), known(2, probeBit.follow | probeBit.block)]).toEqual([
+    false,
+    true,
+  ]);
+  expect(known(2, probeBit.follow | privateBit.listBlocks)).toBe(false);
   cache.clearKnown();
   expect([known(2, privateBit.mute), known(2, probeBit.block)]).toEqual([false, false]);
   putKnown(true);

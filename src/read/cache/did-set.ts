@@ -10,7 +10,7 @@ import { didTag, readDid, rkeyTag } from '../../atproto/compact-key.ts';
 import { plcIdBytes } from '../../atproto/did-plc.ts';
 import { tidBytes } from '../../atproto/tid.ts';
 import { ByteReader } from '../../base/bytes.ts';
-import { classOfPlcId, type DidList, hashOfPlcId, plcIdSpan, plcIdWords } from '../lookup/did-list.ts';
+import { classHashOfPlcId, type DidList, hashOfPlcId, plcIdSpan, plcIdWords } from '../lookup/did-list.ts';
 
 const hashBits = 32;
 /** A bucket holds the index of an id + 1, above that a part of its hash that tells most others. */
@@ -28,8 +28,6 @@ const othersMax = 256;
 const setBytes = 640;
 const otherBytes = 384;
 const rkeyWords = tidBytes / 4;
-/** See `writeClasses`. */
-export const classWords = 2;
 const noTexts: ReadonlySet<string> = new Set();
 const noWords = new Int32Array(0);
 
@@ -106,13 +104,16 @@ export class DidSet {
     }
   }
 
-  /** Sets the bits of the classes of all DIDs in 64 bits; all bits when not all are did:plc. */
-  writeClasses(into: Int32Array, at: number): void {
-    into.fill(this.#others.size > 0 ? -1 : 0, at, at + classWords);
+  /**
+   * Sets the bits of the classes of all DIDs, which are the top bits of class hashes, `shift` to
+   * the right; all bits when not all are did:plc.
+   */
+  writeClasses(into: Int32Array, shift: number): void {
+    into.fill(this.#others.size > 0 ? -1 : 0);
     const ids = Buffer.from(this.#words.buffer);
     for (let index = 0; index < this.#plcCount; index++) {
-      const each = classOfPlcId(ids, index * plcIdSpan);
-      into[at + (each >>> 5)]! |= 1 << (each & 31);
+      const each = classHashOfPlcId(ids, index * plcIdSpan) >>> shift;
+      into[each >>> 5]! |= 1 << (each & 31);
     }
   }
 

@@ -21,12 +21,13 @@ import { blockedListsOf, mutedListsOf } from '../lookup/list-subscriptions.ts';
 import { scanSteps } from '../lookup/page.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
-import { classWords, type DidSet, didSetOf } from './did-set.ts';
+import { ClassFilters } from './class-filters.ts';
+import { type DidSet, didSetOf } from './did-set.ts';
 import { GenerationalCache } from './generational-cache.ts';
 import { allKeyClasses, type KeySet, keySetOf } from './key-set.ts';
 
-/** A cached actor without its edges. */
-const actorBytes = 192;
+/** A cached actor without its edges, and its filters. */
+const actorBytes = 264;
 /** More edges of one actor and kind are not cached. */
 const edgesMax = 5_000;
 const admissionMinHits = 3;
@@ -48,6 +49,9 @@ const bitOfKind = { ...probeBit, mute: privateBit.mute } as const;
 const unlocated = -2;
 /** Of no probe: marks what is kept of an actor. */
 const knownBit = 128;
+/** Bits of an actor's filters. Most block few, and 512 are a line of the processor's cache. */
+const filterBits = { block: 64, follow: 512 } as const;
+const filteredBits = probeBit.block | probeBit.follow;
 
 /** Whether an actor blocks or mutes the members of the lists to which it subscribes. */
 export type SubscriptionKind = 'blockedLists' | 'mutedLists';
@@ -102,27 +106,27 @@ export class EdgeCache {
    * probes find nothing, and are answered by these bytes without a look at the actor.
    */
   readonly #lacksAt: Uint8Array;
-  /** The same for blocks of few: the classes of the blocked DIDs, or more. */
-  readonly #blockedAt: Int32Array;
+  /** By the same index: whom it may block and follow. Meaningless where `#lacksAt` is 0. */
+  readonly #blocked: ClassFilters;
+  readonly #followed: ClassFilters;
   #knownGeneration = 0;
   #key: Buffer = Buffer.alloc(0);
 
   constructor(lookup: SlotLookup, capacityBytes: number) {
     this.#lookup = lookup;
-    const clear = (index: number): void => this.#clearKnown(index);
+    const clear = (index: number): void => {
+      this.#lacksAt[index] = 0;
+    };
     this.cache = new GenerationalCache({
       capacityBytes,
       valueBytesMin: actorBytes,
       onSet: clear,
       onInvalidate: clear,
     });
-    this.#lacksAt = new Uint8Array(this.cache.entriesMax);
-    this.#blockedAt = new Int32Array(this.cache.entriesMax * classWords);
-  }
-
-  #clearKnown(index: number): void {
-    this.#lacksAt[index] = 0;
-    this.#blockedAt.fill(-1, index * classWords, (index + 1) * classWords);
+    const { entriesMax } = this.cache;
+    this.#lacksAt = new Uint8Array(entriesMax);
+    this.#blocked = new ClassFilters(entriesMax, filterBits.block);
+    this.#followed = new ClassFilters(entriesMax, filterBits.follow);
   }
 
   /** Begins to locate a message's DIDs. Returns the generation that the indexes are valid in. */
@@ -145,26 +149,28 @@ export class EdgeCache {
 
   /** True if it is known without the actor that a probe from a located DID finds nothing. */
   isKnownLack(dids: DidList, index: number, kinds: number, subject: number): boolean {
-    const asked = kinds & ~this.#lacksAt[index]!;
-    if (asked !== probeBit.block) return asked === 0;
-    if (!dids.isPlcLong(subject)) return false;
-    const wanted = dids.classOf(subject);
-    return (this.#blockedAt[index * classWords + (wanted >>> 5)]! & (1 << (wanted & 31))) === 0;
+    const lacks = this.#lacksAt[index]!;
+    const asked = kinds & ~lacks;
+    if (asked === 0) return true;
+    if (lacks === 0 || (asked & ~filteredBits) !== 0 || !dids.isPlcLong(subject)) return false;
+    const hash = dids.classHashOf(subject);
+    if ((asked & probeBit.block) !== 0 && this.#blocked.mayHave(index, hash)) return false;
+    return (asked & probeBit.follow) === 0 || !this.#followed.mayHave(index, hash);
   }
 
   /** Keeps what `isKnownLack` needs of an actor that was located at an index of this generation. */
   putKnown(index: number, actor: CachedActor): void {
-    const isThere = this.#knownGeneration === this.cache.generation && this.cache.valueAt(index) === actor;
     const known = actor.lacks | knownBit;
-    if (!isThere || !actor.state.isKnownComplete || this.#lacksAt[index] === known) return;
+    if (this.#lacksAt[index] === known || !actor.state.isKnownComplete) return;
+    if (this.#knownGeneration !== this.cache.generation || this.cache.valueAt(index) !== actor) return;
     this.#lacksAt[index] = known;
-    actor.subjects.block?.writeClasses(this.#blockedAt, index * classWords);
+    this.#blocked.set(index, actor.subjects.block);
+    this.#followed.set(index, actor.subjects.follow);
   }
 
   /** Call it when a slot is no longer complete. */
   clearKnown(): void {
     this.#lacksAt.fill(0);
-    this.#blockedAt.fill(-1);
   }
 
   /**

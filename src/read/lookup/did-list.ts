@@ -14,13 +14,13 @@ export function hashOfPlcId(ids: Buffer, at: number): number {
   return Math.imul(word, 0x9e3779b1);
 }
 
-/** Returns a number from 0 to 63 for an id, which its first letters tell as well. */
-export function classOfPlcId(ids: Buffer, at: number): number {
-  return classOfBits((ids[at]! << 12) | (ids[at + 1]! << 4) | (ids[at + 2]! >>> 4));
+/** Returns a hash of an id, which its first letters tell as well; its top bits are a class. */
+export function classHashOfPlcId(ids: Buffer, at: number): number {
+  return classHashOfBits((ids[at]! << 12) | (ids[at + 1]! << 4) | (ids[at + 2]! >>> 4));
 }
 
-function classOfBits(bits: number): number {
-  return Math.imul(bits, 0x9e3779b1) >>> 26;
+function classHashOfBits(bits: number): number {
+  return Math.imul(bits, 0x9e3779b1);
 }
 
 /** Whether a DID was parsed, and what it is. */
@@ -60,12 +60,12 @@ export class DidList {
     return known === parsed.plc || (known === parsed.not && this.#parse(index));
   }
 
-  /** Returns the class of a did:plc; of another DID of that length, any. */
-  classOf(index: number): number {
+  /** Returns the class hash of a did:plc; of another DID of that length, any. */
+  classHashOf(index: number): number {
     const { source } = this;
     const at = this.starts[index]! + plcHead.length;
     const high = (base32Values[source[at]!]! << 15) | (base32Values[source[at + 1]!]! << 10);
-    return classOfBits(high | (base32Values[source[at + 2]!]! << 5) | base32Values[source[at + 3]!]!);
+    return classHashOfBits(high | (base32Values[source[at + 2]!]! << 5) | base32Values[source[at + 3]!]!);
   }
 
   /** True for the length of a did:plc. */

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { writeDid, writeRkey } from '../../../src/atproto/compact-key.ts';
 import { tidBytes } from '../../../src/atproto/tid.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
-import { classWords, type DidSet, didSetOf } from '../../../src/read/cache/did-set.ts';
+import { ClassFilters } from '../../../src/read/cache/class-filters.ts';
+import { type DidSet, didSetOf } from '../../../src/read/cache/did-set.ts';
 import { DidList } from '../../../src/read/lookup/did-list.ts';
 import { peerReader } from '../../../src/wire/peer-bytes.ts';
 
@@ -61,21 +62,33 @@ describe('a set of DIDs', () => {
     fc.assert(
       fc.property(fc.uniqueArray(did, { maxLength: 20 }), fc.array(did, { maxLength: 100 }), (members, others) => {
         const set = setOf(members)!;
-        const classes = new Int32Array(2 + classWords);
-        set.writeClasses(classes, 1);
         const list = listOf([...members, ...others]);
-        for (let index = 0; index < list.count; index++) {
-          if (!list.isPlcLong(index)) continue;
-          const each = list.classOf(index);
-          const isMaybeThere = (classes[1 + (each >>> 5)]! & (1 << (each & 31))) !== 0;
-          if (set.has(list, index)) expect(isMaybeThere, list.text(index)).toBe(true);
+        for (const bits of [64, 512]) {
+          const filters = new ClassFilters(3, bits);
+          filters.set(1, set);
+          for (let index = 0; index < list.count; index++) {
+            if (!list.isPlcLong(index)) continue;
+            const hash = list.classHashOf(index);
+            if (set.has(list, index)) expect(filters.mayHave(1, hash), list.text(index)).toBe(true);
+            expect([filters.mayHave(0, hash), filters.mayHave(2, hash)]).toEqual([false, false]);
+          }
         }
-        expect([classes[0], classes[1 + classWords]]).toEqual([0, 0]);
       }),
     );
-    const classes = new Int32Array(classWords);
-    setOf([])!.writeClasses(classes, 0);
-    expect([...classes]).toEqual([0, 0]);
+  });
+
+  it('has a filter that tells few DIDs from most others, and is as it was set last', () => {
+    const list = listOf(numbered(400, (text) => text.padEnd(24, 'a')));
+    const hashes = Array.from({ length: list.count }, (_unused, index) => list.classHashOf(index));
+    const filters = new ClassFilters(1, 512);
+    const maybeThere = (): number => hashes.filter((hash) => filters.mayHave(0, hash)).length;
+    filters.set(0, undefined);
+    expect(maybeThere()).toBe(list.count);
+    filters.set(0, setOf(numbered(20, (text) => text.padEnd(24, 'a'))));
+    expect(maybeThere()).toBeGreaterThanOrEqual(20);
+    expect(maybeThere()).toBeLessThan(80);
+    filters.set(0, setOf([]));
+    expect(maybeThere()).toBe(0);
   });
 
   it('has the rkeys that were set, of the common form alone', () => {
