@@ -13,8 +13,9 @@ import { type DataPlaneError, operatingFailure } from '../base/data-plane-error.
 import type { Table } from '../storage/environment.ts';
 import { CatchUpTime } from './catch-up-time.ts';
 import { type ChunkOutcome, readChunk, readChunkHead } from './chunk.ts';
+import type { ReceivedMessage } from './log-message.ts';
 import { type LogPosition, putPosition, readPosition } from './log-position.ts';
-import type { LogSession, MessageStream, ReadStart, ReceivedMessage } from './log-session.ts';
+import type { LogSession, MessageStream, ReadStart } from './log-session.ts';
 import {
   beginLog,
   embeddedError,

@@ -5,7 +5,7 @@
  * stream refuses what it has no room for, and drops nothing by itself: what is dropped is decided
  * by those who read.
  */
-import type { JetStreamClient, JetStreamManager, JsMsg, StoredMsg, StreamInfo } from '@nats-io/jetstream';
+import type { JetStreamClient, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import {
   DiscardPolicy,
   JetStreamApiError,
@@ -24,6 +24,15 @@ import {
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { entryBytesMax } from './entry-limit.ts';
+import {
+  type Delivery,
+  firstHeader,
+  type LogMessage,
+  messageOf,
+  type ReceivedMessage,
+  received,
+  tokenHeader,
+} from './log-message.ts';
 import { type LogServer, readLogCredentials, type ServerFacts, type StreamLimits } from './log-server.ts';
 import { type LogStream, streamOfSlot, streamsOf, subjectOfSlot } from './log-streams.ts';
 import { encryptionError, encryptionFor } from './log-tls.ts';
@@ -34,14 +43,6 @@ export type StreamState = { readonly name: string; readonly created: string; rea
 
 /** `bytesMax` is infinite for a stream without a limit. */
 export type StreamUse = { readonly bytes: number; readonly bytesMax: number };
-
-/** A message in a stream. `isFirst`: the log of its slot began with it. */
-export type LogMessage = {
-  readonly seq: number;
-  readonly timeMs: number;
-  readonly isFirst: boolean;
-  readonly token: string;
-};
 
 export type PublishOptions = {
   /** Comes back with the message. */
@@ -60,19 +61,6 @@ export type ReadStart = { readonly seq: number } | { readonly afterMs: number };
 /** Messages of one slot, in order, and how many of them are not taken yet. */
 export type MessageStream = AsyncIterable<ReceivedMessage> & { pending(): Promise<number>; close(): void };
 
-export type ReceivedMessage = {
-  readonly seq: number;
-  readonly timeMs: number;
-  readonly bytes: Uint8Array;
-  readonly token: string;
-  /** How many of the slot's came after it, when it was sent. */
-  readonly pending: number;
-  readonly delivery: Delivery;
-};
-
-/** A consumer, which counts the messages that it sends from 1. */
-export type Delivery = { readonly consumer: string; readonly sequence: number };
-
 export type ReadOptions = {
   /** What messages go through before they count as received. */
   readonly filter?: (messages: AsyncIterable<ReceivedMessage>) => AsyncIterable<ReceivedMessage>;
@@ -80,8 +68,6 @@ export type ReadOptions = {
   readonly onHeard?: () => void;
 };
 
-const tokenHeader = 'Skyshard-Token';
-const firstHeader = 'Skyshard-First';
 const connectMsMax = 5_000;
 const requestMsMax = 5_000;
 /** A server that answers no ping for two of these is lost. */
@@ -117,20 +103,6 @@ function failure(doing: string, thrown: unknown): DataPlaneError {
 
 function stateOf({ config, created, state }: StreamInfo): StreamState {
   return { name: config.name, created: String(created), lastSeq: state.last_seq };
-}
-
-function messageOf(stored: StoredMsg | null): LogMessage | null {
-  if (stored === null) return null;
-  const { seq, time, header } = stored;
-  return { seq, timeMs: time.getTime(), isFirst: header.get(firstHeader) !== '', token: header.get(tokenHeader) };
-}
-
-async function* received(messages: AsyncIterable<JsMsg>): AsyncGenerator<ReceivedMessage> {
-  for await (const { seq, time, data, headers: sent, info } of messages) {
-    const { consumer, deliverySequence: sequence, pending } = info;
-    const token = sent?.get(tokenHeader) ?? '';
-    yield { seq, timeMs: time.getTime(), bytes: data, token, pending, delivery: { consumer, sequence } };
-  }
 }
 
 export class LogSession {

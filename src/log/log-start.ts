@@ -1,8 +1,9 @@
 /** Where a slot reads on in its log on a server, and what keeps it from that. */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
+import type { LogMessage } from './log-message.ts';
 import type { LogPosition } from './log-position.ts';
-import type { LogMessage, LogSession, ReadStart } from './log-session.ts';
+import type { LogSession, ReadStart } from './log-session.ts';
 
 /** What the slot itself appends when its log is opened, if it is the primary. */
 export type SlotEntries = {

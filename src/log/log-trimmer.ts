@@ -6,7 +6,8 @@
  * behind, then the next. It begins again from a copy of another node, by itself.
  */
 import type { Clock } from '../base/clock.ts';
-import type { LogMessage, StreamState } from './log-session.ts';
+import type { LogMessage } from './log-message.ts';
+import type { StreamState } from './log-session.ts';
 
 export type StreamPosition = { readonly created: string; readonly seq: number };
 

@@ -6,7 +6,7 @@
  * comes before some message.
  */
 import type { DataPlaneError } from '../base/data-plane-error.ts';
-import type { ReceivedMessage } from './log-session.ts';
+import type { ReceivedMessage } from './log-message.ts';
 
 type MessagePlace = { readonly seq: number; readonly timeMs: number };
 

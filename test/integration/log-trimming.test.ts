@@ -1,6 +1,7 @@
 /** What the primary of slots removes from their logs on a server, and whom it leaves behind. */
 import { describe, expect, it } from 'vitest';
-import { LogSession, type ReceivedMessage } from '../../src/log/log-session.ts';
+import type { ReceivedMessage } from '../../src/log/log-message.ts';
+import { LogSession } from '../../src/log/log-session.ts';
 import { goneError, isWholeAfter } from '../../src/log/log-start.ts';
 import { type LeftBehind, LogTrimmer, type ReplicaPosition } from '../../src/log/log-trimmer.ts';
 import { wholeMessages } from '../../src/log/whole-messages.ts';
