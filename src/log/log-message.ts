@@ -32,11 +32,17 @@ export function messageOf(stored: StoredMsg | null): LogMessage | null {
   return { seq, timeMs: time.getTime(), isFirst: header.get(firstHeader) !== '', token: header.get(tokenHeader) };
 }
 
+/** The client's own `time` may be a millisecond later than what `messageOf` says: it rounds. */
+function timeMsOf({ timestampNanos }: JsMsg): number {
+  return Number(timestampNanos / 1_000_000n);
+}
+
 /** Passes on what is received, as what the log needs of it. */
 export async function* received(messages: AsyncIterable<JsMsg>): AsyncGenerator<ReceivedMessage> {
-  for await (const { seq, time, data, headers: sent, info } of messages) {
+  for await (const message of messages) {
+    const { seq, data, headers: sent, info } = message;
     const { consumer, deliverySequence: sequence, pending } = info;
     const token = sent?.get(tokenHeader) ?? '';
-    yield { seq, timeMs: time.getTime(), bytes: data, token, pending, delivery: { consumer, sequence } };
+    yield { seq, timeMs: timeMsOf(message), bytes: data, token, pending, delivery: { consumer, sequence } };
   }
 }
