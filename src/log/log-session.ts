@@ -21,6 +21,7 @@ import {
   headers,
   type NatsConnection,
 } from '@nats-io/transport-node';
+import { systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { entryBytesMax } from './entry-limit.ts';
@@ -83,6 +84,10 @@ const requestHoldsMs = 5_000;
 /** No room in the stream, or on the server. */
 const fullCodes: ReadonlySet<number> = new Set([10_077, 10_023, 10_047]);
 const streamNotFoundCode = 10_059;
+/** When a server says that it made a stream that it is still making, for another connection. */
+const notMadeYet = '0001-01-01';
+const makeMsMax = 2_000;
+const lookAgainMs = 20;
 /** Of what a stream may hold: beyond, replicas are left behind. */
 const nearlyFullShare = 0.75;
 
@@ -166,11 +171,11 @@ export class LogSession {
   }
 
   async #openStream({ name, subjects }: LogStream, limits: StreamLimits | null, streamCount: number): Promise<void> {
-    const info = await this.#manager.streams.info(name).catch((thrown: unknown) => {
+    const info = await this.#infoOf(name).catch(async (thrown: unknown) => {
       if (!(thrown instanceof JetStreamApiError) || thrown.code !== streamNotFoundCode) throw thrown;
       if (limits === null)
         throw new DataPlaneError('Unavailable', `the stream ${name} is not there: no node has started yet`);
-      return this.#manager.streams.add({
+      await this.#manager.streams.add({
         name,
         subjects: [subjects],
         storage: StorageType.File,
@@ -179,9 +184,26 @@ export class LogSession {
         max_bytes: Math.floor(limits.bytesMax / streamCount),
         num_replicas: limits.copies,
       });
+      return this.#infoOf(name);
     });
     this.#streamByName.set(name, stateOf(info));
     this.#copies = Math.min(this.#copies, info.config.num_replicas);
+  }
+
+  /**
+   * Returns what a stream is, once it is made. Nodes that start together all make it, and to those
+   * that come second the server may say no time yet by which it is known. Kept with positions, that
+   * would make of it another stream at the next connect.
+   */
+  async #infoOf(name: string): Promise<StreamInfo> {
+    const endMs = systemClock.monotonicMs() + makeMsMax;
+    for (;;) {
+      const info = await this.#manager.streams.info(name);
+      if (!info.created.startsWith(notMadeYet)) return info;
+      if (systemClock.monotonicMs() > endMs)
+        throw new DataPlaneError('Unavailable', `the server is still making the stream ${name}`);
+      await systemClock.sleep(lookAgainMs, this.#ended.signal);
+    }
   }
 
   /** What this connection has shown of the server. */
@@ -207,7 +229,7 @@ export class LogSession {
   async lookAtStream(slot: number): Promise<void> {
     const { name } = this.streamOf(slot);
     try {
-      this.#streamByName.set(name, stateOf(await this.#manager.streams.info(name)));
+      this.#streamByName.set(name, stateOf(await this.#infoOf(name)));
     } catch (thrown) {
       throw failure(`the log of slot ${slot}`, thrown);
     }
