@@ -268,11 +268,16 @@ export class ReplicaRebuilds implements AsyncDisposable {
     return false;
   }
 
-  /** Returns whom to ask: other replicas first, to spare the primary. */
+  /**
+   * Returns whom to ask: other replicas first, to spare the primary. After each copy, the next one
+   * first: the log may refuse what only that node has.
+   */
   #sources({ shards }: ShardMap, slot: number): string[] {
     const shard = shards.find(({ slots }) => slots.includes(slot));
     if (shard === undefined) return [];
-    return [...shard.replicas, shard.primary].filter((node) => node !== this.#options.name);
+    const nodes = [...shard.replicas, shard.primary].filter((node) => node !== this.#options.name);
+    const first = (this.#copyCounts.get(slot) ?? 0) % nodes.length;
+    return [...nodes.slice(first), ...nodes.slice(0, first)];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
