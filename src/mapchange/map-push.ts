@@ -75,18 +75,16 @@ function isUnreached(error: DataPlaneError | null): boolean {
 }
 
 /**
- * Returns the nodes whose slots a change takes, gives or doubles. A primary whose place a replica
- * takes is not one of them, since the log that they share tells it: it may be the one that was
- * lost.
+ * Returns the nodes whose slots a change takes or gives, and all that have slots where it begins or
+ * ends a doubling. A primary whose place a replica takes is not one of them, since the log that
+ * they share tells it: it may be the one that was lost.
  */
 function nodesOfMovedSlots(before: ShardMap, after: ShardMap): string[] {
+  // Of its slots, only a node itself can say that they have split.
+  if (before.isDoubling !== after.isDoubling) return [...new Set(after.primaryBySlot)];
   const names = new Set<string>();
   for (const [slot, primary] of after.primaryBySlot.entries()) {
-    const former = before.shards.find(({ slots }) => slots.includes(slot));
-    if (former === undefined) {
-      names.add(primary);
-      continue;
-    }
+    const former = before.shards.find(({ slots }) => slots.includes(slot))!;
     if (former.primary === primary) continue;
     names.add(primary);
     if (!former.replicas.includes(primary)) names.add(former.primary);
