@@ -104,6 +104,15 @@ export class ApplyQueue {
     await queue.slot[Symbol.asyncDispose]();
   }
 
+  /** Has a slot without room for its child refuse what comes, until it is woken and has run. */
+  refuseUntilWoken(slotIndex: number): void {
+    const queue = this.#queueBySlot.get(slotIndex);
+    if (queue === undefined) return;
+    queue.isFull = true;
+    queue.dueMs = 0;
+    this.#schedule();
+  }
+
   /** Has a slot go on that could not run, and has something to run by now. */
   wake(slotIndex: number): void {
     const queue = this.#queueBySlot.get(slotIndex);
@@ -179,11 +188,7 @@ export class ApplyQueue {
   #runSlot(queue: SlotQueue): void {
     const { clock } = this.#options;
     const { slot } = queue;
-    if (slot.awaitsChild) {
-      // What comes meanwhile waits until it is woken.
-      queue.dueMs = Number.POSITIVE_INFINITY;
-      return;
-    }
+    if (slot.awaitsChild) return this.#awaitChild(queue);
     const startMs = clock.monotonicMs();
     const nowMs = clock.nowMs();
     const taken = slot.log.read(transactionBatches * slot.batchBytes, nowMs);
@@ -213,6 +218,20 @@ export class ApplyQueue {
       queue.dueMs = queue.isFull ? clock.monotonicMs() + fullRetryMs : idleMs;
       slot.log.takeBack(taken, { status: 'refused', code: thrown.code, message: thrown.message });
     }
+  }
+
+  /** What comes meanwhile waits until the slot is woken, or is refused. */
+  #awaitChild(queue: SlotQueue): void {
+    const { clock } = this.#options;
+    const { index, log } = queue.slot;
+    queue.dueMs = queue.isFull ? clock.monotonicMs() + fullRetryMs : Number.POSITIVE_INFINITY;
+    if (!queue.isFull) return;
+    const message = `slot ${index} has split, and its child has no room yet`;
+    log.takeBack(log.read(Number.POSITIVE_INFINITY, clock.nowMs()), {
+      status: 'refused',
+      code: 'StorageFull',
+      message,
+    });
   }
 
   /** Appends to a log on a server that this process has opened the slot, until that is there. */

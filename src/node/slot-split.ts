@@ -4,7 +4,7 @@
  * The copy is made beside apply, in steps between its transactions, so that the slot applies
  * nothing only for as long as the last rows take. What was begun goes on wherever an earlier
  * process has left it: one that finds a slot that waits for its child copies it anew. Refuses to
- * begin where the child has no room.
+ * begin where the child has no room, or the slot would not take the entry.
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
@@ -65,6 +65,9 @@ async function appendSplit(queue: ApplyQueue, slot: Slot, slots: number): Promis
 
 /** Splits a slot that has yet to, and makes its child. */
 async function splitNow(parts: SplitParts, slot: Slot, { slots, childPath }: SplitOrder): Promise<void> {
+  // Else all of it would be copied again at each try.
+  slot.quarantine.requireApplying(() => false);
+  slot.environment.requireRoom();
   const copy = await copyOf(slot, unfinishedPath(childPath), parts);
   try {
     await appendSplit(parts.queue, slot, slots);
@@ -90,10 +93,14 @@ export async function splitSlot(parts: SplitParts, slot: Slot, order: SplitOrder
       hint: `Put that folder back; or, if it is lost, start once with --begin-again ${child}, then run \`skyshard repair slot ${child}\`.`,
     });
   }
-  if (slot.awaitsChild) return makeChild(slot, childPath);
   await parts.compactor.leave(slot);
   try {
-    await splitNow(parts, slot, order);
+    if (slot.awaitsChild) await makeChild(slot, childPath);
+    else await splitNow(parts, slot, order);
+  } catch (thrown) {
+    // Who writes to it hears so, instead of waiting for room that may never come.
+    if (slot.awaitsChild) parts.queue.refuseUntilWoken(slot.index);
+    throw thrown;
   } finally {
     parts.compactor.take([slot]);
   }

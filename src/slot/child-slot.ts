@@ -9,6 +9,7 @@ import { dirname } from 'node:path';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
 import type { Compaction } from '../storage/compaction.ts';
+import { asStorageError } from '../storage/disk-room.ts';
 import { syncFolder } from '../storage/durable-file.ts';
 import { Environment, keyBytesMax, type Table } from '../storage/environment.ts';
 import { EffectSources } from './effect-sources.ts';
@@ -77,9 +78,13 @@ export async function makeChild(parent: Slot, path: string, copy: Compaction | n
     await parent.environment.copyTo(unfinished);
   }
   reachCrashPoint('split-after-copy');
-  await becomeChild(unfinished, parent.environment.mapBytes);
-  reachCrashPoint('split-before-rename');
-  renameSync(unfinished, path);
-  syncFolder(dirname(path));
+  try {
+    await becomeChild(unfinished, parent.environment.mapBytes);
+    reachCrashPoint('split-before-rename');
+    renameSync(unfinished, path);
+    syncFolder(dirname(path));
+  } catch (thrown) {
+    throw asStorageError(thrown, path);
+  }
   reachCrashPoint('split-after-rename');
 }

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
-import { asStorageError, freeBytesMin, requireDiskRoomIn } from './disk-room.ts';
+import { asStorageError, freeBytesMin, freeDiskBytes, requireDiskRoomIn } from './disk-room.ts';
 import { type LentRow, lendingOptions, RowCursor, viewOfValue } from './row-cursor.ts';
 import { measured, type TransactionMeter } from './transaction-meter.ts';
 
@@ -348,7 +348,9 @@ export class Environment {
     try {
       await this.#root.backup(path, true);
     } catch (thrown) {
-      throw asStorageError(thrown, path);
+      // Of this call lmdb-js says why only in words.
+      if (freeDiskBytes(path) >= freeBytesMin) throw thrown;
+      throw new DataPlaneError('StorageFull', `copying to ${path} failed`, { cause: thrown });
     }
     const file = await openFile(join(path, environmentFiles.data), 'r');
     try {
