@@ -111,7 +111,11 @@ export class SlotCompactor {
   async #run(): Promise<void> {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       const { slot, restMs } = next;
-      if (this.#hasEnded(slot)) continue;
+      if (this.#hasEnded(slot)) {
+        // It can be asked for again.
+        this.#progressBySlot.delete(slot);
+        continue;
+      }
       this.#compacting = { slot, done: this.#compact(slot, restMs) };
       await this.#compacting.done;
       this.#compacting = null;

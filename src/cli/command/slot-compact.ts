@@ -43,7 +43,7 @@ export const runSlotCompact: Command = async (context) => {
   const { phase, bytes, bytesBefore, problem } = compaction;
   if (phase === 'failed') throw new DataPlaneError('StorageFull', `slot ${slot} is not compacted: ${problem}`);
   if (phase === 'none') {
-    throw new DataPlaneError('Unavailable', `slot ${slot}: its node was started again meanwhile`, {
+    throw new DataPlaneError('Unavailable', `slot ${slot}: it is split, or its node was started again meanwhile`, {
       hint: `Nothing is lost; \`skyshard slot compact ${slot}\` begins again.`,
     });
   }

@@ -169,3 +169,15 @@ it('is abandoned when its slot is given up', async () => {
   expect(await until(() => phaseOf(compactor))).toBe('done');
   await compactor.close();
 });
+
+it('can be asked for again though it was asked for while its slot was left alone', async () => {
+  const compactor = compactorOf('asked');
+  compactor.take([slot]);
+  await compactor.leave(slot);
+  compactor.begin(slot);
+  expect(await until(() => phaseOf(compactor))).toBe('none');
+  compactor.take([slot]);
+  compactor.begin(slot);
+  expect(await until(() => phaseOf(compactor))).toBe('done');
+  await compactor.close();
+}, 10_000);
