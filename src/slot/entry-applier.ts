@@ -241,7 +241,11 @@ export class EntryApplier {
     const again = takeFromQuarantine(state, this.#quarantine, entry);
     if (again === null) return;
     if (again.type === 'entry') return this.#applyOutside(again.entry);
-    if (again.type === 'effect') return this.#applyEffectOf(again.source, again.effect);
+    if (again.type === 'effect') {
+      // A split may have given what it is about to another slot.
+      if (isSlotEffect(again.effect) || !this.#context.isOwn(routingKey(again.effect))) return;
+      return this.#applyOf(again.source, again.effect);
+    }
     const later = findLongWork(state, again.work);
     if (later === undefined) this.#meta.works++;
     putLongWork(state, later === undefined ? again.work : merged(again.work, later));

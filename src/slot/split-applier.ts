@@ -24,7 +24,7 @@ import type { SlotMeta } from './slot-meta.ts';
 import { type SlotRouting, splitKnown } from './slot-routing.ts';
 import { allLongWork, hasMovedRows, putLongWork, removeLongWork } from './table/long-work.ts';
 import type { Outbox } from './table/outbox.ts';
-import { quarantinedEntries } from './table/quarantine-row.ts';
+import { getQuarantinedDid, quarantinedEntries } from './table/quarantine-row.ts';
 import { allResends, putResend } from './table/resend.ts';
 import { beginSlotKey, emptyValue, type SlotState, tableCode } from './table/slot-state.ts';
 
@@ -124,12 +124,17 @@ export class SplitApplier {
     putLongWork(state, { type: 'split-sweep', after: emptyValue });
   }
 
-  /** Drops what is in quarantine for the other. */
+  /**
+   * Drops what is in quarantine for the other. Where effects of an author were skipped, both hold
+   * on to what is kept of them: only after an operator's word are the skipped ones sent again.
+   */
   #dropKept(): void {
     const { state, quarantine, context } = this.#options;
     for (const row of quarantinedEntries(state)) {
       const key = keptKey(state, row);
-      if (key !== null && !context.isOwn(key)) quarantine.remove(row);
+      if (key === null || context.isOwn(key)) continue;
+      const isSkipping = row.origin !== null && getQuarantinedDid(state, row.did).skippedCount > 0;
+      if (!isSkipping) quarantine.remove(row);
     }
   }
 }

@@ -2,16 +2,21 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import type { Entry } from '../../../src/entry/entry.ts';
 import { type ChunkOutcome, encodeEntryChunk } from '../../../src/log/chunk.ts';
 import { EmbeddedLog } from '../../../src/log/embedded-log.ts';
 import type { SlotLog } from '../../../src/log/slot-log.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
+import { applyEffect, applyEntry } from '../../../src/slot/apply/apply-entry.ts';
 import { makeChild } from '../../../src/slot/child-slot.ts';
 import { positionOf } from '../../../src/slot/effect-sources.ts';
+import type { ApplyRules } from '../../../src/slot/entry-applier.ts';
+import { entriesPerDidMax } from '../../../src/slot/quarantine.ts';
 import type { RunResult } from '../../../src/slot/run-past.ts';
 import { Slot } from '../../../src/slot/slot.ts';
+import { getQuarantinedDid, quarantinedEntries } from '../../../src/slot/table/quarantine-row.ts';
 import type { Table } from '../../../src/storage/environment.ts';
 import { tidOf } from '../../simulation/history-record.ts';
 import { originOf } from '../../support/effect-origin.ts';
@@ -23,15 +28,17 @@ import { actorCountsOf } from '../../support/stored-rows.ts';
 const folder = makeMemoryFolder('skyshard-split-');
 const createdAt = new Date(Date.UTC(2024, 0, 1)).toISOString();
 const follow = 'app.bsky.graph.follow';
+const cidText = cidOfBlock(Buffer.from('block')).text;
 let opened = 0;
 let clock = 0;
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function open(name: string, index: number, slots: number, canSplit = true): Slot {
+function open(name: string, index: number, slots: number, canSplit = true, rules?: ApplyRules): Slot {
   const session = ++opened;
   const opening = { session, generation: session, condition: 'complete', cluster: '' } as const;
-  return Slot.open({ index, slots, path: join(folder, name), mapBytes: 2 ** 28, opening, canSplit });
+  const more = rules === undefined ? {} : { rules };
+  return Slot.open({ index, slots, path: join(folder, name), mapBytes: 2 ** 28, opening, canSplit, ...more });
 }
 
 /** Returns the first DID of a slot. */
@@ -49,6 +56,11 @@ function commit(did: string, ...ops: readonly RepoOp[]): Entry {
 
 function followOp(subject: string): RepoOp {
   return recordOp({ collection: follow, rkey: tidOf(1) }, { subject, createdAt });
+}
+
+function likeOf(did: string, number: number): object {
+  const uri = `at://${did}/app.bsky.feed.post/${tidOf(number)}`;
+  return { subject: { uri, cid: cidText }, createdAt };
 }
 
 function run(slot: Slot, ...entries: readonly Entry[]): RunResult {
@@ -195,6 +207,43 @@ it('gets effects that its source had for both, each where it is, once the source
   await using late = open('divide-late', 0, 2);
   late.run([], 1);
   expect(send(source, late)).toEqual({ status: 'split', slots: 2 });
+});
+
+it('leaves what is in quarantine with its owner, but where more of its author was skipped since', async () => {
+  let isFaulty = true;
+  const rules: ApplyRules = {
+    applyEntry,
+    applyEffect(context, effect) {
+      if (isFaulty && effect.type === 'edge') throw new TypeError('no edge is faulty');
+      applyEffect(context, effect);
+    },
+  };
+  await using source = open('kept-1', 1, 2);
+  await using parent = open('kept-0', 0, 2, true, rules);
+  parent.run([], 1);
+  const [stays, moves] = [didOf(0, 4), didOf(2, 4)];
+  const [few, many] = [didOf(1, 4), didOf(3, 4)];
+  const likes = (subject: string, count: number, first = 1): RepoOp[] =>
+    Array.from({ length: count }, (_unused, at) =>
+      recordOp({ collection: 'app.bsky.feed.like', rkey: tidOf(first + at) }, likeOf(subject, first + at)),
+    );
+  run(source, commit(few, ...likes(moves, 1)), commit(many, ...likes(moves, entriesPerDidMax)));
+  expect(send(source, parent).status).toBe('durable');
+  // What follows of one of whom so much is kept is skipped.
+  run(source, commit(many, ...likes(stays, 1, 10)));
+  send(source, parent);
+  expect(getQuarantinedDid(parent.state, many)).toMatchObject({ keptCount: entriesPerDidMax, skippedCount: 1 });
+  await using child = await split(parent, 'kept-2');
+  rest(parent, child);
+  const keptOf = (slot: Slot): string[] => quarantinedEntries(slot.state).map(({ did }) => did);
+  const all = Array.from({ length: entriesPerDidMax }, () => many);
+  expect([keptOf(parent), keptOf(child)]).toEqual([all, [few, ...all]]);
+  isFaulty = false;
+  for (const slot of [parent, child])
+    for (const { seq, part } of quarantinedEntries(slot.state))
+      run(slot, { kind: 'quarantine', action: 'retry', seq, part });
+  expect([keptOf(parent), keptOf(child)]).toEqual([[], []]);
+  expect([parent, child].map(({ state }) => state.ownerOf(moves) !== undefined)).toEqual([false, true]);
 });
 
 /** A log to which the slot appends nothing itself, as that of a replica. */
