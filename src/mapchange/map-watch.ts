@@ -91,11 +91,21 @@ export class MapWatch {
   }
 
   async #poll(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
+    for (let isTelling = false; !this.#stop.signal.aborted; ) {
       this.#noteTime();
+      const before = this.#ownMaps();
       await this.#askAll();
-      await this.#options.clock.sleep(pollMs, this.#stop.signal);
+      // A push waits until this process has told what it has now; once, or two pushes at a time
+      // could have it ask on and on.
+      isTelling = !isTelling && this.#ownMaps() !== before;
+      if (!isTelling) await this.#options.clock.sleep(pollMs, this.#stop.signal);
     }
+  }
+
+  /** Returns what this process tells of its maps. */
+  #ownMaps(): string {
+    const { held, prepared } = this.#options.maps;
+    return `${held.digest} ${prepared?.digest ?? ''}`;
   }
 
   #noteTime(): void {

@@ -3,7 +3,8 @@ import { expect, it, vi } from 'vitest';
 import { InvariantError } from '../../../src/base/invariant.ts';
 import { MapWatch } from '../../../src/mapchange/map-watch.ts';
 import { MapFollower, type MapJson } from '../../../src/shardmap/map-follower.ts';
-import { mapAnswer } from '../../../src/wire/map-messages.ts';
+import { mapAnswer, mapRequest } from '../../../src/wire/map-messages.ts';
+import type { NodeCall } from '../../../src/wire/node-caller.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
 function jsonOf(epoch: number): MapJson {
@@ -16,6 +17,8 @@ type Asked = {
   readonly watch: MapWatch;
   readonly answers: PromiseWithResolvers<Uint8Array>[];
   stored: number[];
+  /** What nodes were asked with. */
+  readonly told: ReturnType<typeof mapRequest.decode>[];
 };
 
 function watched(): Asked {
@@ -30,7 +33,9 @@ function watched(): Asked {
     clock,
   });
   const answers: PromiseWithResolvers<Uint8Array>[] = [];
-  const call = (): Promise<Uint8Array> => {
+  const told: Asked['told'] = [];
+  const call = ({ payload }: NodeCall): Promise<Uint8Array> => {
+    told.push(mapRequest.decode(payload));
     answers.push(Promise.withResolvers<Uint8Array>());
     return answers.at(-1)!.promise;
   };
@@ -39,6 +44,7 @@ function watched(): Asked {
     watch: new MapWatch({ maps, caller: { call }, role: 'router', name: 'r', note: () => {}, clock }),
     answers,
     stored,
+    told,
   };
 }
 
@@ -98,4 +104,18 @@ it('does not ask again and again for an epoch that no node has', async () => {
   await check;
   expect(maps.isOutdated).toBe(true);
   expect([watch.check(), answers.length]).toEqual([null, 0]);
+});
+
+it('tells at once which map it has taken, once, and then asks once a second', async () => {
+  const { watch, answers, told } = watched();
+  watch.start();
+  await vi.waitUntil(() => answers.length === 2);
+  for (const { resolve } of answers.splice(0)) resolve(answerOf(2));
+  // Of a clock that stands still.
+  await vi.waitUntil(() => answers.length === 2);
+  expect(told.map(({ caller }) => caller?.epoch)).toEqual([1, 1, 2, 2]);
+  for (const { resolve } of answers.splice(0)) resolve(answerOf(3));
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+  expect(answers).toHaveLength(0);
+  await watch.stop();
 });
