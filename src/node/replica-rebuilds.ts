@@ -13,6 +13,7 @@ import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { orAborted } from '../base/or-aborted.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { StreamPosition } from '../log/log-trimmer.ts';
+import { copySources } from '../shardmap/move-plan.ts';
 import { replicaSlotsOf, type ShardMap, type ShardMove } from '../shardmap/shard-map.ts';
 import { syncFolder, writeDurably } from '../storage/durable-file.ts';
 import type { SlotFetch } from '../wire/node-status.ts';
@@ -268,14 +269,9 @@ export class ReplicaRebuilds implements AsyncDisposable {
     return false;
   }
 
-  /**
-   * Returns whom to ask: other replicas first, to spare the primary. After each copy, the next one
-   * first: the log may refuse what only that node has.
-   */
-  #sources({ shards }: ShardMap, slot: number): string[] {
-    const shard = shards.find(({ slots }) => slots.includes(slot));
-    if (shard === undefined) return [];
-    const nodes = [...shard.replicas, shard.primary].filter((node) => node !== this.#options.name);
+  /** Returns whom to ask: after each copy, the next one first, as the log may refuse another. */
+  #sources(map: ShardMap, slot: number): string[] {
+    const nodes = copySources(map, slot, this.#options.name);
     const first = (this.#copyCounts.get(slot) ?? 0) % nodes.length;
     return [...nodes.slice(first), ...nodes.slice(0, first)];
   }

@@ -1,9 +1,10 @@
 /**
  * Which copies of slots should go where: to empty a node, or to spread what there is by capacity.
  *
- * Owns: the weight of a copy, the choice of targets, and why a node is none. Refuses: a target that
- * has a copy of the slot, no room, or says nothing. Two copies of a slot are in one zone only where
- * they are now, or where there is no other way. Pure.
+ * Owns: the weight of a copy, the choice of targets, and why a node is none; which node a copy
+ * comes from, and the room that it takes there and at its target. Refuses: a target that has a copy
+ * of the slot, no room, or says nothing; a slot that no node has the room to copy. Two copies of a
+ * slot are in one zone only where they are now, or where there is no other way. Pure.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { Shard, ShardMap } from './shard-map.ts';
@@ -25,6 +26,16 @@ export type PlannedMove = MoveWish & { readonly bytes: number };
 /** What is reviewed, saved, and applied later to the same map. */
 export type MovePlan = { readonly cluster: string; readonly epoch: number; readonly moves: readonly PlannedMove[] };
 
+/** What moves take of the disk of a node, with what must be left of it. Units: bytes. */
+export type MoveRoom = {
+  readonly node: string;
+  /** The slot of which it makes the largest copy for others, if it makes any. */
+  readonly slot: number | null;
+  readonly neededBytes: number;
+  /** Null where it does not say. */
+  readonly freeBytes: number | null;
+};
+
 /** A node counts as full when less would be left. Units: bytes. */
 const reserveBytes = 256 * 2 ** 20;
 /** Nodes whose load differs by less from their share are left as they are. */
@@ -36,6 +47,71 @@ function copiesOf({ primary, replicas }: Shard): string[] {
 
 function shardOf(map: ShardMap, slot: number): Shard {
   return map.shards.find(({ slots }) => slots.includes(slot))!;
+}
+
+/** Returns whom a node asks for a copy of a slot: other replicas first, to spare the primary. */
+export function copySources({ shards }: ShardMap, slot: number, to: string): string[] {
+  const shard = shards.find(({ slots }) => slots.includes(slot));
+  return shard === undefined ? [] : [...shard.replicas, shard.primary].filter((node) => node !== to);
+}
+
+/** Returns what a node lacks to take so many bytes more; 0 or less for nothing. */
+function missingBytes({ freeBytes }: Pick<NodeFigures, 'freeBytes'>, bytes: number): number {
+  return bytes + reserveBytes - (freeBytes ?? Number.POSITIVE_INFINITY);
+}
+
+/** A node that copies a slot to its own disk, to give it to another. */
+type Giver = { readonly node: string; readonly missing: number };
+
+/** Returns the first node with room, or else the last one; null where none answers. */
+function giverOf(map: ShardMap, figures: ClusterFigures, { slot, to, bytes }: Omit<PlannedMove, 'from'>): Giver | null {
+  const givers = copySources(map, slot, to).flatMap((node): Giver[] => {
+    const own = figures.get(node);
+    return own === undefined ? [] : [{ node, missing: missingBytes(own, bytes) }];
+  });
+  return givers.find(({ missing }) => missing <= 0) ?? givers.at(-1) ?? null;
+}
+
+/**
+ * Returns the room that moves take: at a target that of all its copies, and at a node that gives
+ * them that of the largest, since it makes one at a time and removes it before the next.
+ */
+export function moveRooms(map: ShardMap, figures: ClusterFigures, moves: readonly PlannedMove[]): MoveRoom[] {
+  const taken = new Map<string, number>();
+  const given = new Map<string, PlannedMove>();
+  for (const move of moves) {
+    taken.set(move.to, (taken.get(move.to) ?? 0) + move.bytes);
+    const giver = giverOf(map, figures, move);
+    if (giver !== null && move.bytes > (given.get(giver.node)?.bytes ?? -1)) given.set(giver.node, move);
+  }
+  return [...new Set([...given.keys(), ...taken.keys()])].sort().map((node) => {
+    const { slot = null, bytes = 0 } = given.get(node) ?? {};
+    const neededBytes = (taken.get(node) ?? 0) + bytes + reserveBytes;
+    return { node, slot, neededBytes, freeBytes: figures.get(node)?.freeBytes ?? null };
+  });
+}
+
+/** Errors: DataPlaneError for a target that does not answer, or a node with too little room. */
+export function requireMoveRooms(
+  figures: ClusterFigures,
+  moves: readonly PlannedMove[],
+  rooms: readonly MoveRoom[],
+): void {
+  const away = moves.find(({ to }) => !figures.has(to));
+  if (away !== undefined)
+    throw new DataPlaneError('Unavailable', `node ${away.to} does not answer, so nothing can move to it`, {
+      hint: 'Start it, then run this again. Nothing is changed.',
+    });
+  for (const { node, slot, neededBytes, freeBytes } of rooms) {
+    const missing = neededBytes - (freeBytes ?? Number.POSITIVE_INFINITY);
+    if (missing <= 0) continue;
+    const isTarget = moves.some(({ to }) => to === node);
+    const what = isTarget ? 'has no room for them' : `has no room to copy slot ${slot}`;
+    const first = isTarget ? 'Move fewer, or make room.' : 'A slot is copied there before it is sent: make room.';
+    throw new DataPlaneError('ConfigInvalid', `node ${node} ${what}: ${missing} bytes are missing`, {
+      hint: `${first} Nothing is changed.`,
+    });
+  }
 }
 
 /** What would be where, while a plan is made. */
@@ -104,9 +180,12 @@ class Layout {
     const figures = this.#figures.get(to);
     if (this.nodesOf(slot).includes(to)) return 'has a copy of it';
     if (figures === undefined) return 'does not answer';
-    const missing =
-      this.bytesOf(slot, from) + (this.#added.get(to) ?? 0) + reserveBytes - (figures.freeBytes ?? Infinity);
-    return missing > 0 ? `has no room: ${missing} bytes are missing` : null;
+    const bytes = this.bytesOf(slot, from);
+    const missing = missingBytes(figures, bytes + (this.#added.get(to) ?? 0));
+    if (missing > 0) return `has no room: ${missing} bytes are missing`;
+    const giver = giverOf(this.map, this.#figures, { slot, to, bytes });
+    if (giver === null || giver.missing <= 0) return null;
+    return `gets no copy, for which ${giver.node} has no room: ${giver.missing} bytes are missing`;
   }
 
   /** How many other copies of a slot would be in the zone of a node. */

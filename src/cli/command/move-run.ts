@@ -7,7 +7,13 @@
 import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
 import { type MoveProgress, moveProgress } from '../../router/move-progress.ts';
 import type { MapJson } from '../../shardmap/map-follower.ts';
-import type { ClusterFigures, MovePlan, PlannedMove } from '../../shardmap/move-plan.ts';
+import {
+  type MovePlan,
+  type MoveRoom,
+  moveRooms,
+  type PlannedMove,
+  requireMoveRooms,
+} from '../../shardmap/move-plan.ts';
 import { parseShardMap, rangesText, type ShardMap } from '../../shardmap/shard-map.ts';
 import { afterStep, beginMoves, movesOf } from '../../shardmap/slot-move.ts';
 import { differenceLines } from '../../wire/row-comparison.ts';
@@ -25,8 +31,6 @@ const lookMs = 500;
 const showEveryMs = 1_000;
 /** Copies that are written to are not at one seq at once. */
 const compareTriesMax = 3;
-/** What must be left on the disk of a target. Units: bytes. */
-const reserveBytes = 256 * 2 ** 20;
 
 /** Errors: DataPlaneError `ConfigInvalid` where logs are in the folders of the slots. */
 export function requireLogServer(nodes: readonly NodeLook[]): void {
@@ -41,31 +45,21 @@ function isMoving(map: ShardMap, { slot, from, to }: PlannedMove): boolean {
   return movesOf(map).some(({ slots, move }) => slots.includes(slot) && move.from === from && move.to === to);
 }
 
-/** Errors: DataPlaneError for a target that does not answer, or has too little room. */
-function requireTargets(figures: ClusterFigures, moves: readonly PlannedMove[]): void {
-  for (const [to, own] of Map.groupBy(moves, (move) => move.to)) {
-    const target = figures.get(to);
-    if (target === undefined)
-      throw new DataPlaneError('Unavailable', `node ${to} does not answer, so nothing can move to it`, {
-        hint: 'Start it, then run this again. Nothing is changed.',
-      });
-    const bytes = own.reduce((sum, move) => sum + move.bytes, 0);
-    const missing = bytes + reserveBytes - (target.freeBytes ?? Number.POSITIVE_INFINITY);
-    if (missing > 0)
-      throw new DataPlaneError('ConfigInvalid', `node ${to} has no room for them: ${missing} bytes are missing`, {
-        hint: 'Move fewer, or make room. Nothing is changed.',
-      });
-  }
-}
-
-function planText(moves: readonly PlannedMove[], throttle: number | null): string {
+function planText(moves: readonly PlannedMove[], rooms: readonly MoveRoom[], throttle: number | null): string {
   const rows = moves.map(({ slot, from, to, bytes }) => {
     const eta = throttle === null ? '-' : durationText((1000 * bytes) / throttle);
     // A copy is made of the slot as it is; what comes later is read from the log.
     return [slot, from, to, bytesText(bytes), 'all', eta];
   });
   const bytes = moves.reduce((sum, move) => sum + move.bytes, 0);
-  return `${textTable(['slot', 'from', 'to', 'bytes', 'entries behind', 'ETA'], rows)}${moves.length} slots, ${bytesText(bytes)}\n`;
+  const table = textTable(['slot', 'from', 'to', 'bytes', 'entries behind', 'ETA'], rows);
+  const roomTable = textTable(
+    ['node', 'room needed', 'free'],
+    rooms.map(({ node, neededBytes, freeBytes }) => {
+      return [node, bytesText(neededBytes), freeBytes === null ? '-' : bytesText(freeBytes)];
+    }),
+  );
+  return `${table}${moves.length} slots, ${bytesText(bytes)}\n${roomTable}`;
 }
 
 /** Begins what of a plan is not under way. Returns the map in force then. */
@@ -82,17 +76,17 @@ async function begin(context: CommandContext, { json, map }: MapInForce, plan: M
   requireNoOtherLease(context, map);
   const limits = { bytesPerSecond: settings.throttle, p99MsMax: settings.throttleP99Ms };
   const next = withLease(context, beginMoves(json, map, left, limits), true);
-  requireTargets(await clusterFigures(context, false), left);
+  const figures = await clusterFigures(context, false);
+  const rooms = moveRooms(map, figures, left);
+  requireMoveRooms(figures, left, rooms);
   const what = `move ${left.map(({ slot, from, to }) => `slot ${slot} from ${from} to ${to}`).join(', ')}`;
   const { epoch } = await pushMap(context, next, what);
   const slots = left.map(({ slot }) => slot).sort((one, other) => one - other);
-  if (settings.json) print(`${JSON.stringify({ epoch, begun: left, isDryRun: settings.dryRun })}\n`);
-  else if (settings.dryRun)
-    print(`${planText(left, settings.throttle)}epoch ${epoch} can be pushed; nothing is changed\n`);
+  const text = planText(left, rooms, settings.throttle);
+  if (settings.json) print(`${JSON.stringify({ epoch, begun: left, rooms, isDryRun: settings.dryRun })}\n`);
+  else if (settings.dryRun) print(`${text}epoch ${epoch} can be pushed; nothing is changed\n`);
   else {
-    print(
-      `${planText(left, settings.throttle)}epoch ${epoch}: slots ${rangesText(slots)} are copied; Ctrl-C ends only the wait\n`,
-    );
+    print(`${text}epoch ${epoch}: slots ${rangesText(slots)} are copied; Ctrl-C ends only the wait\n`);
     print('`skyshard move` goes on, `skyshard move cancel` undoes it\n');
   }
   return { json: next, map: parseShardMap(next) };

@@ -5,7 +5,9 @@ import {
   drainPlan,
   explainSlot,
   type MovePlan,
+  moveRooms,
   rebalancePlan,
+  requireMoveRooms,
 } from '../../../src/shardmap/move-plan.ts';
 import { parseShardMap, type ShardMap } from '../../../src/shardmap/shard-map.ts';
 
@@ -134,6 +136,50 @@ describe('a rebalance', () => {
     const zones = { a: { zone: 'x' }, b: { zone: 'y' }, c: { zone: 'y' } };
     const map = mapOf(zones, [{ primary: 'a', replicas: ['b'], slots: ['0-7'] }]);
     for (const { from, to } of rebalancePlan(map, figuresOf(map)).moves) expect([from, to]).toEqual(['b', 'c']);
+  });
+});
+
+describe('the room that moves take', () => {
+  const map = mapOf({ a: {}, b: {}, c: {} }, [
+    { primary: 'a', slots: ['0-3'] },
+    { primary: 'a', replicas: ['c'], slots: ['4-7'] },
+  ]);
+  const bytesOf = (slot: number): number => 100 * mib + slot;
+  const movesOf = (...slots: number[]) => slots.map((slot) => ({ slot, from: 'a', to: 'b', bytes: bytesOf(slot) }));
+  const check = (figures: ClusterFigures, ...slots: number[]): void => {
+    const moves = movesOf(...slots);
+    requireMoveRooms(figures, moves, moveRooms(map, figures, moves));
+  };
+
+  it('is that of all copies at a target, and of the largest one where they are made', () => {
+    const figures = figuresOf(map, bytesOf, { free: { a: 400 * mib } });
+    expect(moveRooms(map, figures, movesOf(1, 2, 4))).toEqual([
+      { node: 'a', slot: 2, neededBytes: 356 * mib + 2, freeBytes: 400 * mib },
+      { node: 'b', slot: null, neededBytes: 556 * mib + 7, freeBytes: null },
+      { node: 'c', slot: 4, neededBytes: 356 * mib + 4, freeBytes: null },
+    ]);
+    expect(() => check(figures, 1, 2, 4)).not.toThrow();
+  });
+
+  it('is missed before anything begins, at the source as well', () => {
+    const full = figuresOf(map, bytesOf, { free: { a: 300 * mib } });
+    const missing = `${56 * mib + 2} bytes are missing`;
+    expect(() => check(full, 1, 2)).toThrow(`node a has no room to copy slot 2: ${missing}`);
+    expect(() => drainPlan(map, full, 'a')).toThrow(
+      /no node can take slot \d: b gets no copy, for which a has no room/,
+    );
+    expect(rebalancePlan(map, full).moves.map(({ slot }) => slot < 4)).not.toContain(true);
+    const texts = explainSlot(map, full, 2).map(({ text }) => text);
+    expect(texts[1]).toContain(`gets no copy, for which a has no room: ${missing}`);
+    expect(() => check(figuresOf(map, bytesOf, { free: { b: 300 * mib } }), 2)).toThrow('node b has no room for them');
+    expect(() => check(figuresOf(map, bytesOf, { away: ['b'] }), 2)).toThrow('node b does not answer');
+  });
+
+  it('is taken where a replica has it, and a full primary does no harm', () => {
+    const full = figuresOf(map, bytesOf, { free: { a: 300 * mib } });
+    expect(() => check(full, 4)).not.toThrow();
+    const both = figuresOf(map, bytesOf, { free: { a: 300 * mib, c: 200 * mib } });
+    expect(() => check(both, 4)).toThrow('node a has no room to copy slot 4');
   });
 });
 
