@@ -18,6 +18,7 @@ import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { type NodeStatus, nodeStatusMessage, type SlotStatus } from '../wire/node-status.ts';
 import { decodeOfPeer } from '../wire/peer-bytes.ts';
+import { CopyThreads } from './copy-task.ts';
 import { SnapshotFetch } from './snapshot-fetch.ts';
 
 /** By node: what it says of itself, or why it says nothing. */
@@ -118,6 +119,7 @@ export class BackupRun {
   readonly #options: BackupRunOptions;
   readonly #stop = new AbortController();
   readonly #fetch: SnapshotFetch;
+  readonly #copyThreads = new CopyThreads();
   readonly #random: SeededRandom;
   readonly #bytesBySlot = new Map<number, number>();
   /** A slot that splits meanwhile is refused: its copy would lack what its child has. */
@@ -133,7 +135,8 @@ export class BackupRun {
     this.#random = seededRandom(clock.nowMs());
     const pace = new BytePace(throttle, clock);
     const { signal } = this.#stop;
-    this.#fetch = new SnapshotFetch({ dataDir: folder.path, slotMapBytes, caller, clock, signal, pace });
+    const copyThreads = this.#copyThreads;
+    this.#fetch = new SnapshotFetch({ dataDir: folder.path, slotMapBytes, caller, copyThreads, clock, signal, pace });
     for (const { slot, bytes } of begun.copies) this.#bytesBySlot.set(slot, bytes);
   }
 
@@ -165,6 +168,7 @@ export class BackupRun {
       }),
     );
     await Promise.all(ends);
+    await this.#copyThreads[Symbol.asyncDispose]();
     // Those after the first are of copies that were given up because of it.
     if (failures.length > 0) throw failures[0];
     return this.#backup;

@@ -1,15 +1,17 @@
 /** Entry point of the thread that makes copies of slots and reads them through; one at a time. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
 import type { SnapshotManifest } from '../wire/slot-snapshot.ts';
-import type { CopyTask, FromCopyThread } from './copy-task.ts';
+import type { FromCopyThread, ToCopyThread } from './copy-task.ts';
 import { describeCopy } from './slot-copy.ts';
+import { doTasks } from './spare-task.ts';
 
-async function run(task: CopyTask): Promise<SnapshotManifest> {
-  const { from, folder, mapBytes } = task;
-  if (from !== null) {
+async function run(task: ToCopyThread): Promise<SnapshotManifest> {
+  const { from, folder, mapBytes, stop } = task;
+  const goOn = (): boolean => Atomics.load(stop, 0) === 0;
+  if (from !== null && goOn()) {
     const environment = Environment.open({ path: from, mapBytes, tables: slotTableNames });
     try {
       await environment.copyTo(folder);
@@ -17,10 +19,10 @@ async function run(task: CopyTask): Promise<SnapshotManifest> {
       await environment.close();
     }
   }
-  return describeCopy(task);
+  return describeCopy(task, goOn);
 }
 
-async function answer(task: CopyTask): Promise<FromCopyThread> {
+async function answer(task: ToCopyThread): Promise<FromCopyThread> {
   try {
     return { type: 'done', manifest: await run(task) };
   } catch (thrown) {
@@ -29,4 +31,4 @@ async function answer(task: CopyTask): Promise<FromCopyThread> {
   }
 }
 
-parentPort!.postMessage(await answer(workerData as CopyTask));
+doTasks<ToCopyThread>(async (task) => parentPort!.postMessage(await answer(task)));

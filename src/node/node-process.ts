@@ -21,6 +21,7 @@ import { readableAnswer } from '../wire/readable-slots.ts';
 import { ActingSlots } from './acting-slots.ts';
 import type { ApplyLink } from './apply-link.ts';
 import { distribute, listenersOf, type NodeParts, startApplyThreads } from './apply-threads.ts';
+import { CopyThreads } from './copy-task.ts';
 import { lockDataFolder } from './data-folder.ts';
 import { HeldSlots } from './held-slots.ts';
 import { takeFolder } from './moved-slots.ts';
@@ -137,15 +138,26 @@ function checkedMap({ name, mapJson, logServer = null }: NodeOptions): ShardMap 
 function replicaParts(
   options: NodeOptions,
   { threads, peers, node }: Pick<ControlParts, 'threads' | 'peers'> & { readonly node: Pick<NodeParts, 'held'> },
-): Pick<ControlParts, 'replicas' | 'rebuilds'> {
+): Pick<ControlParts, 'replicas' | 'rebuilds' | 'copyThreads'> {
   const { name, dataDir, slotMapBytes, note = () => {}, clock = systemClock } = options;
   const lagMsMax = options.readLagMs ?? settingTable.readLagMs.default;
   const replicas = new ReplicaReads({ lagMsMax, onChange: (slots) => threads.useReadable(slots), clock });
   const map = (): ShardMap => peers.process.maps.map;
   const { caller } = peers;
   const onCopied = (): void => node.held?.follow();
-  const rebuilds = new ReplicaRebuilds({ name, dataDir, slotMapBytes, caller, map, onCopied, note, clock });
-  return { replicas, rebuilds };
+  const copyThreads = new CopyThreads();
+  const rebuilds = new ReplicaRebuilds({
+    name,
+    dataDir,
+    slotMapBytes,
+    caller,
+    copyThreads,
+    map,
+    onCopied,
+    note,
+    clock,
+  });
+  return { replicas, rebuilds, copyThreads };
 }
 
 /** Makes what the threads of the node record into. */
@@ -205,6 +217,7 @@ function closerOf(parts: ClosedParts): () => Promise<void> {
     replicas[Symbol.dispose]();
     await parts.rebuilds[Symbol.asyncDispose]();
     await parts.snapshots[Symbol.asyncDispose]();
+    await parts.copyThreads[Symbol.asyncDispose]();
     await parts.verifier[Symbol.asyncDispose]();
     await peers.process.stop();
     await threads[Symbol.asyncDispose]();
@@ -252,10 +265,10 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   const slots = slotsToOpen(dataDir, map, name, options.beginAgain);
   const slotsOfThreads = distribute(slots, options.applyThreads, hasLogServer);
   const acting = new ActingSlots();
-  const { replicas, rebuilds } = replicaParts(options, { threads, peers, node });
+  const { replicas, rebuilds, copyThreads } = replicaParts(options, { threads, peers, node });
   const histograms = histogramsOf(options, peers, threads);
   const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
-  const shared = { peers, saw, threads, acting, replicas, rebuilds, histograms, fail: failure.reject };
+  const shared = { peers, saw, threads, acting, replicas, rebuilds, copyThreads, histograms, fail: failure.reject };
   const listeners = listenersOf(options, { ...shared, node });
   node.links = await startApplyThreads(options, map, slotsOfThreads, feeds.outlets, listeners).catch(
     async (thrown: unknown) => {
@@ -310,6 +323,7 @@ type ControlParts = {
   readonly acting: ActingSlots;
   readonly replicas: ReplicaReads;
   readonly rebuilds: ReplicaRebuilds;
+  readonly copyThreads: CopyThreads;
   readonly peers: NodePeers;
   readonly saw: (epoch: number) => Promise<void> | null;
   readonly threads: ServePool;
@@ -350,7 +364,7 @@ function controlOf(options: NodeOptions, parts: ControlParts): ControlledParts {
     fail,
   });
   const isServed = (slot: number): boolean => acting.has(slot) || replicas.slots.includes(slot);
-  const snapshots = new SnapshotSource({ dataDir, slotMapBytes, isServed, clock });
+  const snapshots = new SnapshotSource({ dataDir, slotMapBytes, isServed, copyThreads: parts.copyThreads, clock });
   const verifier = new SlotVerifier({ dataDir, slotMapBytes, hasSlot: (slot) => readers.has(slot), clock });
   const ownParts = { name, dataDir, slotMapBytes, map, readers: slotReaders, writes, snapshots, verifier, note, clock };
   const held = new HeldSlots({ ...parts, ...ownParts });

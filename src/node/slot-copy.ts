@@ -8,14 +8,22 @@ import { createReadStream, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { metaVersion, readSlotMeta, slotIdentity } from '../slot/slot-meta.ts';
-import { digestOf } from '../slot/state-digest.ts';
+import { digestWhile } from '../slot/state-digest.ts';
 import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment, environmentFiles } from '../storage/environment.ts';
 import { type SnapshotManifest, snapshotFormat } from '../wire/slot-snapshot.ts';
 
-async function fileDigestOf(path: string): Promise<string> {
+function givenUp(): DataPlaneError {
+  return new DataPlaneError('Aborted', 'the copy of a slot was given up');
+}
+
+/** Errors: DataPlaneError `Aborted` once `goOn` returns false. */
+async function fileDigestOf(path: string, goOn: () => boolean): Promise<string> {
   const hash = createHash('sha256');
-  for await (const bytes of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(bytes as Buffer);
+  for await (const bytes of createReadStream(path, { highWaterMark: 2 ** 20 })) {
+    if (!goOn()) throw givenUp();
+    hash.update(bytes as Buffer);
+  }
   return hash.digest('hex');
 }
 
@@ -30,12 +38,14 @@ export type CopyFile = {
 /**
  * Reads a copy. One of another digest is not opened: what follows a damaged page may end a process.
  *
- * Errors: DataPlaneError `ConfigInvalid` for such a file, for no slot, or one of another format.
+ * Errors: DataPlaneError `ConfigInvalid` for such a file, for no slot, or one of another format;
+ * `Aborted` once `goOn` returns false.
  */
-export async function describeCopy(copy: CopyFile): Promise<SnapshotManifest> {
+export async function describeCopy(copy: CopyFile, goOn: () => boolean): Promise<SnapshotManifest> {
   const { folder, slot: index, mapBytes } = copy;
   const path = join(folder, environmentFiles.data);
-  const fileDigest = await fileDigestOf(path);
+  if (!goOn()) throw givenUp();
+  const fileDigest = await fileDigestOf(path, goOn);
   if (copy.fileDigest !== null && copy.fileDigest !== fileDigest)
     throw new DataPlaneError('ConfigInvalid', 'it differs in fileDigest from what was sent');
   const { size: bytes } = statSync(path);
@@ -46,7 +56,8 @@ export async function describeCopy(copy: CopyFile): Promise<SnapshotManifest> {
     if (identity === undefined) throw new DataPlaneError('ConfigInvalid', `${folder} holds no slot`);
     const { generation, cursor: seq } = readSlotMeta(state);
     const { cluster, index: slot, slots } = identity;
-    const stateDigest = digestOf(state);
+    const stateDigest = digestWhile(state, goOn);
+    if (stateDigest === null) throw givenUp();
     return {
       format: snapshotFormat,
       rows: metaVersion,

@@ -24,7 +24,7 @@ import { slotTableNames, slotTables } from '../slot/table/slot-state.ts';
 import { requireDiskRoomIn } from '../storage/disk-room.ts';
 import { syncFolder } from '../storage/durable-file.ts';
 import { Environment, environmentFiles } from '../storage/environment.ts';
-import { runCopyTask } from './copy-task.ts';
+import type { CopyThreads } from './copy-task.ts';
 import { slotPath } from './data-folder.ts';
 import { differencesOf } from './slot-copy.ts';
 import { isSlotThere } from './slot-folders.ts';
@@ -41,6 +41,7 @@ export type SlotRestoreOptions = {
   readonly part: RestoredPart;
   /** Above all that the backup knows; the same for all slots. */
   readonly generation: number;
+  readonly copyThreads: CopyThreads;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 };
@@ -58,7 +59,7 @@ export function restoredGeneration(copies: readonly SlotCopy[], clock: Clock): n
  * that is not what the backup says, `StorageFull` where there is no room.
  */
 export async function restoreSlot(copyFolder: string, copy: SlotCopy, to: SlotRestoreOptions): Promise<SlotCondition> {
-  const { dataDir, slotMapBytes: mapBytes, signal, part } = to;
+  const { dataDir, slotMapBytes: mapBytes, copyThreads, signal, part } = to;
   const { name, ...said } = copy;
   const path = slotPath(dataDir, said.slot);
   if (isSlotThere(dataDir, said.slot))
@@ -72,9 +73,10 @@ export async function restoreSlot(copyFolder: string, copy: SlotCopy, to: SlotRe
   try {
     await copyDurably(join(copyFolder, environmentFiles.data), join(folder, environmentFiles.data));
     const { slot, fileDigest } = said;
-    const found = await runCopyTask({ from: null, folder, slot, mapBytes, fileDigest }, signal).catch(
-      (thrown: unknown) => refuse(name, (thrown as Error).message),
-    );
+    const task = { from: null, folder, slot, mapBytes, fileDigest };
+    const found = await copyThreads
+      .run(task, signal)
+      .catch((thrown: unknown) => refuse(name, (thrown as Error).message));
     const differences = differencesOf(found, said);
     if (differences.length > 0) refuse(name, `it differs in ${differences.join(', ')} from what the backup says`);
     const condition = part === 'all' ? await goOn(folder, said, to) : 'complete';

@@ -1,11 +1,10 @@
 /**
  * Reads a slot of this node through, for a comparison with the copies of other nodes.
  *
- * Owns: the thread that does it, one at a time, and its end: when it is said to be needed no more,
- * when nobody has asked for it for a while, when the node stops. Until then it has the rows as they
+ * Owns: the reading, one at a time, and its end: when it is said to be needed no more, when nobody
+ * has asked for it for a while, when the node stops. Until then it has the rows as they
  * were, so that those that differ from another copy's can be named. Serving and apply go on.
  */
-import { Worker } from 'node:worker_threads';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
@@ -19,7 +18,8 @@ import {
 } from '../wire/slot-verify.ts';
 import { slotPath } from './data-folder.ts';
 import { beginAttempt } from './slot-attempts.ts';
-import { type FromVerifyThread, verifyOrders } from './verify-task.ts';
+import { SpareThreads } from './spare-threads.ts';
+import { type FromVerifyThread, type VerifyTask, verifyOrders } from './verify-task.ts';
 
 export type SlotVerifierOptions = {
   readonly dataDir: string;
@@ -34,10 +34,12 @@ const checkMs = 2_000;
 /** A comparison asks for sums, and then for rows. */
 const questionsMax = 4;
 
-/** One thread, from its first look at a slot to the digest. */
+type VerifyThreads = SpareThreads<VerifyTask, FromVerifyThread>;
+
+/** One task, from its first look at a slot to the digest. */
 class Reading {
   readonly slot: number;
-  readonly #worker: Worker;
+  readonly #send: (asked: GroupsAsked) => void;
   readonly #order = new Int32Array(new SharedArrayBuffer(4));
   readonly #rowsDone = new BigInt64Array(new SharedArrayBuffer(8));
   #opened = Promise.withResolvers<void>();
@@ -51,24 +53,19 @@ class Reading {
   readonly #exit = Promise.withResolvers<void>();
   askedMs = 0;
 
-  constructor(slot: number, { dataDir, slotMapBytes: mapBytes }: SlotVerifierOptions) {
+  constructor(slot: number, { dataDir, slotMapBytes: mapBytes }: SlotVerifierOptions, threads: VerifyThreads) {
     this.slot = slot;
     this.#endAttempt = beginAttempt(dataDir, slot, 'read');
     const task = { slot, path: slotPath(dataDir, slot), mapBytes, order: this.#order, rowsDone: this.#rowsDone };
-    this.#worker = new Worker(new URL('./verify-thread.ts', import.meta.url), {
-      workerData: task,
-      name: 'skyshard-verify',
-    });
-    this.#worker.on('message', (message: FromVerifyThread) => this.#on(message));
-    this.#worker.on('error', (error) => {
-      this.#damage = error.message;
-      this.#opened.resolve();
-    });
-    this.#worker.on('exit', () => {
-      this.#endAttempt();
-      this.#hasEnded = true;
-      this.#opened.resolve();
-      this.#exit.resolve();
+    this.#send = threads.begin(task, {
+      onMessage: (message) => this.#on(message),
+      onEnd: (failure) => {
+        if (failure !== null) this.#damage = failure.message;
+        this.#endAttempt();
+        this.#hasEnded = true;
+        this.#opened.resolve();
+        this.#exit.resolve();
+      },
     });
   }
 
@@ -116,7 +113,7 @@ class Reading {
         hint: 'Compare the copies anew.',
       });
     this.#groupsByAsked.set(text, null);
-    this.#worker.postMessage(asked);
+    this.#send(asked);
     this.#tell(verifyOrders.groups);
     return null;
   }
@@ -129,6 +126,10 @@ class Reading {
 
 export class SlotVerifier implements AsyncDisposable {
   readonly #options: SlotVerifierOptions;
+  readonly #threads: VerifyThreads = new SpareThreads(
+    new URL('./verify-thread.ts', import.meta.url),
+    'skyshard-verify',
+  );
   readonly #timer: NodeJS.Timeout;
   #reading: Reading | null = null;
 
@@ -154,7 +155,7 @@ export class SlotVerifier implements AsyncDisposable {
       });
     if (before === null && action !== 'open')
       throw new DataPlaneError('NotFound', `the reading of slot ${slot} has ended`, { hint: 'Begin it again.' });
-    const reading = before ?? new Reading(slot, this.#options);
+    const reading = before ?? new Reading(slot, this.#options, this.#threads);
     this.#reading = reading;
     reading.askedMs = clock.monotonicMs();
     try {
@@ -186,5 +187,6 @@ export class SlotVerifier implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     if (this.#reading !== null) await this.#end(this.#reading);
+    await this.#threads[Symbol.asyncDispose]();
   }
 }

@@ -27,7 +27,7 @@ import {
   snapshotPartRequest,
   snapshotRequest,
 } from '../wire/slot-snapshot.ts';
-import { runCopyTask } from './copy-task.ts';
+import type { CopyThreads } from './copy-task.ts';
 import { differencesOf } from './slot-copy.ts';
 
 /** How fast a copy may arrive; see `BytePace`. */
@@ -42,6 +42,7 @@ export type SnapshotFetchOptions = {
   readonly dataDir: string;
   readonly slotMapBytes: number;
   readonly caller: NodeCaller;
+  readonly copyThreads: CopyThreads;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** How fast bytes may arrive; absent: as fast as they can. */
@@ -103,7 +104,7 @@ export class SnapshotFetch {
     onProgress: (progress: FetchProgress) => void,
     folder = fetchingPath(this.#options.dataDir, from.slot),
   ): Promise<SnapshotManifest> {
-    const { slotMapBytes: mapBytes, signal } = this.#options;
+    const { slotMapBytes: mapBytes, copyThreads, signal } = this.#options;
     const { node, slot } = from;
     rmSync(folder, { recursive: true, force: true });
     await this.#options.pace?.begin?.(signal);
@@ -114,7 +115,7 @@ export class SnapshotFetch {
       requireDiskRoomIn(folder, said.bytes);
       await this.#receive({ node, id, said, path: join(folder, environmentFiles.data) }, onProgress);
       const { fileDigest } = said;
-      const received = await runCopyTask({ from: null, folder, slot, mapBytes, fileDigest }, signal);
+      const received = await copyThreads.run({ from: null, folder, slot, mapBytes, fileDigest }, signal);
       const differences = differencesOf(received, said);
       if (differences.length > 0) refuse(node, slot, `it differs in ${differences.join(', ')} from what was sent`);
       return said;

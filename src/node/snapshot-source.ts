@@ -20,7 +20,7 @@ import {
   snapshotPartRequest,
   snapshotRequest,
 } from '../wire/slot-snapshot.ts';
-import { runCopyTask } from './copy-task.ts';
+import type { CopyThreads } from './copy-task.ts';
 import { slotPath } from './data-folder.ts';
 
 export type SnapshotSourceOptions = {
@@ -28,6 +28,7 @@ export type SnapshotSourceOptions = {
   readonly slotMapBytes: number;
   /** Whether this node answers reads of a slot: what it would copy is right and not old. */
   readonly isServed: (slot: number) => boolean;
+  readonly copyThreads: CopyThreads;
   readonly clock: Clock;
 };
 
@@ -93,11 +94,12 @@ export class SnapshotSource implements AsyncDisposable {
   }
 
   #make(slot: number): Copy {
-    const { dataDir, slotMapBytes: mapBytes, clock } = this.#options;
+    const { dataDir, slotMapBytes: mapBytes, copyThreads, clock } = this.#options;
     const id = `${process.pid}.${clock.nowMs()}.${++this.#count}`;
     const folder = join(this.#folder, id);
     const stop = new AbortController();
-    const made = runCopyTask({ from: slotPath(dataDir, slot), folder, slot, mapBytes, fileDigest: null }, stop.signal);
+    const task = { from: slotPath(dataDir, slot), folder, slot, mapBytes, fileDigest: null };
+    const made = copyThreads.run(task, stop.signal);
     const copy: Copy = {
       id,
       slot,

@@ -1,11 +1,12 @@
 /** Entry point of the thread that reads all rows of a slot, as they are at one seq. */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { groupSums, rowsOfGroups } from '../slot/row-groups.ts';
 import { readSlotMeta } from '../slot/slot-meta.ts';
 import { digestWhile } from '../slot/state-digest.ts';
 import { SlotState, slotTableNames, slotTables } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
 import type { GroupsAsked, GroupsRead } from '../wire/slot-verify.ts';
+import { doTasks } from './spare-task.ts';
 import { type FromVerifyThread, type VerifyTask, verifyOrders } from './verify-task.ts';
 
 /** Longer than a router looks for a seq that all copies are at. */
@@ -84,4 +85,4 @@ async function run(task: VerifyTask): Promise<void> {
   }
 }
 
-await run(workerData as VerifyTask);
+doTasks(run);

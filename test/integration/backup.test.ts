@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
+import { CopyThreads } from '../../src/node/copy-task.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
 import { restoredGeneration, restoreSlot } from '../../src/node/slot-restore.ts';
 import { BackupCluster, slotMapBytes } from '../support/backup-cluster.ts';
@@ -155,7 +156,9 @@ it(
     const dataDir = join(cluster.folder, 'node-new');
     const { signal } = new AbortController();
     const generation = restoredGeneration(copies, systemClock);
-    const to = { dataDir, slotMapBytes, cluster: 'west', part: 'all', generation, clock: systemClock, signal } as const;
+    await using copyThreads = new CopyThreads();
+    const what = { cluster: 'west', part: 'all', generation } as const;
+    const to = { dataDir, slotMapBytes, ...what, copyThreads, clock: systemClock, signal };
     const damages: readonly [() => void, string][] = [
       [() => truncateSync(path, whole.length / 2), 'differs in fileDigest'],
       [() => appendFileSync(path, 'x'), 'differs in fileDigest'],

@@ -3,6 +3,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { CopyThreads } from '../../src/node/copy-task.ts';
 import { fetchingPath, SnapshotFetch } from '../../src/node/snapshot-fetch.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
@@ -185,10 +186,12 @@ describe('a copy of a slot', () => {
       await cluster.follow(cluster.fansFrom(10, 8), cluster.didIn(0, 1));
       await cluster.settle();
       const dataDir = makeMemoryFolder('skyshard-fetch-');
+      await using copyThreads = new CopyThreads();
       const fetchWith = async (tamper: Tamper): Promise<SnapshotManifest> => {
         const caller = tampering(cluster.client, tamper);
         const { signal } = new AbortController();
-        const fetch = new SnapshotFetch({ dataDir, slotMapBytes: 2 ** 28, caller, clock: systemClock, signal });
+        const options = { dataDir, slotMapBytes: 2 ** 28, caller, copyThreads, clock: systemClock, signal };
+        const fetch = new SnapshotFetch(options);
         return fetch.fetch({ node: 'n0', slot: 0, map: cluster.map }, () => {});
       };
       const flipped = (bytes: Uint8Array): Uint8Array => {
@@ -224,8 +227,10 @@ describe('a copy of a slot', () => {
       const { cluster } = await startAll({ primary: 'n0', replicas: ['n1'] });
       await cluster.settle();
       const dataDir = makeMemoryFolder('skyshard-fetch-');
+      await using copyThreads = new CopyThreads();
       const { signal } = new AbortController();
-      const options = { dataDir, slotMapBytes: 2 ** 28, caller: cluster.client, clock: systemClock, signal };
+      const from = { caller: cluster.client, copyThreads };
+      const options = { dataDir, slotMapBytes: 2 ** 28, ...from, clock: systemClock, signal };
       const fetch = (node: string, slot: number, onProgress = () => {}): Promise<SnapshotManifest> =>
         new SnapshotFetch(options).fetch({ node, slot, map: cluster.map }, onProgress);
       await expect(fetch('n2', 0)).rejects.toMatchObject({ code: 'Unavailable' });

@@ -7,6 +7,7 @@ import type { CommitEntry } from '../../src/entry/entry.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { BackupFolder, type UnfinishedBackup } from '../../src/migrate/backup-folder.ts';
 import { askNodes, BackupRun, type BackupRunOptions, planBackup } from '../../src/node/backup-run.ts';
+import { CopyThreads } from '../../src/node/copy-task.ts';
 import { type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { restoredGeneration, restoreSlot } from '../../src/node/slot-restore.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
@@ -127,6 +128,7 @@ export class BackupCluster implements AsyncDisposable {
     const { copies } = this.backups.find(null);
     const generation = restoredGeneration(copies, systemClock);
     const { signal } = new AbortController();
+    await using copyThreads = new CopyThreads();
     for (const name of names) {
       for (const slot of slotsOfNode(map, name)) {
         const copy = copies.find((each) => each.slot === slot)!;
@@ -137,6 +139,7 @@ export class BackupCluster implements AsyncDisposable {
           cluster: 'west',
           part: 'all',
           generation,
+          copyThreads,
           clock: systemClock,
           signal,
         } as const;

@@ -6,7 +6,7 @@ import { readTokenFile } from '../../config/secret-file.ts';
 import { type Backup, BackupFolder, type SlotCopy, type UnfinishedBackup } from '../../migrate/backup-folder.ts';
 import { backUpIngest, checkIngestCopy, isIngestThere } from '../../migrate/ingest-copy.ts';
 import { askNodes, type BackupProgress, BackupRun, type PlannedSlot, planBackup } from '../../node/backup-run.ts';
-import { runCopyTask } from '../../node/copy-task.ts';
+import { CopyThreads } from '../../node/copy-task.ts';
 import { differencesOf } from '../../node/slot-copy.ts';
 import { sharedPartOf } from '../../shardmap/map-follower.ts';
 import { heldSlotsOf, rangesText, type ShardMap } from '../../shardmap/shard-map.ts';
@@ -227,13 +227,18 @@ export const runBackupList: Command = async ({ settings, print, operands }) => {
 };
 
 /** Returns why a copy cannot be restored, or null. */
-async function problemOf(folder: BackupFolder, copy: SlotCopy, mapBytes: number): Promise<string | null> {
+async function problemOf(
+  folder: BackupFolder,
+  copy: SlotCopy,
+  mapBytes: number,
+  copyThreads: CopyThreads,
+): Promise<string | null> {
   const { name, ...said } = copy;
   if (!folder.hasCopy(copy)) return 'it is not there in its full length';
   const path = folder.copyPath(name);
   try {
     const task = { from: null, folder: path, slot: said.slot, mapBytes, fileDigest: said.fileDigest };
-    const found = await runCopyTask(task, new AbortController().signal);
+    const found = await copyThreads.run(task, new AbortController().signal);
     const differences = differencesOf(found, said);
     return differences.length === 0 ? null : `it differs in ${differences.join(', ')} from what the backup says`;
   } catch (thrown) {
@@ -249,6 +254,7 @@ export const runBackupVerify: Command = async ({ settings, print, operands, cloc
   const folder = BackupFolder.open(path);
   const backups = settings.backup === null ? folder.backups() : [folder.find(settings.backup)];
   if (backups.length === 0) folder.find(null);
+  const copyThreads = new CopyThreads();
   const lock = await lockFolder(path, 'backup', clock, 0);
   const problems: { readonly name: string; readonly problem: string }[] = [];
   try {
@@ -262,7 +268,8 @@ export const runBackupVerify: Command = async ({ settings, print, operands, cloc
       if (settings.json) print(`${JSON.stringify({ name, problem, done, total })}\n`);
       else print(`${name}: ${problem ?? 'whole'} (${done} of ${total})\n`);
     };
-    for (const copy of copies.values()) show(copy.name, await problemOf(folder, copy, settings.slotMapBytes));
+    for (const copy of copies.values())
+      show(copy.name, await problemOf(folder, copy, settings.slotMapBytes, copyThreads));
     for (const copy of ingests.values()) {
       const file = join(folder.copyPath(copy.name), environmentFiles.data);
       show(
@@ -274,6 +281,7 @@ export const runBackupVerify: Command = async ({ settings, print, operands, cloc
       );
     }
   } finally {
+    await copyThreads[Symbol.asyncDispose]();
     lock.release();
   }
   if (problems.length === 0) return exitCode.done;

@@ -6,6 +6,7 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { openObjectShape, textShape, wholeNumberShape } from '../../config/json-shape.ts';
 import { type Backup, BackupFolder } from '../../migrate/backup-folder.ts';
 import { isIngestThere, restoreIngest } from '../../migrate/ingest-copy.ts';
+import { CopyThreads } from '../../node/copy-task.ts';
 import { isSlotThere, noteSlotsMade, restoreNotePath } from '../../node/slot-folders.ts';
 import { type RestoredPart, restoredGeneration, restoreSlot } from '../../node/slot-restore.ts';
 import { hasReplicas, rangesText, type ShardMap, slotsOfNode } from '../../shardmap/shard-map.ts';
@@ -181,16 +182,21 @@ async function restoreNode(
   const generation = restoredGeneration(backup.copies, clock);
   const { signal } = new AbortController();
   const { slotMapBytes } = settings;
+  const copyThreads = new CopyThreads();
   const incomplete: number[] = [];
-  for (const slot of slots.filter((each) => !slotsDone.includes(each))) {
-    const copy = backup.copies.find((each) => each.slot === slot)!;
-    const to = { dataDir, slotMapBytes, cluster: map.cluster, part, generation, clock, signal };
-    const condition = await restoreSlot(folder.copyPath(copy.name), copy, to);
-    if (condition !== 'complete') incomplete.push(slot);
-    const { seq, bytes } = copy;
-    const how = onSlot();
-    if (settings.json) print(`${JSON.stringify({ node, slot, seq, bytes, condition })}\n`);
-    else print(`slot ${slot} of ${node}: restored at seq ${seq}, ${bytesText(bytes)} (${how})\n`);
+  try {
+    for (const slot of slots.filter((each) => !slotsDone.includes(each))) {
+      const copy = backup.copies.find((each) => each.slot === slot)!;
+      const to = { dataDir, slotMapBytes, cluster: map.cluster, part, generation, copyThreads, clock, signal };
+      const condition = await restoreSlot(folder.copyPath(copy.name), copy, to);
+      if (condition !== 'complete') incomplete.push(slot);
+      const { seq, bytes } = copy;
+      const how = onSlot();
+      if (settings.json) print(`${JSON.stringify({ node, slot, seq, bytes, condition })}\n`);
+      else print(`slot ${slot} of ${node}: restored at seq ${seq}, ${bytesText(bytes)} (${how})\n`);
+    }
+  } finally {
+    await copyThreads[Symbol.asyncDispose]();
   }
   return incomplete;
 }

@@ -1,9 +1,9 @@
 /** Whom a replica asks for copies, when its log refuses to go on from what it was given. */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
-import { runCopyTask } from '../../../src/node/copy-task.ts';
+import { CopyThreads } from '../../../src/node/copy-task.ts';
 import { ReplicaRebuilds } from '../../../src/node/replica-rebuilds.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
 import { Slot } from '../../../src/slot/slot.ts';
@@ -24,6 +24,7 @@ const map = parseShardMap({
 });
 const slotMapBytes = 2 ** 28;
 
+const copyThreads = new CopyThreads();
 let folder: string;
 /** Of the slot that both other nodes have. */
 let manifest: SnapshotManifest;
@@ -37,9 +38,10 @@ beforeEach(async () => {
     slot.run([], 1);
   }
   const task = { from: path, folder: join(folder, 'copy'), slot: 0, mapBytes: slotMapBytes, fileDigest: null };
-  manifest = await runCopyTask(task, new AbortController().signal);
+  manifest = await copyThreads.run(task, new AbortController().signal);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
+afterAll(() => copyThreads[Symbol.asyncDispose]());
 
 it('a copy that its log refuses is not asked of the same node for ever', async () => {
   const file = readFileSync(join(folder, 'copy', environmentFiles.data));
@@ -60,6 +62,7 @@ it('a copy that its log refuses is not asked of the same node for ever', async (
     dataDir: folder,
     slotMapBytes,
     caller: { call },
+    copyThreads,
     map: () => map,
     onCopied: () => {},
     note: (message) => void notes.push(message),

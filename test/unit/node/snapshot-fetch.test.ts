@@ -2,6 +2,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
+import { CopyThreads } from '../../../src/node/copy-task.ts';
 import { ReplicaRebuilds } from '../../../src/node/replica-rebuilds.ts';
 import { fetchingPath } from '../../../src/node/snapshot-fetch.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
@@ -37,6 +38,7 @@ it.each([nodeCalls.logPositions, nodeCalls.snapshot, nodeCalls.snapshotPart])(
   'a slot is given up though its source never answers %s',
   async (hanging) => {
     const dataDir = makeMemoryFolder('skyshard-fetch-');
+    await using copyThreads = new CopyThreads();
     const asked: string[] = [];
     const call = ({ method }: NodeCall): Promise<Uint8Array> => {
       asked.push(method);
@@ -49,6 +51,7 @@ it.each([nodeCalls.logPositions, nodeCalls.snapshot, nodeCalls.snapshotPart])(
       dataDir,
       slotMapBytes: 2 ** 24,
       caller: { call },
+      copyThreads,
       map: () => map,
       onCopied: () => {},
       note: () => {},
