@@ -75,7 +75,7 @@ export class ReplicaRebuilds implements AsyncDisposable {
   readonly #waiting = new Map<number, SlotFetch>();
   /** Those whose copies are there, and not in their places. */
   readonly #copied = new Map<number, SlotFetch>();
-  /** How many copies of a slot this process has had: the next one has less of a hurry. */
+  /** How many copies of a slot did not help for long: the next one has less of a hurry. */
   readonly #copyCounts = new Map<number, number>();
   /** Where the log goes on after the copies; not later. */
   readonly #positions = new Map<number, StreamPosition>();
@@ -147,6 +147,7 @@ export class ReplicaRebuilds implements AsyncDisposable {
   async leave(slots: readonly number[]): Promise<void> {
     for (const slot of slots) {
       this.#waiting.delete(slot);
+      this.#copyCounts.delete(slot);
       this.installed(slot);
       if (this.#fetching?.slot === slot) {
         this.#fetching.stop.abort();

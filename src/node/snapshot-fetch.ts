@@ -8,6 +8,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lookAgainMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { orAborted } from '../base/or-aborted.ts';
@@ -52,7 +53,6 @@ export type SnapshotFetchOptions = {
 export type FetchProgress = { readonly bytes: number; readonly bytesDone: number };
 
 const callMsMax = 30_000;
-const lookMs = 200;
 /** A source that has not made its copy for longer is given up. */
 const makeMsMax = 3_600_000;
 
@@ -133,12 +133,13 @@ export class SnapshotFetch {
 
   async #untilMade(node: string, slot: number): Promise<{ readonly id: string; readonly manifest: SnapshotManifest }> {
     const { clock, signal } = this.#options;
-    const endMs = clock.monotonicMs() + makeMsMax;
+    const startMs = clock.monotonicMs();
+    const endMs = startMs + makeMsMax;
     do {
       const answer = await this.#call(node, nodeCalls.snapshot, snapshotRequest.encode({ slot }));
       const { id, manifest } = decodeOfPeer(nodeCalls.snapshot, () => snapshotAnswer.decode(answer), 'Internal');
       if (manifest !== null) return { id, manifest };
-      await clock.sleep(lookMs, signal);
+      await clock.sleep(lookAgainMs(clock.monotonicMs() - startMs), signal);
     } while (clock.monotonicMs() < endMs);
     throw new DataPlaneError('DeadlineExceeded', `node ${node} has made no copy of slot ${slot} in an hour`);
   }

@@ -1,4 +1,5 @@
 /** `skyshard replica verify | rebuild`: compares copies of slots, and renews one that differs. */
+import { lookAgainMs } from '../../base/backoff.ts';
 import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
 import type { MapJson } from '../../shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap } from '../../shardmap/shard-map.ts';
@@ -80,9 +81,11 @@ export async function verifySlot(context: CommandContext, slot: number, isSample
 /** Compares rows of copies that are read through. Errors: those of the router. */
 async function compareRows(context: CommandContext, slot: number): Promise<RowComparison> {
   const { clock } = context;
-  for (const endMs = clock.monotonicMs() + stuckMsMax; clock.monotonicMs() < endMs; await clock.sleep(lookMs)) {
+  const startMs = clock.monotonicMs();
+  for (let tookMs = 0; tookMs < stuckMsMax; tookMs = clock.monotonicMs() - startMs) {
     const { rows } = (await ask(context, slot, 'rows')) as { readonly rows: RowComparison | null };
     if (rows !== null) return rows;
+    await clock.sleep(lookAgainMs(tookMs));
   }
   throw new DataPlaneError('DeadlineExceeded', `rows of slot ${slot} are not compared in ${stuckMsMax} ms`);
 }
@@ -92,21 +95,26 @@ async function readThrough(context: CommandContext, slot: number): Promise<reado
   const begun = (await ask(context, slot, 'begin')) as Answer;
   let copies = begun.copies;
   const rowsDone = (): number => copies.reduce((sum, copy) => sum + copy.rowsDone, 0);
-  let changedMs = clock.monotonicMs();
+  const startMs = clock.monotonicMs();
+  let [changedMs, shownMs] = [startMs, startMs];
   while (copies.some(({ digest, problem, damage }) => digest === null && problem === '' && damage === '')) {
-    await clock.sleep(lookMs);
+    await clock.sleep(lookAgainMs(clock.monotonicMs() - startMs));
     const before = rowsDone();
     const looked = (await ask(context, slot, 'look')) as Answer;
     // Those that could not be compared have said why.
     copies = begun.copies.map((copy) =>
       copy.problem === '' ? looked.copies.find(({ node }) => node === copy.node)! : copy,
     );
+    const nowMs = clock.monotonicMs();
     if (rowsDone() !== before) {
-      changedMs = clock.monotonicMs();
+      changedMs = nowMs;
       const rows = copies.reduce((sum, copy) => sum + copy.rows, 0);
-      if (!settings.json && rows > rowsDone()) print(`slot ${slot}: ${Math.floor((100 * rowsDone()) / rows)}% read\n`);
+      if (!settings.json && rows > rowsDone() && nowMs - shownMs >= lookMs) {
+        shownMs = nowMs;
+        print(`slot ${slot}: ${Math.floor((100 * rowsDone()) / rows)}% read\n`);
+      }
     }
-    if (clock.monotonicMs() - changedMs > stuckMsMax)
+    if (nowMs - changedMs > stuckMsMax)
       throw new DataPlaneError('DeadlineExceeded', `slot ${slot} is not read through in ${stuckMsMax} ms`);
   }
   return copies;

@@ -1,6 +1,6 @@
 /** Delays between retries: doubling, capped, and never longer than their nominal length. */
 import { expect, it } from 'vitest';
-import { backoffMs } from '../../../src/base/backoff.ts';
+import { backoffMs, lookAgainMs } from '../../../src/base/backoff.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 
 const longest = { next: () => 1, below: () => 0 };
@@ -24,4 +24,8 @@ it('spreads between half of the nominal delay and all of it', () => {
   expect(Math.min(...waits)).toBeLessThan(55);
   expect(Math.max(...waits)).toBeLessThanOrEqual(100);
   expect(Math.max(...waits)).toBeGreaterThan(95);
+});
+
+it('looks again at work of others after a part of what it has taken, within limits', () => {
+  expect([0, 40, 400, 1_000, 3_600_000].map(lookAgainMs)).toEqual([10, 10, 100, 250, 500]);
 });

@@ -2,7 +2,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
-import { systemClock } from '../../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { CopyThreads } from '../../../src/node/copy-task.ts';
 import { ReplicaRebuilds } from '../../../src/node/replica-rebuilds.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
@@ -43,7 +43,10 @@ beforeEach(async () => {
 afterEach(() => rmSync(folder, { recursive: true }));
 afterAll(() => copyThreads[Symbol.asyncDispose]());
 
-it('a copy that its log refuses is not asked of the same node for ever', async () => {
+type Rebuilding = { readonly rebuilds: ReplicaRebuilds; readonly sources: string[]; readonly notes: string[] };
+
+/** A replica that two nodes answer. */
+function rebuilding(clock: Clock): Rebuilding {
   const file = readFileSync(join(folder, 'copy', environmentFiles.data));
   const sources: string[] = [];
   const call = async ({ node, method, payload }: NodeCall): Promise<Uint8Array> => {
@@ -57,7 +60,7 @@ it('a copy that its log refuses is not asked of the same node for ever', async (
     return snapshotAnswer.encode({ id: 'one', manifest });
   };
   const notes: string[] = [];
-  await using rebuilds = new ReplicaRebuilds({
+  const rebuilds = new ReplicaRebuilds({
     name: 'c',
     dataDir: folder,
     slotMapBytes,
@@ -66,8 +69,14 @@ it('a copy that its log refuses is not asked of the same node for ever', async (
     map: () => map,
     onCopied: () => {},
     note: (message) => void notes.push(message),
-    clock: systemClock,
+    clock,
   });
+  return { rebuilds, sources, notes };
+}
+
+it('a copy that its log refuses is not asked of the same node for ever', async () => {
+  const { rebuilds, sources, notes } = rebuilding(systemClock);
+  await using _ended = rebuilds;
   for (const expected of [['b'], ['b', 'a'], ['b', 'a', 'b']]) {
     rebuilds.add(0);
     await until(() => rebuilds.copied.length > 0).catch(() => expect(notes).toEqual([]));
@@ -75,4 +84,20 @@ it('a copy that its log refuses is not asked of the same node for ever', async (
     // In its place, where its log refuses it as it did what was there before.
     rebuilds.installed(0);
   }
+});
+
+it('a slot that comes and goes by moves is copied at once each time', async () => {
+  // What waits as after a failure waits until the end.
+  const forEver = (signal: AbortSignal | undefined): Promise<void> =>
+    new Promise((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
+  const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+    ms >= 250 ? forEver(signal) : systemClock.sleep(ms, signal);
+  const { rebuilds, sources } = rebuilding({ ...systemClock, sleep });
+  await using _ended = rebuilds;
+  for (let times = 0; times < 3; times++) {
+    rebuilds.add(0);
+    await until(() => rebuilds.copied.length > 0);
+    await rebuilds.leave([0]);
+  }
+  expect(sources).toEqual(['b', 'b', 'b']);
 });
