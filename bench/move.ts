@@ -105,9 +105,13 @@ function watchCopies(load: DemoLoad, node: string): { end(): Promise<number> } {
 async function moveAll(load: DemoLoad, to: string, ...flags: string[]): Promise<Moved> {
   const startMs = systemClock.monotonicMs();
   const copies = watchCopies(load, to);
-  await load.run('move', `--slots=0-${slots - 1}`, `--to=${to}`, ...flags);
-  const seconds = (systemClock.monotonicMs() - startMs) / 1_000;
-  const copyMibPerS = await copies.end();
+  let [seconds, copyMibPerS] = [0, 0];
+  try {
+    await load.run('move', `--slots=0-${slots - 1}`, `--to=${to}`, ...flags);
+    seconds = (systemClock.monotonicMs() - startMs) / 1_000;
+  } finally {
+    copyMibPerS = await copies.end();
+  }
   const bytes = bytesAt(load, to);
   await load.run('move', 'drop');
   return { bytes, seconds, copyMibPerS };
@@ -182,6 +186,7 @@ async function throttledMove(load: DemoLoad, { from, to, perSecond, phaseMs }: T
   const quiet = watch(load, from);
   await load.phase(perSecond, Math.max(4_000, phaseMs));
   const usual = median(await quiet.end());
+  if (!Number.isFinite(usual)) throw new Error(`node ${from} says nothing of its reads`);
   const limit = Math.max(1, Math.ceil(usual * throttleRatio));
   const busy = watch(load, from);
   let moved: Moved = { bytes: 0, seconds: 0, copyMibPerS: 0 };
