@@ -8,6 +8,7 @@
 import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import { orAborted } from '../base/or-aborted.ts';
+import type { LiveFrame } from '../metrics/live-frame.ts';
 import { liveAnswer, liveRequest } from '../wire/live-messages.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
@@ -17,6 +18,8 @@ import { decodeOfPeer } from '../wire/peer-bytes.ts';
 const windowMs = 3_000;
 const lookMs = 1_000;
 const askMsMax = 5_000;
+/** Each of those series by itself. */
+const prefixes = ['request|', 'call|'];
 /** Values that a source may answer with; those of fewer seconds, if it has more. */
 const numbersMax = 20_000;
 /** Units: bytes per second. */
@@ -58,8 +61,8 @@ export class SourcePace {
   readonly #node: string;
   readonly #caller: NodeCaller;
   readonly #clock: Clock;
-  /** When the last frame of the source ended, by its clock. */
-  #endMs = 0;
+  /** When the last frame of the source ended, by its clock; null before it has said so. */
+  #endMs: number | null = null;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #rate = firstRate;
   #p99Ms: number | null = null;
@@ -96,20 +99,13 @@ export class SourcePace {
 
   async #look(signal: AbortSignal): Promise<void> {
     this.#lookedMs = this.#clock.monotonicMs();
-    const question = { spanS: 1, sinceMs: this.#endMs - windowMs, prefixes: ['request', 'call'], numbersMax };
-    const call = async (): Promise<Uint8Array> =>
-      this.#caller.call({
-        node: this.#node,
-        method: nodeCalls.live,
-        payload: liveRequest.encode(question),
-        timeoutMs: askMsMax,
-      });
     try {
-      const answer = signal.aborted ? undefined : await orAborted(call(), signal);
-      if (answer === undefined) return;
-      const { frames } = decodeOfPeer(nodeCalls.live, () => liveAnswer.decode(answer), 'Internal');
-      this.#endMs = Math.max(this.#endMs, ...frames.map(({ endMs }) => endMs));
-      const recent = frames.filter(({ endMs }) => endMs > this.#endMs - windowMs);
+      // Of all that it has recorded, values would be rounded until they have room.
+      if (this.#endMs === null) await this.#ask(0, [], signal);
+      const sinceMs = (this.#endMs ?? 0) - windowMs;
+      const frames = await this.#ask(sinceMs, prefixes, signal);
+      if (frames === null) return;
+      const recent = frames.filter(({ endMs }) => endMs > (this.#endMs ?? 0) - windowMs);
       const series = recent.flatMap((frame) => Object.entries(frame.series).filter(([name]) => isOfReads(name)));
       const p99Us = p99Of(series.map(([, { counts }]) => counts));
       this.#p99Ms = p99Us === null ? null : p99Us / 1_000;
@@ -117,5 +113,22 @@ export class SourcePace {
       // The copy itself is asked of the same node, and says what is wrong with it.
       operatingFailure(thrown);
     }
+  }
+
+  /** Returns frames of seconds of the source, or null when the signal aborts. */
+  async #ask(sinceMs: number, named: readonly string[], signal: AbortSignal): Promise<readonly LiveFrame[] | null> {
+    const question = { spanS: 1, sinceMs, prefixes: [...named], numbersMax };
+    const call = async (): Promise<Uint8Array> =>
+      this.#caller.call({
+        node: this.#node,
+        method: nodeCalls.live,
+        payload: liveRequest.encode(question),
+        timeoutMs: askMsMax,
+      });
+    const answer = signal.aborted ? undefined : await orAborted(call(), signal);
+    if (answer === undefined) return null;
+    const { frames } = decodeOfPeer(nodeCalls.live, () => liveAnswer.decode(answer), 'Internal');
+    this.#endMs = Math.max(this.#endMs ?? 0, ...frames.map(({ endMs }) => endMs));
+    return frames;
   }
 }

@@ -1,5 +1,8 @@
 /** How fast a copy goes by what reads take at its source. */
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
+import { HistogramStore } from '../../../src/metrics/histogram-store.ts';
+import { LiveHistory } from '../../../src/metrics/live-history.ts';
+import { Recording } from '../../../src/metrics/recording.ts';
 import { nextRate, p99Of, SourcePace } from '../../../src/node/source-pace.ts';
 import { liveAnswer, liveRequest } from '../../../src/wire/live-messages.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -68,7 +71,8 @@ it('a source is asked once a second, for what is new', async () => {
   expect(await pace.bytesPerSecond(5, signal)).toBe(2 ** 19);
   clock.advance(1_000);
   expect(await pace.bytesPerSecond(5, signal)).toBe(2 ** 18);
-  expect(questions).toEqual([-3_000, 1_000]);
+  // At first, when its last second ended.
+  expect(questions).toEqual([0, 1_000, 1_000]);
 });
 
 it('a copy does not begin while reads are slow, unless its move asks for that no more', async () => {
@@ -85,4 +89,39 @@ it('a copy does not begin while reads are slow, unless its move asks for that no
   };
   await pace.untilQuiet(() => max, signal, onWait);
   expect(waits).toEqual([9, 9]);
+});
+
+it('what a node records of its reads is found, of calls by others and of requests at its edge', async () => {
+  vi.useFakeTimers();
+  const clock = new ManualClock();
+  const store = new HistogramStore(clock);
+  const history = new LiveHistory(store, async () => ({}), clock);
+  const call = async ({ payload }: { readonly payload: Uint8Array }): Promise<Uint8Array> =>
+    liveAnswer.encode({ startMs: 0, ...history.answer(liveRequest.decode(payload)) });
+  const recording = new Recording();
+  const second = async (): Promise<void> => {
+    store.add(recording.take(), 'main');
+    clock.advance(1_000);
+    await vi.advanceTimersByTimeAsync(1_000);
+  };
+  const seen: (number | null)[] = [];
+  try {
+    const pace = new SourcePace('a', { call }, clock);
+    const calls = recording.histogram('skyshard_call_duration_seconds');
+    const requests = recording.histogram('skyshard_request_duration_seconds');
+    for (const record of [
+      () => calls.with('slot.append', '').record(9_000_000),
+      () => calls.with('bsky.GetFollowers', '').record(8_000),
+      () => requests.with('GetTimeline', 'ok').record(16_000),
+    ]) {
+      record();
+      await second();
+      await pace.bytesPerSecond(5, signal);
+      seen.push(pace.p99Ms);
+    }
+  } finally {
+    history[Symbol.dispose]();
+    vi.useRealTimers();
+  }
+  expect(seen).toEqual([null, 8, 16]);
 });
