@@ -4,8 +4,8 @@ import type { Environment } from '../storage/environment.ts';
 const batchBytesMin = 128 * 2 ** 10;
 const batchBytesMax = 2 ** 20;
 /**
- * A slot's file keeps about twice the pages that one transaction touches as free space. Batches of
- * this share of the file keep that at a sixth of it; large slots commit in large batches.
+ * A slot's file keeps the pages that one transaction touches as free space. Batches of this share
+ * of the file keep that at a sixth of it or less; large slots commit in large batches.
  */
 const fileBytesPerBatchByte = 512;
 

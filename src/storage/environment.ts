@@ -12,6 +12,7 @@ import { type Database, open, type RootDatabase, type TransactionFlags } from 'l
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { asStorageError, freeBytesMin, freeDiskBytes, requireDiskRoomIn } from './disk-room.ts';
+import { countingPages, FreedPages } from './freed-pages.ts';
 import { type LentRow, lendingOptions, RowCursor, viewOfValue } from './row-cursor.ts';
 import { measured, type TransactionMeter } from './transaction-meter.ts';
 
@@ -222,6 +223,7 @@ export class Environment {
   meter: TransactionMeter | null = null;
   /** Of files that were replaced. */
   readonly #replaced = new Map<RootDatabase<Buffer, Buffer>, NodeJS.Timeout>();
+  readonly #freedPages = new FreedPages();
 
   private constructor(options: EnvironmentOptions, root: RootDatabase<Buffer, Buffer>) {
     this.path = options.path;
@@ -251,6 +253,7 @@ export class Environment {
       overlappingSync: false,
       noSync: options.isDurable === false,
       ...noReadAhead,
+      ...countingPages,
     });
     root.readerCheck();
     requireReader(root, options.path);
@@ -316,7 +319,11 @@ export class Environment {
    * first.
    */
   transact<T>(work: () => T): T {
-    const run = (all: () => T): T => this.#root.transactionSync(all, synchronousAbortable as TransactionFlags);
+    const run = (all: () => T): T => {
+      const result = this.#root.transactionSync(all, synchronousAbortable as TransactionFlags);
+      this.#freedPages.release(this.#root, this.path);
+      return result;
+    };
     try {
       return this.meter === null ? run(work) : measured(run, work, this.meter);
     } catch (thrown) {
