@@ -14,6 +14,7 @@ type Source = { readonly metric: MetricName | string; readonly label?: string };
 /** By the names that dashboards know; with a label, one figure for each of its values. */
 const sources: Readonly<Record<string, Source>> = {
   residentBytes: { metric: 'process_resident_memory_bytes' },
+  slotsBytes: { metric: 'skyshard_slots_bytes' },
   pageFaults: { metric: 'skyshard_page_faults_total', label: 'kind' },
   cacheHits: { metric: 'skyshard_cache_hits_total' },
   cacheMisses: { metric: 'skyshard_cache_misses_total' },

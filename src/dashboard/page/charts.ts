@@ -1,5 +1,6 @@
 /** Lines over time and curves by percentile, drawn by uPlot in the colours of the page. */
 import UPlot from 'uplot';
+import { bytes } from './figures.ts';
 
 export type Line = { readonly name: string; readonly values: readonly (number | null)[] };
 
@@ -17,8 +18,12 @@ function variable(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+/** Distances of ticks that are whole in KiB, MiB and so on. */
+const byteSteps = Array.from({ length: 60 }, (_unused, power) => 2 ** power);
+
 function axis(format: (value: number) => string): UPlot.Axis {
   return {
+    ...(format === bytes ? { incrs: byteSteps } : {}),
     stroke: variable('--faint'),
     grid: { stroke: variable('--line'), width: 1 },
     ticks: { stroke: variable('--line'), width: 1 },
@@ -28,6 +33,17 @@ function axis(format: (value: number) => string): UPlot.Axis {
 }
 
 const height = 200;
+/** Columns of late in which a line may lack a value and still has a newest one. */
+const newestColumns = 5;
+
+/** Returns what a legend writes of a line: the value at the pointer, or the newest without one. */
+function legendOf(format: (value: number) => string): UPlot.Series.Value {
+  return (plot: UPlot, value: number | null, line: number, at: number | null) => {
+    const newest = Array.from(plot.data[line]!.slice(-newestColumns)).findLast((one) => one != null);
+    const shown = at === null ? newest : value;
+    return shown == null ? '–' : format(shown);
+  };
+}
 
 /** A chart whose data are replaced; it takes the width of its place. */
 export class Chart {
@@ -63,13 +79,13 @@ export class Chart {
         height,
         scales: { x: { time: isTime }, y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.05 : 1] } },
         series: [
-          { label: isTime ? 'time' : 'percentile', value: (_plot, value) => nameOf(isTime, value) },
+          { label: isTime ? 'time' : 'percentile', value: legendOf(isTime ? timeName : percentileName) },
           ...lines.map(({ name }, index) => ({
             label: name,
             stroke: colour(index),
             width: 1.6,
             points: { show: false },
-            value: (_plot: UPlot, value: number | null) => (value === null ? '–' : this.#format(value)),
+            value: legendOf(this.#format),
           })),
         ],
         axes: [isTime ? timeAxis : xAxis, axis(this.#format)],
@@ -78,11 +94,6 @@ export class Chart {
       this.element,
     );
   }
-}
-
-function nameOf(isTime: boolean, value: number | null): string {
-  if (value === null) return '–';
-  return isTime ? timeName(value) : percentileName(value);
 }
 
 function timeName(seconds: number): string {

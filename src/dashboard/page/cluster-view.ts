@@ -137,7 +137,7 @@ export const clusterView: View = (root, context) => {
   );
   const nodeCard = card('Nodes', 'calls/s of the last 10 s; aside: entries in quarantine', nodes);
   const shardCard = card('Shards', 'slots with one primary and the same replicas', shards);
-  const slotCard = card('Slots', 'of primaries; darker is more', controls, h('p'), map.element, detail);
+  const slotCard = card('Slots', 'of primaries; a stronger colour is more', controls, h('p'), map.element, detail);
   for (const wide of [nodeCard, shardCard, slotCard]) wide.className = 'wide';
   root.append(
     nodeCard,

@@ -61,7 +61,7 @@ function queueRows({ connection }: ViewContext, ingest: IngestState, last: LiveF
     [
       'repos to fetch',
       `${threeDigits(reposQueued)} queued, ${threeDigits(reposRunning)} running, ${threeDigits(reposDone)} of ` +
-        `${threeDigits(reposTotal)} done, ${threeDigits(reposFailed)} failed; ${perSecond(recordsPerS)} records${eta}`,
+        `${threeDigits(reposTotal)} done, ${threeDigits(reposFailed)} failed; ${threeDigits(recordsPerS)} records/s${eta}`,
     ],
   ];
   for (const [stream, cursor] of Object.entries(bsync?.cursors ?? {})) {
@@ -106,7 +106,7 @@ export const ingestView: View = (root, context) => {
   const queueCard = card('Queues', 'what waits now', queues);
   const controls = card(
     'Over time',
-    `times are of ${Intl.DateTimeFormat().resolvedOptions().timeZone}`,
+    '',
     h(
       'div',
       { class: 'controls' },
@@ -147,7 +147,7 @@ export const ingestView: View = (root, context) => {
     rate.show(
       xs,
       linesOf(frames, 'eventsReceived.', (frame, before, key) =>
-        before === undefined ? null : growth(before, frame, key),
+        before?.gauges[key] === undefined ? null : growth(before, frame, key),
       ),
     );
     lag.show(xs, linesOf(frames, 'sourceLagSeconds.', now));

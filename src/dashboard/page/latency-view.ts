@@ -184,8 +184,8 @@ export const latencyView: View = (root, context) => {
   const curves = new Chart('percentile', duration);
   const figures = h('div');
   const slow = h('div');
-  const controlCard = card('Latency', `times are of ${Intl.DateTimeFormat().resolvedOptions().timeZone}`, controls);
-  const heatCard = card('Over time', 'log scale; darker is more', heat);
+  const controlCard = card('Latency', '', controls);
+  const heatCard = card('Over time', 'log scale; a stronger colour is more', heat);
   const figureCard = card('Figures', exactnessNote(8), figures);
   const slowCard = card('Slowest requests', 'of the last ten minutes, of those that took --slow-ms or longer', slow);
   for (const wide of [controlCard, heatCard, slowCard]) wide.className = 'wide';

@@ -17,18 +17,20 @@ export function perSecond(value: number): string {
 
 /** Gauges are read every five seconds, so that a counter grows in steps. */
 function grown(gauge: string, scale = 1): Figure['value'] {
-  return (frame, before) => (before === undefined ? null : growth(before, frame, gauge) * scale);
+  // A process that has none says nothing, and neither does one that has just begun to count.
+  return (frame, before) => (before?.gauges[gauge] === undefined ? null : growth(before, frame, gauge) * scale);
 }
 
 function sumOfGrowth(prefix: string): Figure['value'] {
   return (frame, before) => {
-    if (before === undefined) return null;
     const names = Object.keys(frame.gauges).filter((name) => name.startsWith(prefix));
+    if (before === undefined || !names.some((name) => name in before.gauges)) return null;
     return names.reduce((sum, name) => sum + growth(before, frame, name), 0);
   };
 }
 
 function hitShare(frame: LiveFrame, before: LiveFrame | undefined): number | null {
+  if (before?.gauges['cacheHits'] === undefined) return null;
   const [hits, misses] = [growth(before, frame, 'cacheHits'), growth(before, frame, 'cacheMisses')];
   return hits + misses === 0 ? null : (100 * hits) / (hits + misses);
 }
@@ -72,7 +74,13 @@ export const figures: readonly Figure[] = [
     value: ({ gauges }) => gauges['eventLoopSeconds'] ?? null,
   },
   { title: 'Memory', note: 'resident', format: bytes, value: ({ gauges }) => gauges['residentBytes'] ?? null },
-  { title: 'Disk reads', note: 'major page faults per second', format: perSecond, value: grown('pageFaults.major') },
+  {
+    title: 'Page faults',
+    note: 'major ones per second, each of which read the disk',
+    format: perSecond,
+    value: grown('pageFaults.major'),
+  },
+  { title: 'Disk', note: 'size of all slots', format: bytes, value: ({ gauges }) => gauges['slotsBytes'] ?? null },
   { title: 'Commits', note: 'to disk per second', format: perSecond, value: (frame) => kindRateOf([frame], 'commit') },
 ];
 

@@ -8,10 +8,9 @@ import { framesOf, spanOf, type View, windows } from './view.ts';
 export const loadView: View = (root, context) => {
   const { state, set, connection } = context;
   connection.want({ prefixes: [], process: null, spanS: spanOf(context) });
-  const zone = `times are of ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
   const controls = card(
     'Load',
-    zone,
+    '',
     h(
       'div',
       { class: 'controls' },

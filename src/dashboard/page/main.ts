@@ -33,6 +33,8 @@ function urlOf(state: ViewState): string {
   return `#${new URLSearchParams(Object.entries(state).filter(([, value]) => value !== ''))}`;
 }
 
+/** Of all times on the page. */
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 let update: () => void = () => {};
 
 function showTabs(chosen: string): void {
@@ -62,7 +64,7 @@ function refresh(): void {
   const ageS = Math.round((systemClock.nowMs() - connection.heardMs) / 1000);
   const epoch = connection.cluster === null ? '' : `, map ${connection.cluster.epoch}`;
   const stale = connection.heardMs === 0 ? 'connecting' : `no news for ${ageS} s`;
-  line.textContent = connection.isLive ? `live${epoch}` : stale;
+  line.textContent = connection.isLive ? `live${epoch}, times of ${zone}` : stale;
   if (connection.heardMs > 0) update();
 }
 

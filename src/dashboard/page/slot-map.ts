@@ -1,4 +1,4 @@
-/** All slots as small buttons; the darker, the greater their value. */
+/** All slots as small buttons; the stronger their colour, the greater their value. */
 
 import type { SlotRow } from '../cluster-rows.ts';
 import { h } from './dom.ts';

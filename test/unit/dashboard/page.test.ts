@@ -18,6 +18,7 @@ import {
 } from '../../../src/dashboard/page/figures.ts';
 import { FrameWindows, mergedOf } from '../../../src/dashboard/page/frame-windows.ts';
 import { cellsOf, rowOf } from '../../../src/dashboard/page/heat-cells.ts';
+import { figures } from '../../../src/dashboard/page/load-figures.ts';
 import { MoveRates } from '../../../src/dashboard/page/move-rates.ts';
 import type { LiveFrame } from '../../../src/metrics/live-frame.ts';
 
@@ -69,6 +70,20 @@ it('counters grow between frames, and not by a restart', () => {
   expect(growth(at(1_000, 5), at(3_000, 9), 'cpu')).toBe(2);
   expect(growth(at(1_000, 9), at(2_000, 1), 'cpu')).toBe(0);
   expect(growth(undefined, at(2_000, 1), 'cpu')).toBe(0);
+});
+
+it('figures of gauges are of processes that have them, from the second time that they are read', () => {
+  const at = (endMs: number, gauges: Record<string, number>): LiveFrame => frameOf(endMs, {}, { gauges });
+  const figureOf = (title: string, frame: LiveFrame, before?: LiveFrame): number | null =>
+    figures.find((figure) => figure.title === title)!.value(frame, before);
+  const [empty, first] = [at(1_000, {}), at(2_000, { cpuSeconds: 50, 'refused.itemsInFlightMax': 3, slotsBytes: 5 })];
+  const second = at(3_000, { cpuSeconds: 50.5, 'refused.itemsInFlightMax': 5 });
+  for (const title of ['CPU', 'Refused', 'Second attempts', 'Cache hits', 'Page faults']) {
+    expect([figureOf(title, first, empty), figureOf(title, first)], title).toEqual([null, null]);
+  }
+  expect([figureOf('CPU', second, first), figureOf('Refused', second, first)]).toEqual([50, 2]);
+  expect([figureOf('Second attempts', second, first), figureOf('Page faults', second, first)]).toEqual([null, null]);
+  expect([figureOf('Disk', first), figureOf('Disk', second)]).toEqual([5, null]);
 });
 
 it('figures have their units', () => {
