@@ -12,8 +12,14 @@ export type Dashboard = {
   readonly uid: string;
   readonly panels: readonly {
     readonly title: string;
-    readonly fieldConfig: { readonly defaults: { readonly unit: string } };
-    readonly targets: readonly { readonly expr: string }[];
+    readonly fieldConfig: {
+      readonly defaults: { readonly unit: string };
+      readonly overrides: readonly {
+        readonly matcher: { readonly options: string };
+        readonly properties: readonly { readonly id: string; readonly value: string }[];
+      }[];
+    };
+    readonly targets: readonly { readonly expr: string; readonly legendFormat: string }[];
   }[];
 };
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { metricTable } from '../../../src/metrics/metric-table.ts';
+import { type MetricName, metricTable } from '../../../src/metrics/metric-table.ts';
 import { dashboards, expressions, namedMetrics, rulesFolder } from '../../support/prometheus-files.ts';
 import { projectRoot } from '../../support/source-scan.ts';
 
@@ -56,6 +56,44 @@ describe('rules and dashboards', () => {
   it('name recording rules that there are', () => {
     const recorded = new Set(expressions().flatMap((text) => text.match(/\bskyshard:[\w:]+/g) ?? []));
     expect([...recorded].filter((name) => !namesOf('record').includes(name))).toEqual([]);
+  });
+
+  it('show rates as such, percentiles of durations in seconds, and bytes as bytes', () => {
+    const unitsOf = (expression: string): string[] => {
+      if (/_bytes(?:_total)?\b/.test(expression)) return ['bytes', 'Bps', 's'];
+      if (/histogram_quantile.*_seconds_bucket/.test(expression)) return ['s'];
+      if (/^sum[^/]*\(rate\([^/]*$/.test(expression)) return ['reqps', 'ops', 'percentunit'];
+      return [];
+    };
+    for (const { file, panels } of dashboards()) {
+      for (const { title, fieldConfig, targets } of panels) {
+        for (const { expr, legendFormat } of targets) {
+          const own = fieldConfig.overrides.find(({ matcher }) => matcher.options === legendFormat);
+          const unit = own?.properties.find(({ id }) => id === 'unit')?.value ?? fieldConfig.defaults.unit;
+          const meant = unitsOf(expr);
+          if (meant.length > 0) expect(meant, `${file}: ${title}: ${expr}`).toContain(unit);
+        }
+      }
+    }
+  });
+
+  it('select by labels that their metrics have', () => {
+    const labelsOf = (expression: string): string[] => [
+      ...[...expression.matchAll(/\{([^}]*)\}/g)].flatMap(([, within]) => within!.match(/\w+(?=\s*(?:=|!))/g) ?? []),
+      ...[...expression.matchAll(/\b(?:by|on) ?\(([^)]*)\)/g)].flatMap(([, within]) => within!.split(/, ?/)),
+    ];
+    for (const expression of expressions()) {
+      const names = (expression.match(/\bskyshard_\w+/g) ?? []).map((name) =>
+        name.replace(/_(?:bucket|sum|count)$/, ''),
+      );
+      if (names.length === 0) continue;
+      const known = names.flatMap((name): readonly string[] => metricTable[name as MetricName].labels);
+      const ofPrometheus = ['instance', 'job', 'le'];
+      expect(
+        labelsOf(expression).filter((label) => ![...known, ...ofPrometheus].includes(label)),
+        expression,
+      ).toEqual([]);
+    }
   });
 
   it('have panels with units, each with something to show', () => {
