@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { viewAccess } from '../../src/dashboard/dashboard.ts';
 import { encodeMessage } from '../../src/proto/codec.ts';
 import type { RunningRouter } from '../../src/router/router-server.ts';
 import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
@@ -221,6 +222,14 @@ describe('a view token', () => {
         { adminToken: tokens.adminToken, viewToken: tokens.adminToken },
       ),
     ).rejects.toMatchObject({ code: 'ConfigInvalid' });
+  });
+
+  it('is needed beyond loopback, where nobody watches without one', () => {
+    const kindOf = (...words: Parameters<typeof viewAccess>): string => viewAccess(...words).kind;
+    expect(kindOf('127.0.0.1', null, [null, null])).toBe('open');
+    for (const host of ['0.0.0.0', '::', '10.0.0.1']) {
+      expect([kindOf(host, null, [null, null]), kindOf(host, tokens.viewToken, [null])]).toEqual(['closed', 'token']);
+    }
   });
 
   it('that does not come in time ends the socket, which was told nothing', async () => {

@@ -1,10 +1,13 @@
 /** Reads through a router while one of two copies does not answer. */
+import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
+import { Recording } from '../../../src/metrics/recording.ts';
 import { encodeMessage } from '../../../src/proto/codec.ts';
 import { defaultAdmissionLimits } from '../../../src/router/plan/admission.ts';
 import { ServiceRouter } from '../../../src/router/plan/service-router.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
+import { RequestMetrics } from '../../../src/router/request-metrics.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import type { NodeCaller } from '../../../src/wire/node-caller.ts';
@@ -38,10 +41,12 @@ const caller: NodeCaller = {
   },
 };
 let router: ServiceRouter;
+let recording: Recording;
 
 beforeEach(async () => {
   hung.clear();
   asked = [];
+  recording = new Recording();
   router = new ServiceRouter({
     map,
     caller,
@@ -49,6 +54,7 @@ beforeEach(async () => {
     plans: planByMethod,
     admission: defaultAdmissionLimits,
     clock: systemClock,
+    observer: new RequestMetrics(recording, new Registry()),
     onFault: (error) => {
       throw error;
     },
@@ -85,6 +91,11 @@ test('are asked of the other copy, whichever hangs, and answered by it', async (
     expect(router.hedges.counts.won).toBeGreaterThan(before);
   }
   expect(router.hedges.counts.sent).toBe(router.hedges.counts.won);
+  const { series } = recording.take();
+  const hedges = series.filter(({ name }) => name === 'skyshard_request_hedge_seconds');
+  expect(hedges.map(({ labels }) => labels)).toEqual([['won']]);
+  const recorded = hedges[0]!.counts.filter((_value, at) => at % 2 === 1).reduce((a, b) => a + b);
+  expect(recorded).toBe(router.hedges.counts.won);
 });
 
 test('of a slot without a copy wait for its only node', async () => {
