@@ -41,12 +41,13 @@ export function decodeFeedToken(token: string, path: string): FeedPosition | nul
   return { sortMs: position.timeMs, itemUri: position.rest.toString('utf8') };
 }
 
-/** Groups the follows of slots by node. */
+/** Groups the follows of slots by node. Errors: DataPlaneError `WrongEpoch` for more slots. */
 export function followsByNode(elsewhere: readonly SlotFollowList[], nodeBySlot: Uint16Array): NodeFollowList[] {
   const groups = new Map<number, { count: number; texts: Buffer[] }>();
   for (const { slot, count, texts } of elsewhere) {
     const node = nodeBySlot[slot];
-    if (node === undefined) throw new DataPlaneError('Internal', `follows of slot ${slot}, which is not there`);
+    // A node may have the map of twice as many already.
+    if (node === undefined) throw new DataPlaneError('WrongEpoch', `follows of slot ${slot}, which is not there`);
     const group = groups.get(node);
     if (group === undefined) groups.set(node, { count, texts: [texts] });
     else {

@@ -1,6 +1,7 @@
 /** Timelines and threads: pages, merges, and the roots that posts claim. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { parseShardMap } from '../../../../src/shardmap/shard-map.ts';
 import { didOf, newestOf, postOf } from '../../../support/fake-nodes.ts';
 import { RouterPlans, refusal } from '../../../support/router-plans.ts';
 
@@ -43,6 +44,29 @@ describe('timeline', () => {
         expect(seen).toEqual(newestOf(plans.nodes.network, authors, null, 1000).map(({ itemUri }) => itemUri));
       }),
     );
+  });
+
+  test('is whole though nodes have twice as many slots as the router knew of when it began', async () => {
+    const nodes = { n0: { host: '127.0.0.1', port: 0 }, n1: { host: '127.0.0.1', port: 0 } };
+    const shardsOf = (own: readonly (readonly string[])[]) =>
+      own.map((slots, at) => ({ name: `s${at}`, primary: `n${at}`, slots }));
+    const before = parseShardMap({ epoch: 1, slots: 8, nodes, shards: shardsOf([['0-3'], ['4-7']]) });
+    const own = shardsOf([
+      ['0-3', '8-11'],
+      ['4-7', '12-15'],
+    ]);
+    const doubled = new RouterPlans(parseShardMap({ epoch: 2, slots: 16, doubling: true, nodes, shards: own }));
+    const { network, map } = doubled.nodes;
+    const authors = Array.from({ length: 40 }, (_unused, number) => didOf(number + 1));
+    network.follows.set(didOf(0), new Map(authors.map((did) => [did, 'k'])));
+    for (const number of authors.keys()) {
+      const uri = postOf(number + 1, 'r');
+      network.feeds.set(didOf(number + 1), [{ sortMs: number, itemUri: uri, postUri: uri }]);
+    }
+    const router = doubled.routerOf({ map: before, reloadMap: async () => map });
+    const { items } = await doubled.ask('GetTimeline', { actorDid: didOf(0), limit: 50 }, router);
+    expect(items).toHaveLength(authors.length);
+    expect(router.map.slots).toBe(16);
   });
 
   test('own posts are capped at ten on a page that others fill, and fill a page that others do not', async () => {
