@@ -5,15 +5,13 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '../../src/base/clock.ts';
-import { fillDisk, mountSmallDisk } from '../support/small-disk.ts';
-import { until } from '../support/until.ts';
+import { mountSmallDisk } from '../support/small-disk.ts';
+import { disturbRun, fillFor, goOn } from './disturbed-run.ts';
 import { nodeNames } from './fault-cluster.ts';
-import { cut, type Fault, type FaultScene, hold, kill, pick } from './fault-scene.ts';
+import { cut, type Fault, type FaultScene, kill, pick } from './fault-scene.ts';
 import type { OperatorRun } from './operator-run.ts';
 
 const beginMsMax = 60_000;
-const goOnMsMax = 180_000;
 /** So that a backup takes some seconds. */
 const throttle = 400_000;
 const delayMsMax = 1_000;
@@ -24,7 +22,7 @@ const diskMib = 140;
 type Disturb = (scene: FaultScene, run: OperatorRun, folder: string) => Promise<unknown>;
 
 async function backupUnder(scene: FaultScene, disturb: Disturb, hasDisk = false): Promise<string> {
-  const { cluster, random } = scene;
+  const { cluster } = scene;
   const folder = join(cluster.folder, 'backups');
   mkdirSync(folder);
   if (hasDisk) mountSmallDisk(folder, diskMib);
@@ -33,19 +31,14 @@ async function backupUnder(scene: FaultScene, disturb: Disturb, hasDisk = false)
     const words = ['backup', folder, '--without-ingest', ...where];
     const run = cluster.operateBeside([...words, `--throttle=${throttle}`]);
     await run.untilPrinted(/\d of \d+ slots/, beginMsMax);
-    await systemClock.sleep(random.below(delayMsMax));
-    await disturb(scene, run, folder);
-    let ended = await run.ended;
+    let ended = await disturbRun(scene, run, delayMsMax, () => disturb(scene, run, folder));
     let runs = 1;
-    const isWhole = async (): Promise<boolean> => {
-      if (ended.code === 0) return true;
+    const again = async (): Promise<typeof ended> => {
       runs++;
       ended = await cluster.operateBeside(words).ended;
-      return ended.code === 0;
+      return ended;
     };
-    await until(isWhole, goOnMsMax).catch(() => {
-      throw new Error(`the backup does not go on: ${ended.out}${ended.err}`);
-    });
+    await goOn('the backup', again, async () => ended.code === 0);
     const verified = await cluster.operateBeside(['backup', 'verify', folder]).ended;
     if (verified.code !== 0) throw new Error(`the backup is not whole: ${verified.out}${verified.err}`);
     return `${runs} runs`;
@@ -55,20 +48,14 @@ async function backupUnder(scene: FaultScene, disturb: Disturb, hasDisk = false)
   }
 }
 
-async function fillFolder(scene: FaultScene, _run: OperatorRun, folder: string): Promise<void> {
-  const filler = join(folder, 'filler');
-  fillDisk(filler, 0);
-  try {
-    await hold(scene);
-  } finally {
-    rmSync(filler);
-  }
-}
-
 export const backupFaults: readonly Fault[] = [
   { name: 'backup, kill source', run: (scene) => backupUnder(scene, () => kill(scene, pick(scene, nodeNames))) },
   { name: 'backup, kill command', run: (scene) => backupUnder(scene, (_scene, run) => run.kill()) },
-  { name: 'backup, full disk', needs: 'disks', run: (scene) => backupUnder(scene, fillFolder, true) },
+  {
+    name: 'backup, full disk',
+    needs: 'disks',
+    run: (scene) => backupUnder(scene, (_scene, _run, folder) => fillFor(scene, folder), true),
+  },
   {
     name: 'backup, cut link',
     needs: 'boxes',

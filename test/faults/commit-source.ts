@@ -176,7 +176,7 @@ function uriOf(rkey: string): string {
 }
 
 function ingestWords(cluster: FaultCluster, { url }: ScriptedNetwork, port: number): string[] {
-  const where = [`--map=${cluster.mapPath}`, `--data-dir=${cluster.folder}/ingest`, `--log=${cluster.logUrl}`];
+  const where = [`--map=${cluster.mapPath}`, `--data-dir=${cluster.folder}/ingest`, ...cluster.logFlags];
   const source = [`--relay=${url}`, '--cursor=0', `--plc-url=${url}`, `--handle-resolver=${url}`];
   const listening = [`--host=${cluster.hostOf('ingest')}`, `--ingest-port=${port}`, '--log-level=warn'];
   return [...sourceProgram, 'ingest', ...where, ...source, ...listening, '--allow-private-hosts'];

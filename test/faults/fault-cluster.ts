@@ -1,5 +1,5 @@
 /**
- * Real processes for the lane: three nodes, a router, the log server and the writer.
+ * Real processes for the lane: three nodes, a router, the log server, if any, and the writer.
  *
  * Each is in a box of its own where this user may make network namespaces, else on loopback. Nodes
  * have small disks as root, and clocks of their own where libfaketime is installed.
@@ -37,6 +37,14 @@ export type RoleName = NodeName | 'router' | 'log' | 'writer' | 'ingest';
 /** The boxes, in order. Writer and ingest are where the router is. */
 const boxRoles = [...nodeNames, 'log', 'router'] as const;
 export const token = 'a-token-of-the-fault-lane';
+/** Of nodes that have the logs of their slots, each has some, and no other has a copy. */
+const ownShards = nodeNames.map((primary, at) => {
+  return { name: `s${at}`, primary, replicas: [], slots: [at === 2 ? '2-3' : `${at}`] };
+});
+const replicatedShards = [
+  { name: 's0', primary: 'n0', replicas: ['n1', 'n2'], slots: ['0-1'] },
+  { name: 's1', primary: 'n1', replicas: ['n2', 'n0'], slots: ['2-3'] },
+];
 /** A target of a move must have 256 MiB left, and what is applied takes some. */
 const diskMib = 400;
 const callMsMax = 5_000;
@@ -45,6 +53,8 @@ const settleMsMax = 120_000;
 export type ClusterOptions = {
   /** Absent: in boxes where that is possible. */
   readonly hasBoxes?: boolean;
+  /** False: logs are in the folders of the slots, which have one copy each. */
+  readonly hasLogServer: boolean;
   readonly planted: WriterSettings['error'];
   /** How far behind its log a replica may be and answer. Units: ms. */
   readonly readLagMs: number;
@@ -85,10 +95,7 @@ export class FaultCluster implements AsyncDisposable {
       epoch: 1,
       slots: slotCount,
       nodes,
-      shards: [
-        { name: 's0', primary: 'n0', replicas: ['n1', 'n2'], slots: ['0-1'] },
-        { name: 's1', primary: 'n1', replicas: ['n2', 'n0'], slots: ['2-3'] },
-      ],
+      shards: options.hasLogServer ? replicatedShards : ownShards,
       clusterTokenFile: join(this.folder, 'token'),
       adminTokenFile: join(this.folder, 'token'),
     };
@@ -105,7 +112,7 @@ export class FaultCluster implements AsyncDisposable {
     for (const role of [...boxRoles, 'http2']) ports[role] = await freePort();
     const cluster = new FaultCluster(options, ports);
     try {
-      await cluster.role('log').start();
+      await cluster.roles.get('log')?.start();
       await Promise.all([...nodeNames, 'router' as const].map((name) => cluster.role(name).start()));
       await until(() => cluster.#isComplete(), settleMsMax);
       await cluster.role('writer').start();
@@ -172,11 +179,12 @@ export class FaultCluster implements AsyncDisposable {
     for (const node of nodeNames)
       add(node, { environment: this.#clockEnvironment(node), onEnded: removeClock }, this.#nodeWords(node));
     add('router', {}, this.#routerWords());
-    add('log', { untilReady: () => this.#untilLogAnswers() }, this.#logWords());
-    const { onWritten, onWriterReady, planted } = this.#options;
+    const { hasLogServer, onWritten, onWriterReady, planted } = this.#options;
+    if (hasLogServer) add('log', { untilReady: () => this.#untilLogAnswers() }, this.#logWords());
     const settings: WriterSettings = {
       mapJson: this.#mapJson,
       logUrl: this.logUrl,
+      token,
       actors: this.actors,
       error: planted,
     };
@@ -190,15 +198,21 @@ export class FaultCluster implements AsyncDisposable {
     ]);
   }
 
-  get logUrl(): string {
-    return `nats://${this.hostOf('log')}:${this.#ports['log']}`;
+  /** Null where nodes have the logs. */
+  get logUrl(): string | null {
+    return this.#options.hasLogServer ? `nats://${this.hostOf('log')}:${this.#ports['log']}` : null;
+  }
+
+  /** What processes are told of where the log is. */
+  get logFlags(): readonly string[] {
+    return this.logUrl === null ? [] : [`--log=${this.logUrl}`];
   }
 
   #nodeWords(node: NodeName): string[] {
     const dataDir = this.boxes === null ? this.dataDirOf(node) : join(this.boxes.ownFolder, `data-${node}`);
-    const flags = [`--map=${this.mapPath}`, `--data-dir=${dataDir}`, `--log=${this.logUrl}`, '--log-level=warn'];
+    const flags = [`--map=${this.mapPath}`, `--data-dir=${dataDir}`, ...this.logFlags, '--log-level=warn'];
     const sizes = [
-      `--log-bytes-max=${2 ** 28}`,
+      ...(this.logUrl === null ? [] : [`--log-bytes-max=${2 ** 28}`]),
       `--slot-map-bytes=${2 ** 28}`,
       `--read-lag-ms=${this.#options.readLagMs}`,
       '--serve-threads=1',

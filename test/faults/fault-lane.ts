@@ -16,6 +16,7 @@ import { KnownAnswers, type Problem } from './known-answers.ts';
 import { Load } from './load.ts';
 import { ReplicaReads, replicaLagMsMax } from './replica-reads.ts';
 import type { ServiceKind } from './service-gaps.ts';
+import { splitFaults } from './split-faults.ts';
 import type { WriterSettings } from './writer-child.ts';
 
 export type LaneOptions = {
@@ -27,6 +28,8 @@ export type LaneOptions = {
   readonly only?: readonly string[];
   /** Leaves out what takes long: moves and backups. */
   readonly areShort?: boolean;
+  /** Doubles the slots in each round, with the logs in their folders; takes few rounds. */
+  readonly areDoubled?: boolean;
   readonly hasBoxes?: boolean;
   /** An error of the writer, which the lane must notice. */
   readonly planted?: WriterSettings['error'];
@@ -74,13 +77,14 @@ const alarms = /InvariantError|lost the tail|has lost effects|another process ha
 
 /** Runs the rounds, up to one in which something is wrong. */
 export async function runLane(options: LaneOptions): Promise<LaneResult> {
-  const { hasBoxes, planted = null, readLagMs = replicaLagMsMax } = options;
+  const { areDoubled, hasBoxes, planted = null, readLagMs = replicaLagMsMax } = options;
   const fans = Array.from({ length: fanCount }, (_unused, index) => didIn(index % slotCount, 100 + index, slotCount));
   const answers = new KnownAnswers(fans, slotCount);
   let load: Load | null = null;
   let source: CommitSource | null = null;
   const cluster = await FaultCluster.start({
     ...(hasBoxes === undefined ? {} : { hasBoxes }),
+    hasLogServer: areDoubled !== true,
     planted,
     readLagMs,
     onWritten: (id) => load?.written(id),
@@ -154,13 +158,12 @@ function shown(ms: number): string {
 
 /** Returns which fault a round has: all of them in some order, then all in another. */
 function orderOf(
-  { only, areShort }: LaneOptions,
+  { only, areShort, areDoubled }: LaneOptions,
   cluster: FaultCluster,
   { random }: FaultScene,
 ): (round: number) => Fault {
-  const able = (areShort === true ? shortFaults : faults).filter(
-    ({ needs }) => needs === undefined || cluster.without[needs] === null,
-  );
+  const all = areDoubled === true ? splitFaults : areShort === true ? shortFaults : faults;
+  const able = all.filter(({ needs }) => needs === undefined || cluster.without[needs] === null);
   if (only !== undefined) {
     const named = only.map((name) => able.find((fault) => fault.name === name));
     const unknown = only.filter((_name, index) => named[index] === undefined);

@@ -1,7 +1,7 @@
 /** What a fault is, and what it is given. */
 import { systemClock } from '../../src/base/clock.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
-import type { FaultCluster, RoleName } from './fault-cluster.ts';
+import { type FaultCluster, type NodeName, nodeNames, type RoleName } from './fault-cluster.ts';
 
 export type FaultScene = {
   readonly cluster: FaultCluster;
@@ -21,6 +21,12 @@ export type Fault = {
 
 export function pick<Item>({ random }: FaultScene, items: readonly Item[]): Item {
   return items[random.below(items.length)]!;
+}
+
+export function twoNodes(scene: FaultScene): [NodeName, NodeName] {
+  const one = pick(scene, nodeNames);
+  const others = nodeNames.filter((name) => name !== one);
+  return [one, pick(scene, others)];
 }
 
 export function hold({ holdMs }: FaultScene): Promise<void> {

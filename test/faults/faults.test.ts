@@ -41,6 +41,20 @@ it(
   testMsMax,
 );
 
+it(
+  'slots that are doubled while something is killed or cut off have what was written, once',
+  async () => {
+    const cut = problemWithBoxes() === null ? ['double, cut link'] : [];
+    const only = ['double, kill node', 'double, kill command', 'double, kill router', ...cut];
+    const result = await run({ areDoubled: true, only, rounds: only.length });
+    expect(result.failure, reportText(result)).toBeNull();
+    expect(isGood(result)).toBe(true);
+    expect(result.rounds.at(-1)!.hit).toMatch(/^(32|16) slots/);
+    expect(result.commits).toBeGreaterThan(50);
+  },
+  testMsMax,
+);
+
 it.each(['lost', 'doubled'] as const)(
   'the lane fails when an effect is %s',
   async (kind) => {

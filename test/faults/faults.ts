@@ -10,7 +10,7 @@ import { fillDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
 import { backupFaults } from './backup-faults.ts';
 import { type NodeName, nodeNames, type RoleName, slotCount } from './fault-cluster.ts';
-import { cut, type Fault, type FaultScene, hold, kill, onLink, pick } from './fault-scene.ts';
+import { cut, type Fault, type FaultScene, hold, kill, onLink, pick, twoNodes } from './fault-scene.ts';
 import { moveFaults } from './move-faults.ts';
 
 const noticedMsMax = 60_000;
@@ -65,17 +65,6 @@ function isolate({ cluster }: FaultScene, name: NodeName): void {
 
 function delay(scene: FaultScene, ends: readonly [RoleName, RoleName]): Promise<string> {
   return onLink(scene, ends, (one, other) => scene.cluster.boxes!.delay(one, other, delayMs));
-}
-
-function twoNodes(scene: FaultScene): [NodeName, NodeName] {
-  const one = pick(scene, nodeNames);
-  return [
-    one,
-    pick(
-      scene,
-      nodeNames.filter((name) => name !== one),
-    ),
-  ];
 }
 
 async function fullDisk(scene: FaultScene): Promise<string> {

@@ -6,13 +6,12 @@
  */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '../../src/base/clock.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
 import { fetchingPath } from '../../src/node/snapshot-fetch.ts';
-import { fillDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
+import { disturbRun, fillFor, goOn } from './disturbed-run.ts';
 import { type FaultCluster, type NodeName, nodeNames, slotCount } from './fault-cluster.ts';
-import { cut, type Fault, type FaultScene, hold, kill, pick } from './fault-scene.ts';
+import { cut, type Fault, type FaultScene, kill, pick } from './fault-scene.ts';
 import type { OperatorRun } from './operator-run.ts';
 
 type Move = { readonly slot: number; readonly from: NodeName; readonly to: NodeName };
@@ -31,7 +30,6 @@ type Step = keyof typeof steps | (typeof laterSteps)[number];
 const allSteps = [...Object.keys(steps), ...laterSteps] as readonly Step[];
 
 const stepMsMax = 60_000;
-const goOnMsMax = 180_000;
 /** How long after a step has begun the fault comes, at most. */
 const delayMsMax = 400;
 /** So that a copy takes a second or two. */
@@ -42,18 +40,8 @@ async function mustRun(cluster: FaultCluster, ...words: readonly string[]): Prom
   if (code !== 0) throw new Error(`${words.join(' ')} ended with ${code}: ${out}${err}`);
 }
 
-/** Runs a command again and again until it was done, by this run or by one before. */
-async function goOn(cluster: FaultCluster, words: readonly string[], isDone: () => Promise<boolean>): Promise<void> {
-  let last = '';
-  const isOver = async (): Promise<boolean> => {
-    if (await isDone()) return true;
-    const { out, err } = await cluster.command(...words);
-    last = `${out}${err}`;
-    return isDone();
-  };
-  await until(() => isOver().catch(() => false), goOnMsMax).catch(() => {
-    throw new Error(`${words.join(' ')} does not go on: ${last}`);
-  });
+function goOnWith(cluster: FaultCluster, words: readonly string[], isDone: () => Promise<boolean>): Promise<void> {
+  return goOn(words.join(' '), () => cluster.command(...words), isDone);
 }
 
 /** Returns at which steps moves are. */
@@ -109,7 +97,7 @@ async function restore(scene: FaultScene, { slot, from }: Move, wasPrimary: bool
         await cluster.readMap();
         return cluster.map.shards.find((shard) => shard.name === name)?.replicas.includes(node) === true;
       };
-      await goOn(cluster, ['replica', 'add', node, `--shard=${name}`], hasIt);
+      await goOnWith(cluster, ['replica', 'add', node, `--shard=${name}`], hasIt);
     }
   }
   await cluster.readMap();
@@ -120,24 +108,19 @@ async function restore(scene: FaultScene, { slot, from }: Move, wasPrimary: bool
   await cluster.readMap();
 }
 
-/** Disturbs a run once it has come to a step, and waits for its end. */
-async function disturbAt(scene: FaultScene, move: Move, run: OperatorRun, disturb: Disturb): Promise<void> {
-  await systemClock.sleep(scene.random.below(delayMsMax));
-  await disturb(scene, move, run);
-  await run.ended;
-}
-
 async function moveUnder(scene: FaultScene, disturb: Disturb): Promise<string> {
   const { cluster, random } = scene;
   const move = await prepare(scene);
   const { slot, from, to } = move;
   const wasPrimary = cluster.map.primaryBySlot[slot] === from;
   const step = pick(scene, allSteps);
+  const disturbAt = (run: OperatorRun): Promise<unknown> =>
+    disturbRun(scene, run, delayMsMax, () => disturb(scene, move, run));
   const isCancelled = step === 'copy' && random.below(2) === 0;
   const words = ['move', `--slots=${slot}`, `--from=${from}`, `--to=${to}`, `--throttle=${throttle}`];
   const run = cluster.operate(words);
   await run.untilPrinted(step in steps ? steps[step as keyof typeof steps] : /handed over/, stepMsMax);
-  if (step in steps) await disturbAt(scene, move, run, disturb);
+  if (step in steps) await disturbAt(run);
   const { out, err } = await run.ended;
   const underWay = await stepsUnderWay(cluster);
   if (underWay.length === 0) throw new Error(`the move has not begun: ${out}${err}`);
@@ -146,35 +129,29 @@ async function moveUnder(scene: FaultScene, disturb: Disturb): Promise<string> {
     await mustRun(cluster, 'move', 'cancel');
     await untilGone(cluster, to, slot);
   } else {
-    await goOn(cluster, ['move'], () => isHandedOver(cluster));
+    await goOnWith(cluster, ['move'], () => isHandedOver(cluster));
     if (step === 'reverse') {
-      await disturbAt(scene, move, cluster.operate(['move', 'reverse']), disturb);
-      await goOn(cluster, ['move', 'reverse'], () => isBack(cluster));
-      await goOn(cluster, ['move'], () => isHandedOver(cluster));
+      await disturbAt(cluster.operate(['move', 'reverse']));
+      await goOnWith(cluster, ['move', 'reverse'], () => isBack(cluster));
+      await goOnWith(cluster, ['move'], () => isHandedOver(cluster));
     }
-    if (step === 'drop') await disturbAt(scene, move, cluster.operate(['move', 'drop']), disturb);
-    await goOn(cluster, ['move', 'drop'], () => isOver(cluster));
+    if (step === 'drop') await disturbAt(cluster.operate(['move', 'drop']));
+    await goOnWith(cluster, ['move', 'drop'], () => isOver(cluster));
     await untilGone(cluster, from, slot);
   }
   await restore(scene, move, wasPrimary);
   return `slot ${slot} from ${from} to ${to}, ${step}${isCancelled && copying ? ', cancelled' : ''}`;
 }
 
-async function fillTarget(scene: FaultScene, { to }: Move): Promise<void> {
-  const filler = join(scene.cluster.dataDirOf(to), 'filler');
-  fillDisk(filler, 0);
-  try {
-    await hold(scene);
-  } finally {
-    rmSync(filler);
-  }
-}
-
 export const moveFaults: readonly Fault[] = [
   { name: 'move, kill source', run: (scene) => moveUnder(scene, (_scene, { from }) => kill(scene, from)) },
   { name: 'move, kill target', run: (scene) => moveUnder(scene, (_scene, { to }) => kill(scene, to)) },
   { name: 'move, kill command', run: (scene) => moveUnder(scene, (_scene, _move, run) => run.kill()) },
-  { name: 'move, full disk', needs: 'disks', run: (scene) => moveUnder(scene, fillTarget) },
+  {
+    name: 'move, full disk',
+    needs: 'disks',
+    run: (scene) => moveUnder(scene, (_scene, { to }) => fillFor(scene, scene.cluster.dataDirOf(to))),
+  },
   {
     name: 'move, cut link',
     needs: 'boxes',

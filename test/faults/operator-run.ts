@@ -8,7 +8,7 @@ export class OperatorRun {
   readonly #child: ChildProcess;
   #out = '';
   #err = '';
-  #hasEnded = false;
+  hasEnded = false;
   readonly ended: Promise<Ended>;
 
   constructor(words: readonly string[]) {
@@ -24,14 +24,14 @@ export class OperatorRun {
       this.#err += text.toString();
     });
     this.ended = once(this.#child, 'close').then(([code]) => {
-      this.#hasEnded = true;
+      this.hasEnded = true;
       return { code: code as number | null, out: this.#out, err: this.#err };
     });
   }
 
   /** Waits until it has printed something, or has ended before that. */
   async untilPrinted(pattern: RegExp, waitMsMax: number): Promise<void> {
-    await until(() => this.#hasEnded || pattern.test(this.#out), waitMsMax);
+    await until(() => this.hasEnded || pattern.test(this.#out), waitMsMax);
   }
 
   /** Ends it as a crash would. */

@@ -39,7 +39,7 @@ export class ReplicaReads {
     this.#answers = answers;
     this.#random = random;
     this.#onProblems = onProblems;
-    const slots = Array.from({ length: slotCount }, (_unused, slot) => slot);
+    const slots = cluster.map.shards.flatMap((shard) => (shard.replicas.length > 0 ? shard.slots : []));
     this.#running = slots.map((slot) => this.#read(slot));
   }
 

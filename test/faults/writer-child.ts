@@ -1,5 +1,5 @@
 /**
- * The writer: appends commits to the logs on the server, as ingest does, and says which are there.
+ * The writer: appends commits to the logs, as ingest does, and says which are there.
  *
  * Takes its settings as JSON in argv, and a FanWrite a line; prints `ready` and then the id of each
  * that is acknowledged. It can be made to err, so that a test sees whether that is noticed.
@@ -10,30 +10,53 @@ import { seededRandom } from '../../src/base/seeded-random.ts';
 import { JetStreamSender } from '../../src/log/jetstream-sender.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
+import { mapAnswer, mapRequest } from '../../src/wire/map-messages.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { commitOf, ghostOf, postOf } from './fan-records.ts';
 import type { FanWrite } from './known-answers.ts';
 
 export type WriterSettings = {
   readonly mapJson: unknown;
-  readonly logUrl: string;
+  /** Null where nodes have the logs. */
+  readonly logUrl: string | null;
+  /** Of the cluster. */
+  readonly token: string;
   /** DIDs of the actors, each of whom gets a post. */
   readonly actors: readonly string[];
   /** The first creation from this write on is acknowledged though it is not done, or done twice. */
   readonly error: { readonly kind: 'lost' | 'doubled'; readonly id: number } | null;
 };
 
-const { mapJson, logUrl, actors, error } = JSON.parse(process.argv[2]!) as WriterSettings;
-const map = parseShardMap(mapJson);
-const caller = new NodeClient({ map });
-const server = new JetStreamSender({
-  server: { urls: [logUrl], credentialsFile: null, streams: null },
-  map: () => map,
-  clock: systemClock,
-  random: seededRandom(process.pid),
-  note: (message) => console.error(message),
+const callMsMax = 5_000;
+const { mapJson, logUrl, token, actors, error } = JSON.parse(process.argv[2]!) as WriterSettings;
+let map = parseShardMap(mapJson);
+const caller = new NodeClient({
+  map,
+  clusterToken: token,
+  onOtherEpoch: (node, epoch) => epoch > map.epoch && void readMapOf(node).catch(() => {}),
 });
-const log = new RemoteLog({ caller, map: () => map, lingerMs: 2, server });
+
+/** Takes the map that a node has. */
+async function readMapOf(node: string): Promise<void> {
+  const payload = mapRequest.encode({ caller: null, withProcesses: false });
+  const answer = await caller.call({ node, method: nodeCalls.map, payload, timeoutMs: callMsMax });
+  const found = parseShardMap(mapAnswer.decode(answer).committed.json);
+  if (found.epoch <= map.epoch) return;
+  map = found;
+  caller.setMap(map);
+}
+
+const serverOf = (url: string): JetStreamSender =>
+  new JetStreamSender({
+    server: { urls: [url], credentialsFile: null, streams: null },
+    map: () => map,
+    clock: systemClock,
+    random: seededRandom(process.pid),
+    note: (message) => console.error(message),
+  });
+const server = logUrl === null ? {} : { server: serverOf(logUrl) };
+const log = new RemoteLog({ caller, map: () => map, lingerMs: 2, ...server });
 
 let planted: 'lost' | 'doubled' | null = error?.kind ?? null;
 

@@ -19,6 +19,7 @@ let cluster: FaultCluster;
 beforeAll(async () => {
   cluster = await FaultCluster.start({
     hasBoxes: false,
+    hasLogServer: true,
     planted: null,
     readLagMs: 5_000,
     onWritten: () => {},
