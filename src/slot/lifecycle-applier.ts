@@ -102,6 +102,7 @@ export class LifecycleApplier {
     const { state, meta, outbox } = this.#options;
     if (target === state.index) return;
     outbox.restart(target);
+    this.#splits.forgetChild(target);
     putResend(state, { target, after: Buffer.alloc(0) });
     if (meta.condition === 'complete') this.#sendBracket(target, { type: 'resend-begin' });
     this.#splits.sayAgain(target);

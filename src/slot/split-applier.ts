@@ -69,6 +69,15 @@ export class SplitApplier {
   }
 
   /**
+   * Lets the child of the slot not go on where the parent was, at a target that has lost some of
+   * that: the parent sends again what is its own of it, and the child is to send all.
+   */
+  forgetChild(target: number): void {
+    const { state, meta, outbox } = this.#options;
+    if (meta.splitSeq > 0 && state.index < meta.slots / 2) outbox.forgetChild(target);
+  }
+
+  /**
    * Says the number of slots to a target that may have lost word of a split. Where its child goes
    * on is not said again: one of which the target has nothing sends all again, by
    * `judgeKnownPosition`.

@@ -199,6 +199,22 @@ export class Outbox {
     this.#restarted.add(target);
   }
 
+  /** Has what is owed to a target say of the source's split no more than that it has split. */
+  forgetChild(target: number): void {
+    this.#writeOpen(target);
+    const start = targetPrefix(target);
+    for (const { key, value } of [...this.#table.scan({ start, end: prefixEnd(targetPrefix(target)) })]) {
+      const batch = batchOfRow(key, value);
+      const items = batch.items.map((item) => {
+        const effect = readEffect(new ByteReader(item, 0, 'an effect'));
+        if (effect.type !== 'split' || effect.generation === 0) return item;
+        writeEffect(writer, { ...effect, generation: 0, session: 0 });
+        return writer.finish();
+      });
+      if (items.some((item, index) => item !== batch.items[index])) this.#put(target, { ...batch, items });
+    }
+  }
+
   /**
    * Divides what is owed to a target that has split between it and its child, `slots / 2` above it.
    *

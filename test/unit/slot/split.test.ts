@@ -1,5 +1,5 @@
 /** A slot splits in two, each with what is its own; what others send reaches the right one. */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { cidOfBlock } from '../../../src/atproto/cid.ts';
@@ -11,7 +11,7 @@ import type { SlotLog } from '../../../src/log/slot-log.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import { applyEffect, applyEntry } from '../../../src/slot/apply/apply-entry.ts';
 import { makeChild } from '../../../src/slot/child-slot.ts';
-import { positionOf } from '../../../src/slot/effect-sources.ts';
+import { knownPositionOf, positionOf } from '../../../src/slot/effect-sources.ts';
 import type { ApplyRules } from '../../../src/slot/entry-applier.ts';
 import { entriesPerDidMax } from '../../../src/slot/quarantine.ts';
 import type { RunResult } from '../../../src/slot/run-past.ts';
@@ -185,6 +185,37 @@ it('sends for its child only once its own effects are there, so that none overta
   // What comes late is known.
   expect(send(parent, target).status).toBe('durable');
   expect(followersOf(target, subject)).toBe(0);
+});
+
+it('sends all again to a target that has lost what its parent had sent for it', async () => {
+  await using parent = open('loses-0', 0, 2);
+  const target = open('loses-1', 1, 2);
+  const [moves, subject] = [didOf(2, 4), didOf(1, 2)];
+  target.run([], 1);
+  await target[Symbol.asyncDispose]();
+  cpSync(join(folder, 'loses-1'), join(folder, 'loses-copy'), { recursive: true });
+  await using sameTarget = open('loses-1', 1, 2);
+  run(parent, commit(moves, followOp(subject)));
+  expect(send(parent, sameTarget).status).toBe('durable');
+  run(parent, { kind: 'delivered', target: 1, mark: positionOf(sameTarget.state, 0).lastMark });
+  await using child = await split(parent, 'loses-2');
+  rest(parent, child);
+  // Word of the split is still owed; what came before it is not, and an older copy lacks that.
+  await using old = open('loses-copy', 1, 2);
+  run(parent, { kind: 'resend', target: 1 });
+  rest(parent);
+  expect(send(parent, old).status).toBe('durable');
+  expect(followersOf(old, subject)).toBe(0);
+  expect(
+    child.judge(
+      1,
+      knownPositionOf(2, (source) => positionOf(old.state, source)),
+    ),
+  ).toBe('target-lost');
+  run(child, { kind: 'resend', target: 1 });
+  rest(child);
+  expect(send(child, old).status).toBe('durable');
+  expect(followersOf(old, subject)).toBe(1);
 });
 
 it('gets effects that its source had for both, each where it is, once the source knows', async () => {
