@@ -72,5 +72,12 @@ async function page(request: Buffer, context: PlanContext): Promise<Uint8Array> 
 
 export const sitemapPlans: readonly Plan[] = [
   { method: 'GetSitemapIndex', timeoutMs: planDefaults.timeoutMs, isShared: true, run: index },
-  { method: 'GetSitemapPage', timeoutMs: 2 * planDefaults.timeoutMs, isShared: true, run: page },
+  // Of whom the index was asked: while slots are doubled, copies may have split or not.
+  {
+    method: 'GetSitemapPage',
+    timeoutMs: 2 * planDefaults.timeoutMs,
+    isShared: true,
+    needsPrimaries: true,
+    run: page,
+  },
 ];
