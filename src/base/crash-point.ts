@@ -30,6 +30,8 @@ export const compactionCrashPoints = [
 ] as const;
 
 export const splitCrashPoints = [
+  /** Those who append know of the split, which the slot's log does not have: it is said again. */
+  'split-after-note',
   /** The slot has split and waits for its child, whose copy is removed and made again. */
   'split-after-copy',
   /** Likewise, though the child is whole. */

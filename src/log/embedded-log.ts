@@ -126,7 +126,21 @@ export class EmbeddedLog implements SlotLog {
     }
     this.readableBytes -= bytes;
     const chunks = this.#waiting.splice(0, count);
-    return chunks.map(({ bytes, onOutcome }) => ({ bytes, appendMs: nowMs, onOutcome, position: 0 }));
+    return chunks.map((chunk) => ({ ...chunk, appendMs: nowMs, position: 0 }));
+  }
+
+  putBack(chunks: readonly ReadChunk[]): void {
+    const back = chunks as readonly (ReadChunk & AppendedChunk)[];
+    this.#waiting.unshift(...back);
+    for (const { bytes, entryCount } of back) {
+      this.readableBytes += bytes.length;
+      this.readableEntries += entryCount;
+    }
+  }
+
+  /** Nobody appends but by the slot's node. */
+  noteSplit(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** Their senders send them again: they are not in the log. */

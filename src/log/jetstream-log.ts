@@ -9,7 +9,7 @@
  */
 
 import { MalformedBytes, tryDecode } from '../base/bytes.ts';
-import { type DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { Table } from '../storage/environment.ts';
 import { CatchUpTime } from './catch-up-time.ts';
 import { type ChunkOutcome, readChunk, readChunkHead } from './chunk.ts';
@@ -19,15 +19,17 @@ import type { LogSession, MessageStream, ReadStart } from './log-session.ts';
 import {
   beginLog,
   embeddedError,
+  firstOf,
   goneError,
   isAtBeginning,
+  isBeforeLog,
   isStreamOf,
-  isWholeAfter,
   restartNote,
   type SlotEntries,
   startAfter,
+  wholeCheck,
 } from './log-start.ts';
-import { isLateMs, type TrimmedLog } from './log-trimmer.ts';
+import type { TrimmedLog } from './log-trimmer.ts';
 import type { AppendedChunk, LoggedChunk, MessageSeqs, ReadChunk, SlotLog } from './slot-log.ts';
 import { splitChunk } from './split-chunk.ts';
 import { type UnreadMessage, UnreadMessages } from './unread-messages.ts';
@@ -52,6 +54,10 @@ const noOutcome = (): void => {};
 
 function refused(error: DataPlaneError): ChunkOutcome & { status: 'refused' } {
   return { status: 'refused', code: error.code, message: error.message };
+}
+
+function unconnected(slot: number, problem: string | null): DataPlaneError {
+  return new DataPlaneError('Unavailable', `slot ${slot} cannot append: ${problem}`);
 }
 
 export class JetStreamLog implements SlotLog {
@@ -139,8 +145,7 @@ export class JetStreamLog implements SlotLog {
   append(chunk: AppendedChunk): void {
     const session = this.#session;
     if (session === null || this.#messages === null) {
-      const message = `slot ${this.#options.slot} cannot append: ${this.problem}`;
-      return chunk.onOutcome({ status: 'refused', code: 'Unavailable', message });
+      return chunk.onOutcome(refused(unconnected(this.#options.slot, this.problem)));
     }
     void this.#publish(session, chunk);
   }
@@ -169,6 +174,16 @@ export class JetStreamLog implements SlotLog {
 
   read(bytesMax: number): ReadChunk[] {
     return this.#unread.take(bytesMax);
+  }
+
+  putBack(chunks: readonly ReadChunk[]): void {
+    this.#unread.takeBack(chunks as readonly UnreadMessage[]);
+  }
+
+  async noteSplit(slots: number): Promise<void> {
+    const { slot } = this.#options;
+    if (this.#session === null) throw unconnected(slot, this.problem);
+    await this.#session.noteSplit(slot, slots);
   }
 
   /** What no transaction has taken is read again; what one has is in the log for good. */
@@ -243,7 +258,8 @@ export class JetStreamLog implements SlotLog {
       const { slot, nowMs } = this.#options;
       const onHeard = (): void => this.#catchUp.heard(nowMs());
       onHeard();
-      const filter = (all: AsyncIterable<ReceivedMessage>) => this.#checked(all, session, entries);
+      const check = wholeCheck(session, slot, entries, nowMs);
+      const filter = (all: AsyncIterable<ReceivedMessage>) => wholeMessages(all, this.#last!, check);
       const messages = await session.read(slot, start, { filter, onHeard });
       if (this.#isClosed) return messages.close();
       this.#session = session;
@@ -262,17 +278,6 @@ export class JetStreamLog implements SlotLog {
       // Another session may have begun to read meanwhile.
       if (this.#session === null || this.#session === session) this.#leave(problem);
     }
-  }
-
-  /** What a replica receives late counts only once nothing is missing before it. */
-  #checked(messages: AsyncIterable<ReceivedMessage>, session: LogSession, entries: SlotEntries) {
-    const { slot, nowMs } = this.#options;
-    return wholeMessages(messages, this.#last!, {
-      // Nobody but the primary itself removes what it has not read.
-      isLate: ({ timeMs }) => !entries.isPrimary() && nowMs() - timeMs > isLateMs,
-      isWholeAfter: (last) => isWholeAfter(session, slot, last),
-      goneError: () => goneError(slot),
-    });
   }
 
   async #receive(messages: MessageStream): Promise<void> {
@@ -300,17 +305,19 @@ export class JetStreamLog implements SlotLog {
   async #findStart(session: LogSession, entries: SlotEntries): Promise<ReadStart> {
     const { slot } = this.#options;
     const last = this.#last;
+    const waits = (problem: string): void => {
+      this.problem = problem;
+    };
     if (last === null || (isAtBeginning(last) && !entries.isPrimary())) {
-      this.#position = await beginLog(session, slot, entries, (problem) => {
-        this.problem = problem;
-      });
+      this.#position = await beginLog(session, slot, entries, waits);
       return { seq: this.#position.seq + 1 };
     }
+    const isBegun = !isBeforeLog(last) || (await firstOf(session, slot, entries, waits)) !== null;
     const isSame = await isStreamOf(session, slot, last);
     if (!isSame && !entries.isPrimary()) throw goneError(slot);
     const start = isSame ? startAfter(last) : await this.#restart(session, last, entries);
     const opened = entries.opened();
-    if (opened !== null) await session.publish(slot, opened);
+    if (opened !== null) await session.publish(slot, opened, { isFirst: isSame && !isBegun });
     return start;
   }
 

@@ -5,7 +5,7 @@
  * stream refuses what it has no room for, and drops nothing by itself: what is dropped is decided
  * by those who read.
  */
-import type { JetStreamClient, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
+import type { JetStreamClient, JetStreamManager, StoredMsg, StreamInfo } from '@nats-io/jetstream';
 import {
   DiscardPolicy,
   JetStreamApiError,
@@ -14,28 +14,25 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream';
-import {
-  type ConnectionOptions,
-  connect,
-  credsAuthenticator,
-  headers,
-  type NatsConnection,
-} from '@nats-io/transport-node';
+import { type ConnectionOptions, connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { entryBytesMax } from './entry-limit.ts';
 import {
   type Delivery,
-  firstHeader,
+  headersOf,
   type LogMessage,
   messageOf,
+  type PublishOptions,
   type ReceivedMessage,
   received,
-  tokenHeader,
+  type SplitNote,
+  splitHeaders,
+  splitNoteOf,
 } from './log-message.ts';
 import { type LogServer, readLogCredentials, type ServerFacts, type StreamLimits } from './log-server.ts';
-import { type LogStream, streamOfSlot, streamsOf, subjectOfSlot } from './log-streams.ts';
+import { type LogStream, streamOfSlot, streamsOf, subjectOfSlot, subjectOfSplits } from './log-streams.ts';
 import { encryptionError, encryptionFor } from './log-tls.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
@@ -44,15 +41,6 @@ export type StreamState = { readonly name: string; readonly created: string; rea
 
 /** `bytesMax` is infinite for a stream without a limit. */
 export type StreamUse = { readonly bytes: number; readonly bytesMax: number };
-
-export type PublishOptions = {
-  /** Comes back with the message. */
-  readonly token?: string;
-  /** The log of the slot begins with it; refused where there is one. */
-  readonly isFirst?: true;
-  /** Refused where the slot has any message, although its log does not begin with this one. */
-  readonly mustBeFirst?: true;
-};
 
 type MessageQuery = { seq: number; next_by_subj?: string } | { last_by_subj: string };
 
@@ -236,21 +224,31 @@ export class LogSession {
   }
 
   /** Returns the seq in the stream once the server has it. Errors: DataPlaneError. */
-  async publish(
-    slot: number,
-    bytes: Uint8Array,
-    { token, isFirst, mustBeFirst }: PublishOptions = {},
-  ): Promise<number> {
-    const sent = headers();
-    if (token !== undefined) sent.set(tokenHeader, token);
-    if (isFirst) sent.set(firstHeader, '1');
-    const expect = isFirst || mustBeFirst ? { expect: { lastSubjectSequence: 0 } } : {};
+  async publish(slot: number, bytes: Uint8Array, options: PublishOptions = {}): Promise<number> {
+    const expect = options.isFirst || options.mustBeFirst ? { expect: { lastSubjectSequence: 0 } } : {};
+    const sent = { headers: headersOf(options), ...expect };
     try {
-      const { seq } = await this.#client.publish(subjectOfSlot(this.#map, slot), bytes, { headers: sent, ...expect });
+      const { seq } = await this.#client.publish(subjectOfSlot(this.#map, slot), bytes, sent);
       return seq;
     } catch (thrown) {
       throw failure(`the log of slot ${slot}`, thrown);
     }
+  }
+
+  /** Notes that a slot splits, and is one of `slots` then. Returns once the server has that. */
+  async noteSplit(slot: number, slots: number): Promise<void> {
+    const sent = { headers: splitHeaders(slot, slots) };
+    try {
+      await this.#client.publish(subjectOfSplits(this.#map, slot), Buffer.alloc(0), sent);
+    } catch (thrown) {
+      throw failure(`the split of slot ${slot}`, thrown);
+    }
+  }
+
+  /** Returns the first note of a split after a seq, exclusive, in the stream of a slot; or null. */
+  async splitAfter(slot: number, seq: number): Promise<SplitNote | null> {
+    const stored = await this.#stored(slot, { seq: seq + 1, next_by_subj: subjectOfSplits(this.#map, slot) });
+    return stored === null ? null : splitNoteOf(stored);
   }
 
   /** Returns the message at a seq, or null where there is none. */
@@ -274,8 +272,12 @@ export class LogSession {
   }
 
   async #message(slot: number, query: MessageQuery): Promise<LogMessage | null> {
+    return messageOf(await this.#stored(slot, query));
+  }
+
+  async #stored(slot: number, query: MessageQuery): Promise<StoredMsg | null> {
     try {
-      return messageOf(await this.#manager.streams.getMessage(this.streamOf(slot).name, query));
+      return await this.#manager.streams.getMessage(this.streamOf(slot).name, query);
     } catch (thrown) {
       throw failure(`the log of slot ${slot}`, thrown);
     }

@@ -4,6 +4,8 @@ import { invariant } from '../base/invariant.ts';
 import type { LogMessage } from './log-message.ts';
 import type { LogPosition } from './log-position.ts';
 import type { LogSession, ReadStart } from './log-session.ts';
+import { isLateMs } from './log-trimmer.ts';
+import type { WholeCheck } from './whole-messages.ts';
 
 /** What the slot itself appends when its log is opened, if it is the primary. */
 export type SlotEntries = {
@@ -15,6 +17,8 @@ export type SlotEntries = {
   opened(): Uint8Array | null;
   /** The chunk that says that the slot's log lost its tail. */
   tailLost(): Uint8Array;
+  /** The number of slots of which the slot is one. */
+  readonly slots: number;
   /** Nodes that have copies of the slot, by the map. */
   replicas(): readonly string[];
   /** True when the slot may begin without the beginning of its log. */
@@ -33,6 +37,11 @@ export function isAtBeginning({ head, timeMs }: LogPosition): boolean {
   return head === 0 && timeMs === 0;
 }
 
+/** True for the child of a split, which has a state and nothing of a log of its own. */
+export function isBeforeLog({ head, timeMs }: LogPosition): boolean {
+  return head > 0 && timeMs === 0;
+}
+
 /** Returns what keeps a replica from going on. */
 export function goneError(slot: number): DataPlaneError {
   const message = `the log of slot ${slot} has lost what this replica needs next`;
@@ -45,6 +54,7 @@ export async function isStreamOf(session: LogSession, slot: number, last: LogPos
   if (session.streamOf(slot).lastSeq < last.seq) await session.lookAtStream(slot);
   const stream = session.streamOf(slot);
   if (stream.created !== last.created || stream.lastSeq < last.seq) return false;
+  if (isBeforeLog(last)) return (await session.firstOf(slot))?.isFirst ?? true;
   if (last.seq === 0 || last.timeMs === 0) return true;
   return (await session.messageAt(slot, last.seq))?.timeMs === last.timeMs;
 }
@@ -57,6 +67,16 @@ export async function isWholeAfter(
 ): Promise<boolean> {
   if (timeMs === 0) return (await session.firstOf(slot))?.isFirst === true;
   return seq === 0 || (await session.messageAt(slot, seq))?.timeMs === timeMs;
+}
+
+/** What a replica receives late counts only once nothing is missing before it. */
+export function wholeCheck(session: LogSession, slot: number, entries: SlotEntries, nowMs: () => number): WholeCheck {
+  return {
+    // Nobody but the primary itself removes what it has not read.
+    isLate: ({ timeMs }) => !entries.isPrimary() && nowMs() - timeMs > isLateMs,
+    isWholeAfter: (last) => isWholeAfter(session, slot, last),
+    goneError: () => goneError(slot),
+  };
 }
 
 /** Returns what is said of a log that is not what a slot has read of it. */
@@ -87,14 +107,17 @@ export async function beginLog(
   const first = await firstOf(session, slot, entries, waits);
   const { created } = session.streamOf(slot);
   const before = (seq: number): LogPosition => ({ created, seq: seq - 1, timeMs: 0, appendMs: 0, head: 0 });
+  const { slots: foundedOf } = entries;
+  // One that began with fewer slots, or goes on from a split, does not say all that the slot has.
+  const isWhole = first?.isFirst === true && first.foundedOf === foundedOf;
   if (!entries.isPrimary()) {
-    if (!first?.isFirst) throw goneError(slot);
+    if (first === null || !isWhole) throw goneError(slot);
     return before(first.seq);
   }
   const opened = entries.opened();
   invariant(opened !== null, 'a slot without a log is not opened yet');
-  if (first === null) return before(await session.publish(slot, opened, { isFirst: true }));
-  if (first.isFirst) {
+  if (first === null) return before(await session.publish(slot, opened, { isFirst: true, foundedOf }));
+  if (isWhole) {
     await session.publish(slot, opened);
     return before(first.seq);
   }
@@ -112,7 +135,7 @@ export async function beginLog(
 }
 
 /** Returns the first message. A replica waits until there is one, which its primary appends. */
-async function firstOf(
+export async function firstOf(
   session: LogSession,
   slot: number,
   entries: SlotEntries,

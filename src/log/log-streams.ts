@@ -31,6 +31,14 @@ export function subjectOfSlot(map: ShardMap, slot: number): string {
   return `${prefixOf(map)}.${groupOf(slot)}.${slot}`;
 }
 
+/** Returns the subject, of the stream of a slot, of notes which say that slots of it split. */
+export function subjectOfSplits(map: ShardMap, slot: number): string {
+  return `${prefixOf(map)}.${groupOf(slot)}.splits`;
+}
+
+/** Fewer slots have fewer streams, and would have more of them once they are doubled. */
+export const slotsToDoubleMin = streamsMax;
+
 /** Returns the streams of all slots of a cluster. */
 export function streamsOf(map: ShardMap): LogStream[] {
   return Array.from({ length: Math.min(streamsMax, map.slots) }, (_unused, slot) => streamOfSlot(map, slot));

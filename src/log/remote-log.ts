@@ -47,9 +47,11 @@ export type RemoteLogOptions = {
   readonly onRefused?: (node: string, error: EntriesRefused) => void;
 };
 
-/** Takes chunks for a log on a server. A missing outcome is a failure. */
+/**
+ * Takes chunks for a log on a server, cut by `slots` slots. A missing outcome is a failure.
+ */
 export type ChunkSender = {
-  send(chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]>;
+  send(chunks: readonly Buffer[], slots: number): Promise<(ChunkOutcome | undefined)[]>;
   readonly status: LogServerStatus;
 };
 
@@ -251,7 +253,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
         this.#reroute(queue, map);
       }
       if (queue.chunksBySlot.size === 0) break;
-      queue.failures = (await this.#deliver(queue)) ? 0 : queue.failures + 1;
+      queue.failures = (await this.#deliver(queue, map.slots)) ? 0 : queue.failures + 1;
       if (queue.failures === 0) continue;
       await this.#clock.sleep(backoffMs(retryPolicy, queue.failures, this.#random), this.#stop.signal);
     }
@@ -259,8 +261,11 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     if (this.#stop.signal.aborted) rejectWaiting(queue.chunksBySlot);
   }
 
-  /** Sends the first chunks of slots, up to the size of a call. Refused ones stay first. */
-  async #deliver(queue: NodeQueue): Promise<boolean> {
+  /**
+   * Sends the first chunks of slots, cut by as many as there are, up to the size of a call. Refused
+   * ones stay first.
+   */
+  async #deliver(queue: NodeQueue, slots: number): Promise<boolean> {
     const sent: PendingChunk[] = [];
     let bytes = 0;
     for (const [chunk] of queue.chunksBySlot.values()) {
@@ -273,6 +278,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     const outcomes = await this.#call(
       queue,
       sent.map((chunk) => chunk.bytes!),
+      slots,
     );
     let doneCount = 0;
     sent.forEach((chunk, index) => {
@@ -341,12 +347,12 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     return error;
   }
 
-  async #call(queue: NodeQueue, chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]> {
+  async #call(queue: NodeQueue, chunks: readonly Buffer[], slots: number): Promise<(ChunkOutcome | undefined)[]> {
     const { node, failures } = queue;
     try {
       await this.#options.beforeCall?.(node);
       const { caller, server } = this.#options;
-      const outcomes = await (server === undefined ? sendToNode(caller, node, chunks) : server.send(chunks));
+      const outcomes = await (server === undefined ? sendToNode(caller, node, chunks) : server.send(chunks, slots));
       const refused = outcomes.find((outcome) => outcome?.status === 'refused');
       if (refused !== undefined)
         this.#options.onRetry?.(node, errorFromPeer(`node ${node}`, refused.code, refused.message), failures + 1);

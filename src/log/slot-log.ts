@@ -49,10 +49,19 @@ export interface SlotLog {
 
   /** Appends a chunk. */
   append(chunk: AppendedChunk): void;
+  /**
+   * Tells those who append without the slot's node that the slot is about to split: what they
+   * appended by fewer than `slots` slots may come after that, and be of another slot.
+   *
+   * Returns: once they can know. Errors: DataPlaneError `Unavailable`.
+   */
+  noteSplit(slots: number): Promise<void>;
   /** Sets what is called when more can be read, and within what time, if its writer said so. */
   wait(onReadable: (withinMs: number | undefined) => void): void;
   /** Removes and returns the chunks that come next: one, and others up to `bytesMax`. */
   read(bytesMax: number, nowMs: number): ReadChunk[];
+  /** Takes back chunks that were read, and that are to be read again as they are. */
+  putBack(chunks: readonly ReadChunk[]): void;
   /** Takes back chunks that were read, and that a transaction could not take for a while. */
   takeBack(chunks: readonly ReadChunk[], outcome: ChunkOutcome & { readonly status: 'refused' }): void;
 

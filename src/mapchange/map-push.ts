@@ -81,7 +81,8 @@ function isUnreached(error: DataPlaneError | null): boolean {
  */
 function nodesOfMovedSlots(before: ShardMap, after: ShardMap): string[] {
   // Of its slots, only a node itself can say that they have split.
-  if (before.isDoubling !== after.isDoubling) return [...new Set(after.primaryBySlot)];
+  if (before.isDoubling !== after.isDoubling)
+    return [...new Set(after.shards.flatMap(({ primary, replicas }) => [primary, ...replicas]))];
   const names = new Set<string>();
   for (const [slot, primary] of after.primaryBySlot.entries()) {
     const former = before.shards.find(({ slots }) => slots.includes(slot))!;

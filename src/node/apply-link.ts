@@ -27,6 +27,8 @@ export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onDeath: (error: Error) => void;
   readonly onNewerEpoch: (epoch: number) => void;
   readonly onActing: (slot: number, acts: boolean) => void;
+  /** Called once a slot has applied a split, which any process may have appended. */
+  readonly onAwaitsChild: (slot: number) => void;
   /** Called for a replica whose log has lost what it needs next. */
   readonly onGone: (slot: number) => void;
   readonly onBehind: (slots: ReadonlySet<number>, behindMsBySlot: ReadonlyMap<number, number>) => void;
@@ -54,6 +56,7 @@ export class ApplyLink implements AsyncDisposable {
       onDeath,
       onNewerEpoch,
       onActing,
+      onAwaitsChild,
       onBehind,
       onGone,
       onReplaced,
@@ -87,6 +90,7 @@ export class ApplyLink implements AsyncDisposable {
       if (message.type === 'note') return note(message.message, message.fields);
       if (message.type === 'epoch') return onNewerEpoch(message.epoch);
       if (message.type === 'acting') return onActing(message.slot, message.acts);
+      if (message.type === 'awaits-child') return onAwaitsChild(message.slot);
       if (message.type === 'gone') return onGone(message.slot);
       if (message.type === 'behind') return onBehind(this.#slots, message.behindMsBySlot);
       if (message.type === 'replaced') return onReplaced(message.slot);

@@ -98,6 +98,8 @@ export type FromApplyThread =
   | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }
   /** The thread begins or stops to act for a slot, as its primary. */
   | { readonly type: 'acting'; readonly slot: number; readonly acts: boolean }
+  /** A slot has applied a split, and waits for its child to be made. */
+  | { readonly type: 'awaits-child'; readonly slot: number }
   /** The log of a replica has lost what it needs next. */
   | { readonly type: 'gone'; readonly slot: number }
   /** How far the replicas among the thread's slots are behind their logs, some times a second. */

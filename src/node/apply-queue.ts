@@ -4,12 +4,10 @@
  * Owns: batching and fairness. A slot runs when its oldest chunk has waited for the linger, when it
  * has a full batch, or when a chunk is urgent; under load slots take turns, so that batches grow.
  */
-import { MalformedBytes, tryDecode } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
-import { decodeEntry } from '../entry/entry-codec.ts';
-import { type ChunkOutcome, readChunk } from '../log/chunk.ts';
-import type { AppendedChunk, ReadChunk } from '../log/slot-log.ts';
+import type { ChunkOutcome } from '../log/chunk.ts';
+import type { AppendedChunk } from '../log/slot-log.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
@@ -24,8 +22,6 @@ type SlotQueue = {
   isOwnPending: boolean;
   /** The duration of recent transactions. */
   runMs: number;
-  /** Outcomes of chunks in the log behind a split, which are said once they are applied. */
-  late: (() => void)[];
 };
 
 export type ApplyQueueOptions = {
@@ -55,17 +51,6 @@ function goneMessage(slotIndex: number): string {
   return `slot ${slotIndex} is not applied here`;
 }
 
-/** Returns how many of the chunks of a transaction in which a slot has split come up to that. */
-function countUpToSplit(taken: readonly ReadChunk[]): number {
-  const isSplit = ({ bytes }: ReadChunk): boolean => {
-    const chunk = tryDecode(() => readChunk(bytes));
-    if (chunk instanceof MalformedBytes || chunk.origin !== null) return false;
-    const entries = tryDecode(() => chunk.items.map(decodeEntry));
-    return !(entries instanceof MalformedBytes) && entries.some(({ kind }) => kind === 'split');
-  };
-  return taken.findLastIndex(isSplit) + 1;
-}
-
 export class ApplyQueue {
   readonly #queueBySlot = new Map<number, SlotQueue>();
   readonly #options: ApplyQueueOptions;
@@ -88,7 +73,7 @@ export class ApplyQueue {
   /** Runs a slot from now on. */
   take(slot: Slot): void {
     const dueMs = slot.canRun ? 0 : Number.POSITIVE_INFINITY;
-    const queue = { slot, dueMs, isFull: false, isOwnPending: false, runMs: 0, late: [] };
+    const queue = { slot, dueMs, isFull: false, isOwnPending: false, runMs: 0 };
     this.#queueBySlot.set(slot.index, queue);
     slot.log.wait((withinMs) => this.#onReadable(queue, withinMs));
     this.#schedule();
@@ -99,7 +84,6 @@ export class ApplyQueue {
     const queue = this.#queueBySlot.get(slotIndex);
     if (queue === undefined) return;
     this.#queueBySlot.delete(slotIndex);
-    for (const say of queue.late.splice(0)) say();
     queue.slot.log.close({ status: 'refused', code: 'WrongEpoch', message: goneMessage(slotIndex) });
     await queue.slot[Symbol.asyncDispose]();
   }
@@ -194,6 +178,7 @@ export class ApplyQueue {
     const taken = slot.log.read(transactionBatches * slot.batchBytes, nowMs);
     try {
       const result = slot.apply(taken, nowMs);
+      slot.log.putBack(taken.slice(result.outcomes.length));
       queue.isFull = false;
       queue.runMs = Math.max(clock.monotonicMs() - startMs, queue.runMs * runMsDecay);
       const hasMore = slot.log.readableBytes > 0 || slot.canRun;
@@ -201,13 +186,7 @@ export class ApplyQueue {
       // Caches are invalidated before anyone hears of the commit.
       this.#options.onCommit(slot);
       this.#options.onBatches(slot, result.batches, result.restarted);
-      for (const say of queue.late.splice(0)) say();
-      const appliedCount = slot.awaitsChild ? countUpToSplit(taken) : taken.length;
-      for (const [index, chunk] of taken.entries()) {
-        const outcome = result.outcomes[index]!;
-        if (index < appliedCount || outcome.status !== 'durable') chunk.onOutcome(outcome);
-        else queue.late.push(() => chunk.onOutcome(outcome));
-      }
+      for (const [index, outcome] of result.outcomes.entries()) taken[index]!.onOutcome(outcome);
       if (!hasMore) this.appendOwn(queue.slot.index);
     } catch (thrown) {
       if (!(thrown instanceof DataPlaneError) || !pausingCodes.has(thrown.code)) throw thrown;
@@ -285,7 +264,8 @@ export class ApplyQueue {
       condition: slot.condition,
       slots: slot.slots,
       knownSlots: slot.routing.base,
-      isDividing: slot.isDividing,
+      // One without anything, as a replica that waits for a copy, is not through with a split.
+      isDividing: slot.isDividing || slot.cursor === 0,
       messages: slot.log.messages,
       log: slot.log.problem,
       role: slot.own.isReplica ? 'replica' : 'primary',
@@ -308,7 +288,6 @@ export class ApplyQueue {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     for (const queue of this.#queueBySlot.values()) {
-      for (const say of queue.late.splice(0)) say();
       queue.slot.log.close({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });
       await queue.slot[Symbol.asyncDispose]();
     }

@@ -359,6 +359,7 @@ function postChanges(slot: Slot, postToOthers: ReturnType<typeof changePoster>):
   if (!isNone) post({ type: 'changed', slot: slot.index, changes });
   // Also what no cache holds: their reads must not be older than the commit.
   postToOthers(slot.index, changes);
+  if (slot.awaitsChild) post({ type: 'awaits-child', slot: slot.index });
 }
 
 main(workerData as ApplyThreadOptions, systemClock);

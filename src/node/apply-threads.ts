@@ -19,7 +19,15 @@ import { reopenReplaced, type SlotReader } from './slot-reader.ts';
 
 export type ThreadListeners = Pick<
   ApplyLinkOptions,
-  'onChange' | 'onDeath' | 'onNewerEpoch' | 'onQuarantine' | 'onActing' | 'onBehind' | 'onGone' | 'onReplaced'
+  | 'onChange'
+  | 'onDeath'
+  | 'onNewerEpoch'
+  | 'onQuarantine'
+  | 'onActing'
+  | 'onAwaitsChild'
+  | 'onBehind'
+  | 'onGone'
+  | 'onReplaced'
 > & {
   /** Called with what a thread recorded. */
   readonly onRecorded: (interval: Interval, thread: string) => void;
@@ -116,6 +124,10 @@ export function listenersOf({ registry, note = () => {} }: NodeOptions, parts: L
       acting.set(slot, acts);
       // A slot that was promoted is compared, as after a start.
       if (acts) node.comparison?.start().catch(fail);
+    },
+    onAwaitsChild: (slot) => {
+      replicas.split(slot, slot + peers.process.maps.map.slots / 2);
+      node.held?.follow();
     },
     onGone: (slot) => rebuilds.add(slot),
     onBehind: (slots, behindMsBySlot) => replicas.take(slots, behindMsBySlot),

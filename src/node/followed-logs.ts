@@ -149,6 +149,7 @@ export class FollowedLogs implements AsyncDisposable {
         const generation = generationAfter(slot.generation, clock);
         return encodeEntryChunk(slot.index, [{ kind: 'tail-lost', lostIn: slot.generation, generation }]);
       },
+      slots: slot.slots,
       replicas: () => map().shards.find(({ slots }) => slots.includes(slot.index))?.replicas ?? [],
       mayBeginLate: mayBeginLate(slot.index),
     };

@@ -15,6 +15,7 @@ import { invariant } from '../base/invariant.ts';
 import { orAborted } from '../base/or-aborted.ts';
 import type { SearchPool } from '../search/search-pool.ts';
 import { heldSlotsOf, type ShardMap } from '../shardmap/shard-map.ts';
+import { readSlotMeta } from '../slot/slot-meta.ts';
 import { requireDiskRoomIn } from '../storage/disk-room.ts';
 import type { ActingSlots } from './acting-slots.ts';
 import type { ApplyLink } from './apply-link.ts';
@@ -25,7 +26,7 @@ import type { ReplicaReads } from './replica-reads.ts';
 import { installCopies, type ReplicaRebuilds } from './replica-rebuilds.ts';
 import type { ServePool } from './serve-pool.ts';
 import { answeredSlots, noteSlotsMade, slotsToOpen, unmadeChildren } from './slot-folders.ts';
-import type { SlotReaders } from './slot-reader.ts';
+import { freshState, type SlotReaders } from './slot-reader.ts';
 import type { SlotVerifier } from './slot-verifier.ts';
 import type { SlotWrites } from './slot-writes.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
@@ -53,8 +54,10 @@ export type HeldSlotsOptions = {
 };
 
 /** What is tried again after a while. */
-const waitingCodes: ReadonlySet<ErrorCode> = new Set(['StorageFull', 'ApplyStopped', 'Aborted']);
+const waitingCodes: ReadonlySet<ErrorCode> = new Set(['StorageFull', 'ApplyStopped', 'Aborted', 'Unavailable']);
 const retryMs = 5_000;
+/** Without the log server it takes longer, and writes are refused anyway. */
+const actingMsMax = 5_000;
 
 export class HeldSlots implements AsyncDisposable {
   readonly #options: HeldSlotsOptions;
@@ -119,6 +122,7 @@ export class HeldSlots implements AsyncDisposable {
     const { name, dataDir, readers, rebuilds, acting, note } = this.#options;
     // A newer one, by which folders of open slots might go, has its turn afterwards.
     const map = this.#options.map();
+    if (map.isDoubling) this.#options.replicas.check();
     const held = heldSlotsOf(map, name);
     const open = [...readers.bySlot.keys()];
     const away = open.filter((slot) => !held.includes(slot));
@@ -139,30 +143,44 @@ export class HeldSlots implements AsyncDisposable {
   }
 
   /**
-   * Splits the first slot that has yet to. What it had is read at its child before it goes on, and
-   * removes that. Errors: those of `splitSlot`.
+   * Splits one slot that has yet to, or makes the child of one that has: of the latter first, which
+   * apply nothing until then. A replica splits when its log says so. What a slot had is read at its
+   * child before it goes on, and removes that. Errors: those of `splitSlot`.
    */
   async #split(map: ShardMap): Promise<void> {
-    const { name, dataDir, links, readers, note } = this.#options;
+    const { name, dataDir, links, readers } = this.#options;
     const half = map.slots / 2;
-    const [child, ...others] = unmadeChildren(dataDir, map, name);
+    const unmade = unmadeChildren(dataDir, map, name).filter((child) => readers.bySlot.has(child - half));
+    const hasSplit = (slot: number): boolean => readSlotMeta(freshState(readers.bySlot, slot)).slots === map.slots;
+    const isPrimary = (child: number): boolean => map.primaryBySlot[child] === name;
+    const child = unmade.find((each) => hasSplit(each - half)) ?? unmade.find(isPrimary);
     if (child !== undefined) {
-      const parent = child - half;
-      const link = links.find(({ slots }) => slots.has(parent));
-      invariant(link !== undefined, 'a child is made on the node of its parent');
-      const { signal } = this.#stop;
-      // A copy takes long, and its thread gives it up when it ends.
-      const isSplit = await orAborted(
-        link.split(parent, map.slots, slotPath(dataDir, child)).then(() => true),
-        signal,
-      );
-      if (isSplit === undefined) return;
-      await this.#open([child]);
-      note('a slot has split', { slot: parent, child });
+      await this.#makeChild(map, child);
+      this.#isDue = true;
     }
     for (const link of links)
       link.childrenAreRead([...link.slots].filter((slot) => slot < half && readers.bySlot.has(slot + half)));
-    if (others.length > 0) this.#isDue = true;
+  }
+
+  async #makeChild(map: ShardMap, child: number): Promise<void> {
+    const { name, dataDir, links, note } = this.#options;
+    const parent = child - map.slots / 2;
+    const link = links.find(({ slots }) => slots.has(parent));
+    invariant(link !== undefined, 'a child is made on the node of its parent');
+    // A copy takes long, and its thread gives it up when it ends.
+    const splitting = link.split(parent, map.slots, slotPath(dataDir, child)).then(
+      () => 'made' as const,
+      (thrown: unknown) => {
+        const isLost = thrown instanceof DataPlaneError && thrown.code === 'ConfigInvalid';
+        // A copy of the parent is of later: as a replica, the child gets one of its own.
+        if (isLost && map.primaryBySlot[child] !== name) return 'elsewhere' as const;
+        throw thrown;
+      },
+    );
+    const done = await orAborted(splitting, this.#stop.signal);
+    if (done === undefined) return;
+    await this.#open([child]);
+    if (done === 'made') note('a slot has split', { slot: parent, child });
   }
 
   async #close(slots: readonly number[]): Promise<void> {
@@ -200,7 +218,21 @@ export class HeldSlots implements AsyncDisposable {
     writes.take(slots);
     await threads.changeSlots('open-slots', slots);
     await this.#useSearch();
+    await this.#untilActing(slots);
     for (const [link, own] of slotsByLink) if (own.length > 0) link.readersAreOpen(own);
+  }
+
+  /**
+   * Waits for a while until this node acts for slots of which it is the primary: as long as nobody
+   * writes to a child here, it goes to its parent, and waits there.
+   */
+  async #untilActing(slots: readonly number[]): Promise<void> {
+    const { name, map, acting, clock } = this.#options;
+    const own = slots.filter((slot) => map().primaryBySlot[slot] === name);
+    const over = new AbortController();
+    const signal = AbortSignal.any([over.signal, this.#stop.signal]);
+    await Promise.race([acting.until(() => own, signal), clock.sleep(actingMsMax, signal)]);
+    over.abort();
   }
 
   async #useSearch(): Promise<void> {

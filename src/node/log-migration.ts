@@ -14,6 +14,7 @@ import { clearLog, lastAppendMs } from '../log/embedded-log.ts';
 import { JetStreamLog } from '../log/jetstream-log.ts';
 import { putLeftPosition, putPosition, readLeftPosition, readPosition, removePosition } from '../log/log-position.ts';
 import type { LogSession } from '../log/log-session.ts';
+import type { ReadChunk } from '../log/slot-log.ts';
 import { Slot } from '../slot/slot.ts';
 import { readSlotMeta } from '../slot/slot-meta.ts';
 import { searchQueueMeta } from '../slot/table/search-queue.ts';
@@ -175,6 +176,7 @@ async function applyAll(slot: Slot, session: LogSession, clock: Clock): Promise<
       pause: async () => {},
       opened: () => null,
       tailLost: () => lostTail(slot.index),
+      slots: slot.slots,
       replicas: () => [],
       mayBeginLate: false,
     })
@@ -190,12 +192,17 @@ async function applyAll(slot: Slot, session: LogSession, clock: Clock): Promise<
     if (stop.signal.aborted)
       throw (await ended) ?? new DataPlaneError('Unavailable', `the log of slot ${slot.index} cannot be read`);
     const nowMs = clock.nowMs();
-    if (log.readableBytes > 0 || slot.canRun) slot.apply(log.read(2 * slot.batchBytes), nowMs);
+    if (log.readableBytes > 0 || slot.canRun) applySome(slot, log.read(2 * slot.batchBytes), nowMs);
     else if (log.readableEntries === 0) break;
     else await clock.sleep(checkEveryMs, stop.signal);
   }
   log.close();
   await following;
+}
+
+function applySome(slot: Slot, chunks: readonly ReadChunk[], nowMs: number): void {
+  const { outcomes } = slot.apply(chunks, nowMs);
+  slot.log.putBack(chunks.slice(outcomes.length));
 }
 
 function lostTail(slot: number): never {

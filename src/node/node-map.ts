@@ -1,6 +1,7 @@
 /** The shard map of a node, which starts again only for some of what a newer one may say of it. */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { slotsToDoubleMin } from '../log/log-streams.ts';
 import { noteMapChange } from '../mapchange/map-log.ts';
 import { storeMaps } from '../mapchange/map-store.ts';
 import { type HeldMap, MapFollower, type MapJson, type StoredMaps } from '../shardmap/map-follower.ts';
@@ -29,6 +30,8 @@ export type NodeMapOptions = {
   readonly clock: Clock;
 };
 
+const fewSlotsHint = `Stop the cluster, carry the logs over with \`skyshard log migrate folders\`, double until there are ${slotsToDoubleMin}, and go back.`;
+
 /** Returns what a node must start again for, or null. As a replica it takes and gives up slots. */
 function restartReason(before: ShardMap, after: ShardMap, { name, hasLogServer }: NodeMapOptions): string | null {
   const addressIn = ({ nodes }: ShardMap): string => JSON.stringify([nodes.get(name)?.host, nodes.get(name)?.port]);
@@ -43,12 +46,12 @@ function restartReason(before: ShardMap, after: ShardMap, { name, hasLogServer }
 
 /**
  * Errors: DataPlaneError `ConfigInvalid` for a map with replicas without a log server, or one in
- * which slots are doubled with it.
+ * which so few slots are doubled with it that there would be more streams.
  */
 export function requireServable(map: ShardMap, hasLogServer: boolean): void {
-  if (hasLogServer && map.isDoubling)
-    throw new DataPlaneError('ConfigInvalid', 'shard map: slots whose logs are on a NATS server cannot be doubled', {
-      hint: 'Stop the cluster, carry the logs over with `skyshard log migrate folders`, double, and go back.',
+  if (hasLogServer && map.isDoubling && map.slots / 2 < slotsToDoubleMin)
+    throw new DataPlaneError('ConfigInvalid', `shard map: ${map.slots / 2} slots with a log server cannot be doubled`, {
+      hint: fewSlotsHint,
     });
   if (hasLogServer || !hasReplicas(map)) return;
   const index = map.shards.findIndex(({ replicas }) => replicas.length > 0);
@@ -69,7 +72,7 @@ function requireSlotsThere(map: ShardMap, { name, dataDir }: NodeMapOptions): vo
 function requireDoubled(before: ShardMap, after: ShardMap, { name, readers }: NodeMapOptions): void {
   if (!before.isDoubling || after.isDoubling) return;
   const isDone = (slot: number): boolean => readers.has(slot) && isDoubled(freshState(readers, slot), after.slots);
-  const left = slotsOfNode(after, name).filter((slot) => !isDone(slot));
+  const left = heldSlotsOf(after, name).filter((slot) => !isDone(slot));
   if (left.length === 0) return;
   const problem = `its slots ${rangesText(left)} are not through with their split, and doubling cannot end before`;
   const hint = '`skyshard slots status` says how far it is; `skyshard slots double` waits and ends it.';

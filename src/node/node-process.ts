@@ -33,7 +33,7 @@ import { NodePeers } from './node-peers.ts';
 import { startNodeSearch } from './node-search.ts';
 import { PositionComparison, type PositionComparisonOptions } from './position-comparison.ts';
 import type { ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
-import { ReplicaReads } from './replica-reads.ts';
+import { ReplicaReads, withUnmadeChildren } from './replica-reads.ts';
 import { ReplicaRebuilds } from './replica-rebuilds.ts';
 import type { ThreadMetrics } from './serve-messages.ts';
 import { feedsBetween, ServePool, type ServePoolOptions } from './serve-pool.ts';
@@ -134,15 +134,19 @@ function checkedMap({ name, mapJson, logServer = null }: NodeOptions): ShardMap 
   return map;
 }
 
+type HeldReaders = Pick<NodeParts, 'held' | 'readers'>;
+
 /** Makes what is needed of the slots of which the node is a replica. */
 function replicaParts(
   options: NodeOptions,
-  { threads, peers, node }: Pick<ControlParts, 'threads' | 'peers'> & { readonly node: Pick<NodeParts, 'held'> },
+  { threads, peers, node }: Pick<ControlParts, 'threads' | 'peers'> & { readonly node: HeldReaders },
 ): Pick<ControlParts, 'replicas' | 'rebuilds' | 'copyThreads'> {
   const { name, dataDir, slotMapBytes, note = () => {}, clock = systemClock } = options;
   const lagMsMax = options.readLagMs ?? settingTable.readLagMs.default;
-  const replicas = new ReplicaReads({ lagMsMax, onChange: (slots) => threads.useReadable(slots), clock });
   const map = (): ShardMap => peers.process.maps.map;
+  const withUnmade = (slots: readonly number[]): readonly number[] => withUnmadeChildren(slots, map(), node.readers);
+  const onChange = (slots: readonly number[]): void => threads.useReadable(slots);
+  const replicas = new ReplicaReads({ lagMsMax, withUnmade, onChange, clock });
   const { caller } = peers;
   const onCopied = (): void => node.held?.follow();
   const copyThreads = new CopyThreads();
@@ -363,7 +367,7 @@ function controlOf(options: NodeOptions, parts: ControlParts): ControlledParts {
     append: (slot, entry) => writes.appendLifecycle(slot, entry),
     fail,
   });
-  const isServed = (slot: number): boolean => acting.has(slot) || replicas.slots.includes(slot);
+  const isServed = (slot: number): boolean => readers.has(slot) && (acting.has(slot) || replicas.slots.includes(slot));
   const snapshots = new SnapshotSource({ dataDir, slotMapBytes, isServed, copyThreads: parts.copyThreads, clock });
   const verifier = new SlotVerifier({ dataDir, slotMapBytes, hasSlot: (slot) => readers.has(slot), clock });
   const ownParts = { name, dataDir, slotMapBytes, map, readers: slotReaders, writes, snapshots, verifier, note, clock };

@@ -53,12 +53,12 @@ export function isSlotThere(dataDir: string, slot: number): boolean {
   return existsSync(join(slotPath(dataDir, slot), 'data.mdb'));
 }
 
-/** Returns the slots of a node whose parents, also its own, have yet to split. */
+/** Returns the slots that a node has by a map, and that a split of their parents is to make. */
 export function unmadeChildren(dataDir: string, map: ShardMap, name: string): number[] {
   if (!map.isDoubling) return [];
   const made = slotsMade(dataDir) ?? [];
   const isUnmade = (slot: number): boolean => !isSlotThere(dataDir, slot) && !made.includes(slot);
-  return slotsOfNode(map, name).filter((slot) => slot >= map.slots / 2 && isUnmade(slot));
+  return heldSlotsOf(map, name).filter((slot) => slot >= map.slots / 2 && isUnmade(slot));
 }
 
 /** Returns the slots for which a node answers: all that it is the primary of, but for such. */

@@ -90,7 +90,7 @@ export function openSlot(opening: SlotOpening, index: number, isPrimary: boolean
     mapBytes,
     isSearched,
     opening: openingOf(index),
-    canSplit: logs === null,
+    canSplit: true,
     mayBeUnsplit,
     log,
   });

@@ -3,10 +3,12 @@
  *
  * The copy is made beside apply, in steps between its transactions, so that the slot applies
  * nothing only for as long as the last rows take. What was begun goes on wherever an earlier
- * process has left it: one that finds a slot that waits for its child copies it anew. Refuses to
- * begin where the child has no room, or the slot would not take the entry.
+ * process has left it: one that finds a slot that waits for its child copies it anew. So does a
+ * replica, which finds the split in the log. Refuses to begin where the child has no room, or the
+ * slot would not take the entry.
  */
 import type { Clock } from '../base/clock.ts';
+import { reachCrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
 import { type ChunkOutcome, encodeEntryChunk } from '../log/chunk.ts';
 import { makeChild, unfinishedPath } from '../slot/child-slot.ts';
@@ -30,6 +32,8 @@ export type SplitParts = {
 /** How long a step of the copy holds the thread, and what follows it. Units: ms. */
 const stepMs = 4;
 const restMs = 4;
+const lookMs = 20;
+const actingMsMax = 5_000;
 
 async function copySteps(copy: Compaction, { clock, signal }: SplitParts): Promise<void> {
   for (;;) {
@@ -54,13 +58,42 @@ async function copyOf(slot: Slot, path: string, parts: SplitParts): Promise<Comp
   }
 }
 
-async function appendSplit(queue: ApplyQueue, slot: Slot, slots: number): Promise<void> {
+/** Appends the split to the slot's log. Returns once it is applied. */
+async function appendSplit(parts: SplitParts, slot: Slot, slots: number, copy: Compaction): Promise<void> {
+  const { queue, clock, signal } = parts;
+  await slot.log.noteSplit(slots);
+  reachCrashPoint('split-after-note');
   const bytes = encodeEntryChunk(slot.index, [{ kind: 'split', slots }]);
-  const outcome = await new Promise<ChunkOutcome>((onOutcome) =>
-    queue.add(slot.index, { bytes, entryCount: 1, onOutcome }, 0),
-  );
-  if (outcome.status === 'refused') throw errorFromPeer('the apply thread', outcome.code, outcome.message);
-  if (slot.slots < slots) throw new DataPlaneError('ApplyStopped', `slot ${slot.index} does not apply its split`);
+  const given: ChunkOutcome[] = [];
+  const outcome = new Promise<void>((resolve) => {
+    const onOutcome = (said: ChunkOutcome): void => {
+      given.push(said);
+      resolve();
+    };
+    queue.add(slot.index, { bytes, entryCount: 1, onOutcome }, 0);
+  });
+  // Behind the split that another process has appended, this one has no outcome yet. In a log on a
+  // server, more may come before either.
+  for (;;) {
+    await Promise.race([outcome, clock.sleep(lookMs, signal)]);
+    if (given.length > 0 || slot.awaitsChild) break;
+    if (signal.aborted) throw new DataPlaneError('Aborted', 'the node is stopping');
+    await copySteps(copy, parts);
+  }
+  const [said] = given;
+  if (slot.awaitsChild) return;
+  if (said?.status === 'refused') throw errorFromPeer('the apply thread', said.code, said.message);
+  throw new DataPlaneError('ApplyStopped', `slot ${slot.index} does not apply its split`);
+}
+
+/** Waits until this process acts for a slot, which it does once it has read its log. */
+async function untilActing({ clock, signal }: SplitParts, slot: Slot): Promise<void> {
+  const endMs = clock.monotonicMs() + actingMsMax;
+  while (!slot.own.acts && !slot.awaitsChild && !signal.aborted) {
+    if (clock.monotonicMs() > endMs)
+      throw new DataPlaneError('Unavailable', `slot ${slot.index} has not read its log yet, and splits then`);
+    await clock.sleep(lookMs, signal);
+  }
 }
 
 /** Splits a slot that has yet to, and makes its child. */
@@ -68,9 +101,11 @@ async function splitNow(parts: SplitParts, slot: Slot, { slots, childPath }: Spl
   // Else all of it would be copied again at each try.
   slot.quarantine.requireApplying(() => false);
   slot.environment.requireRoom();
+  await untilActing(parts, slot);
+  if (slot.awaitsChild) return makeChild(slot, childPath);
   const copy = await copyOf(slot, unfinishedPath(childPath), parts);
   try {
-    await appendSplit(parts.queue, slot, slots);
+    await appendSplit(parts, slot, slots, copy);
     await makeChild(slot, childPath, copy);
   } catch (thrown) {
     await copy.abandon();
@@ -81,9 +116,9 @@ async function splitNow(parts: SplitParts, slot: Slot, { slots, childPath }: Spl
 /**
  * Returns once the child is on disk; its parent goes on once it is told so (`childIsMade`).
  *
- * Errors: DataPlaneError `StorageFull`, `ApplyStopped`, or `Aborted` when more is written than can
- * be copied, after which it can be asked for again; `ConfigInvalid` for a slot that has split and
- * whose child is lost.
+ * Errors: DataPlaneError `StorageFull`, `ApplyStopped`, `Unavailable` without its log, or `Aborted`
+ * when more is written than can be copied, after which it can be asked for again; `ConfigInvalid`
+ * for a slot that has split and whose child is lost.
  */
 export async function splitSlot(parts: SplitParts, slot: Slot, order: SplitOrder): Promise<void> {
   const { slots, childPath } = order;

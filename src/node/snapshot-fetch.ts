@@ -72,7 +72,8 @@ export function requireFitting(
 ): void {
   if (said.format !== snapshotFormat) refuse(node, slot, `it has format ${said.format}, not ${snapshotFormat}`);
   if (said.rows !== metaVersion) refuse(node, slot, `its rows have version ${said.rows}, not ${metaVersion}`);
-  if (said.slot !== slot || said.slots !== map.slots)
+  const isUnsplit = map.isDoubling && said.slots === map.slots / 2 && slot < said.slots;
+  if (said.slot !== slot || (said.slots !== map.slots && !isUnsplit))
     refuse(node, slot, `it is of slot ${said.slot} of ${said.slots}, not of ${map.slots}`);
   if (said.cluster !== map.cluster && said.cluster !== '') refuse(node, slot, `it is of cluster "${said.cluster}"`);
 }

@@ -6,7 +6,7 @@
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { digestOf } from './map-digest.ts';
-import { rangesText, type ShardMap, slotsOfNode } from './shard-map.ts';
+import { heldSlotsOf, rangesText, type ShardMap, slotsOfNode } from './shard-map.ts';
 
 /** One difference of two maps, for people. Null: it is not there. */
 export type MapDifference = {
@@ -46,8 +46,12 @@ function refuseOtherSlots(before: ShardMap, after: ShardMap, { isDecided }: Chan
   if (isBegun && before.shards.some(({ move }) => move !== null))
     refuse('slots are moving, and cannot be doubled meanwhile', hint);
   if (!after.isDoubling) return;
-  const moved = before.primaryBySlot.findIndex((primary, slot) => after.primaryBySlot[slot] !== primary);
-  if (moved >= 0) refuse(`slot ${moved} cannot go to another node while slots are doubled`, hint);
+  // Copies may change places, and be given up: a node may be lost meanwhile.
+  for (const name of after.nodes.keys()) {
+    const had = new Set(heldSlotsOf(before, name));
+    const moved = heldSlotsOf(after, name).find((slot) => slot < before.slots && !had.has(slot));
+    if (moved !== undefined) refuse(`slot ${moved} cannot go to another node while slots are doubled`, hint);
+  }
 }
 
 function refuseDuringLease(before: ShardMap, { nowMs, holder }: ChangeRules): void {

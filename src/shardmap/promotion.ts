@@ -35,11 +35,22 @@ function refuse(problem: string, hint: string): never {
   throw new DataPlaneError('ConfigInvalid', problem, { hint });
 }
 
+/** Returns what a node has of a slot; of one that a split is still to make, what of its parent. */
+function copyOf(
+  { isDoubling, slots: count }: ShardMap,
+  slot: number,
+  copies: readonly CopyStatus[] | undefined,
+): CopyStatus | undefined {
+  const parent = isDoubling && slot >= count / 2 ? slot - count / 2 : slot;
+  const found = copies?.filter((copy) => copy.slot === slot || copy.slot === parent) ?? [];
+  return found.find((copy) => copy.slot === slot) ?? found[0];
+}
+
 /** Returns how far a node is behind with a shard; null if it cannot be its primary. */
-function behindOf({ slots }: Shard, copies: readonly CopyStatus[] | undefined): number | null {
+function behindOf(map: ShardMap, { slots }: Shard, copies: readonly CopyStatus[] | undefined): number | null {
   let behindMs = 0;
   for (const slot of slots) {
-    const copy = copies?.find((candidate) => candidate.slot === slot);
+    const copy = copyOf(map, slot, copies);
     if (copy === undefined || copy.log !== null) return null;
     behindMs = Math.max(behindMs, copy.behindMs);
   }
@@ -47,9 +58,9 @@ function behindOf({ slots }: Shard, copies: readonly CopyStatus[] | undefined): 
 }
 
 /** Returns why a node cannot be the primary of a shard, for people. */
-function obstacleOf({ slots }: Shard, copies: readonly CopyStatus[] | undefined): string {
+function obstacleOf(map: ShardMap, { slots }: Shard, copies: readonly CopyStatus[] | undefined): string {
   if (copies === undefined) return 'it does not answer';
-  const lacking = slots.find((slot) => !copies.some((copy) => copy.slot === slot));
+  const lacking = slots.find((slot) => copyOf(map, slot, copies) === undefined);
   if (lacking !== undefined) return `it does not have slot ${lacking} yet`;
   return copies.find(({ slot, log }) => slots.includes(slot) && log !== null)?.log ?? 'unknown';
 }
@@ -84,14 +95,14 @@ export function choosePromotions(map: ShardMap, copies: CopiesByNode, wish: Prom
   for (const { primary, slots } of map.shards) slotCounts.set(primary, slotCounts.get(primary)! + slots.length);
   return shards.map((shard) => {
     const candidates = (node === null ? shard.replicas : [node]).flatMap((name) => {
-      const behindMs = behindOf(shard, copies.get(name));
+      const behindMs = behindOf(map, shard, copies.get(name));
       const slotCount = slotCounts.get(name)! + shard.slots.length;
       return behindMs === null ? [] : [{ name, behindMs, load: slotCount / map.nodes.get(name)!.capacity }];
     });
     const [best] = candidates.sort((a, b) => a.behindMs - b.behindMs || a.load - b.load);
     if (best === undefined) {
       const asked = node === null ? shard.replicas : [node];
-      const why = asked.map((name) => `${name}: ${obstacleOf(shard, copies.get(name))}`).join('; ');
+      const why = asked.map((name) => `${name}: ${obstacleOf(map, shard, copies.get(name))}`).join('; ');
       refuse(`no replica of shard ${shard.name} can be its primary: ${why || 'it has none'}`, 'Start one, or wait.');
     }
     slotCounts.set(best.name, slotCounts.get(best.name)! + shard.slots.length);

@@ -186,14 +186,17 @@ function moveOf(move: ShardMove | null, { primary, replicas }: Pick<Shard, 'prim
   return move;
 }
 
-/** Checks that children begin where their parents are, of which there is one copy each. */
-function requireDoubling(slots: number, shards: readonly Shard[], primaryBySlot: readonly string[]): void {
+/** Checks that children have the same copies as their parents, of which they are made. */
+function requireDoubling(slots: number, shards: readonly Shard[]): void {
   if (slots === 1) refuse('doubling: one slot is not twice as many as before');
-  const copied = shards.findIndex(({ replicas }) => replicas.length > 0);
-  if (copied >= 0) refuse(`shards[${copied}].replicas: must be empty while slots are doubled`);
-  const parted = primaryBySlot.findIndex((primary, slot) => primaryBySlot[slot + slots / 2] !== primary);
-  if (parted < slots / 2)
-    refuse(`shards: slot ${parted + slots / 2} must be with slot ${parted}, of which it is made, until doubling ends`);
+  const copiesBySlot = new Map<number, string>();
+  for (const { primary, replicas, slots: own } of shards) {
+    const copies = [primary, ...[...replicas].sort()].join();
+    for (const slot of own) copiesBySlot.set(slot, copies);
+  }
+  for (let slot = 0, child = slots / 2; child < slots; slot++, child++)
+    if (copiesBySlot.get(slot) !== copiesBySlot.get(child))
+      refuse(`shards: slot ${child} must be with slot ${slot}, of which it is made, until doubling ends`);
 }
 
 /**
@@ -219,7 +222,7 @@ export function parseShardMap(value: unknown): ShardMap {
   });
   const primaryBySlot = ownersOf(shards, slots);
   const isDoubling = map.doubling ?? false;
-  if (isDoubling) requireDoubling(slots, shards, primaryBySlot);
+  if (isDoubling) requireDoubling(slots, shards);
   return {
     cluster: map.cluster ?? '',
     epoch,

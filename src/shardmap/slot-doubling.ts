@@ -29,12 +29,6 @@ export function beginDoubling(json: MapJson, map: ShardMap): MapJson {
       `slots ${rangesText(moving.slots)} are moving from ${moving.move!.from} to ${moving.move!.to}`,
       '`skyshard move status` says how far they are; end the moves by `drop` or `cancel`, then run this again.',
     );
-  const copied = shards.find(({ replicas }) => replicas.length > 0);
-  if (copied !== undefined)
-    refuse(
-      `slots ${rangesText(copied.slots)} have replicas, and only slots with one copy are doubled`,
-      'Double before there are replicas: `skyshard replica remove` takes them away.',
-    );
   const shardsJson = json['shards'] as readonly object[];
   return {
     ...json,
@@ -74,18 +68,31 @@ export const doublingPhases = ['waits', 'splits', 'removes', 'tells', 'indexes',
  */
 export type DoublingPhase = (typeof doublingPhases)[number];
 
-/** Returns how far each slot of before the doubling is, of which nodes have said something. */
-export function doublingProgress(map: ShardMap, said: readonly DividedSlot[]): Map<number, DoublingPhase> {
-  const bySlot = new Map(said.map((each) => [each.slot, each]));
+/** By node, what it says of the slots that it has. */
+export type DividedByNode = ReadonlyMap<string, readonly DividedSlot[]>;
+
+/** Returns how far each slot of before the doubling is: the copy that is least far. */
+export function doublingProgress(map: ShardMap, said: DividedByNode): Map<number, DoublingPhase> {
   const half = map.slots / 2;
-  const phaseOf = (parent: DividedSlot): DoublingPhase => {
-    const child = bySlot.get(parent.slot + half);
-    if (parent.slots < map.slots) return 'waits';
-    if (child === undefined) return 'splits';
-    const both = [parent, child];
-    if (both.some(({ isDividing }) => isDividing)) return 'removes';
-    if (both.some(({ knownSlots }) => knownSlots < map.slots)) return 'tells';
-    return both.some(({ isIndexed }) => isIndexed === false) ? 'indexes' : 'done';
-  };
-  return new Map(said.filter(({ slot }) => slot < half).map((parent) => [parent.slot, phaseOf(parent)]));
+  const phases = new Map<number, DoublingPhase>();
+  for (const { primary, replicas, slots } of map.shards) {
+    for (const node of [primary, ...replicas]) {
+      const bySlot = new Map(said.get(node)?.map((each) => [each.slot, each]));
+      for (const slot of slots.filter((each) => each < half)) {
+        const phase = phaseOf(map, bySlot.get(slot), bySlot.get(slot + half));
+        const other = phases.get(slot) ?? 'done';
+        phases.set(slot, doublingPhases[Math.min(...[phase, other].map((each) => doublingPhases.indexOf(each)))]!);
+      }
+    }
+  }
+  return new Map([...phases].sort(([one], [other]) => one - other));
+}
+
+function phaseOf(map: ShardMap, parent: DividedSlot | undefined, child: DividedSlot | undefined): DoublingPhase {
+  if (parent === undefined || parent.slots < map.slots) return 'waits';
+  if (child === undefined) return 'splits';
+  const both = [parent, child];
+  if (both.some(({ isDividing }) => isDividing)) return 'removes';
+  if (both.some(({ knownSlots }) => knownSlots < map.slots)) return 'tells';
+  return both.some(({ isIndexed }) => isIndexed === false) ? 'indexes' : 'done';
 }

@@ -8,6 +8,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
+import { putPosition, readPosition } from '../log/log-position.ts';
 import type { Compaction } from '../storage/compaction.ts';
 import { asStorageError } from '../storage/disk-room.ts';
 import { syncFolder } from '../storage/durable-file.ts';
@@ -40,8 +41,12 @@ async function becomeChild(path: string, mapBytes: number): Promise<void> {
       session: meta.sessions.at(-1)?.id ?? 0,
       lastMark: markOfSplit(meta.splitSeq),
     };
+    const log = environment.table(slotTables.log);
+    const position = readPosition(log);
     environment.transact(() => {
-      for (const name of [slotTables.log, slotTables.search]) clear(environment.table(name));
+      for (const table of [log, environment.table(slotTables.search)]) clear(table);
+      // Of a log on a server, which begins with what the child's node appends.
+      if (position !== undefined) putPosition(log, { ...position, timeMs: 0 });
       clearOutbox(environment.table(slotTables.outbox), state);
       const routing = new SlotRouting(state);
       routing.reload(slots);

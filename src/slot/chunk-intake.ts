@@ -28,6 +28,14 @@ export type ChunkIntakeOptions = {
 
 const refused = (code: string, message: string): ChunkOutcome => ({ status: 'refused', code, message });
 
+/** True for the split of the slot itself, and for word of another one, as its entries say. */
+function saysSplit({ chunk, entries }: WaitingChunk): boolean {
+  // What a slot's own log says of splits is alone in its chunk.
+  const [first] = entries;
+  if (chunk.origin === null) return entries.length === 1 && (first!.kind === 'split' || first!.kind === 'target-split');
+  return entries.some((entry) => entry.kind === 'effect' && entry.effect.type === 'split');
+}
+
 export class ChunkIntake {
   readonly #options: ChunkIntakeOptions;
   /** The append time of the last chunk; never decreases. */
@@ -35,6 +43,23 @@ export class ChunkIntake {
 
   constructor(options: ChunkIntakeOptions) {
     this.#options = options;
+  }
+
+  /**
+   * Takes chunks up to one that splits the slot, or has word of a split: what comes after that is
+   * judged once it is applied, whatever a transaction reads together. So all copies of a slot take
+   * the same of a log that they share. Returns the outcomes of those.
+   */
+  takeUpToSplit(chunks: readonly ReadChunk[], waiting: WaitingChunk[]): ChunkOutcome[] {
+    const outcomes: ChunkOutcome[] = [];
+    let isSplit = waiting.some(saysSplit);
+    for (const chunk of chunks) {
+      if (isSplit) break;
+      const count = waiting.length;
+      outcomes.push(this.take(chunk, waiting));
+      isSplit = waiting.length > count && saysSplit(waiting.at(-1)!);
+    }
+    return outcomes;
   }
 
   /** Enters a chunk that was read, in the current transaction, unless it is one of the above. */

@@ -5,7 +5,7 @@ import { EntryFailure } from './entry-failure.ts';
 import type { OutboxBatch } from './table/outbox.ts';
 
 export type RunResult = {
-  /** One for each chunk that was passed in, in order. */
+  /** One for each chunk that was passed in, in order, but for the last ones that were not taken. */
   readonly outcomes: readonly ChunkOutcome[];
   /** Effects for other slots, which may be sent now. */
   readonly batches: readonly OutboxBatch[];

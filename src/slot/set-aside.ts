@@ -1,6 +1,7 @@
 /** Passes an entry that cannot be applied, or takes away such long work, in a transaction. */
 import { invariant } from '../base/invariant.ts';
 import { isSlotEffect } from '../entry/entry.ts';
+import type { ReadChunk } from '../log/slot-log.ts';
 import { resyncAfterFailure } from './apply/repo-apply.ts';
 import type { EffectSources } from './effect-sources.ts';
 import type { EntryFailure } from './entry-failure.ts';
@@ -9,7 +10,7 @@ import { encodeWorkRow } from './quarantine-retry.ts';
 import type { SlotMeta } from './slot-meta.ts';
 import { readLongWork } from './table/long-work.ts';
 import type { SlotState } from './table/slot-state.ts';
-import { decisionAfter, type WaitingChunk } from './waiting-chunk.ts';
+import { decisionAfter, isOperatorChunk, type WaitingChunk } from './waiting-chunk.ts';
 
 export type SetAsideOptions = {
   readonly state: SlotState;
@@ -44,10 +45,17 @@ export function setAside(options: SetAsideOptions, failure: EntryFailure): Failu
 
 /**
  * Starts a slot that has stopped when an operator's word waits in its log after the cursor, so that
- * replicas, which may have the word already, stop at the same entries.
+ * replicas, which may have the word already, stop at the same entries. `left`: chunks of the log
+ * that are not taken yet.
  */
-export function startIfDecided(quarantine: Quarantine, waiting: readonly WaitingChunk[], cursor: number): void {
-  const decision = quarantine.stoppedMs === 0 ? undefined : decisionAfter(waiting, cursor);
+export function startIfDecided(
+  quarantine: Quarantine,
+  waiting: readonly WaitingChunk[],
+  cursor: number,
+  left: readonly ReadChunk[] = [],
+): void {
+  if (quarantine.stoppedMs === 0) return;
+  const decision = decisionAfter(waiting, cursor) ?? left.find(({ bytes }) => isOperatorChunk(bytes));
   if (decision !== undefined) quarantine.start(decision.appendMs);
 }
 

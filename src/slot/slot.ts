@@ -254,7 +254,8 @@ export class Slot implements AsyncDisposable {
   /**
    * Applies chunks that were read from the log, and what was entered before, in one transaction.
    *
-   * Returns: when all of it is on disk; no outcome is called.
+   * Returns: when all of it is on disk; no outcome is called. What follows a split, or word of one,
+   * is not taken, and has no outcome: it is to be put back into the log.
    * Errors: DataPlaneError `StorageFull`, which changes nothing, or `DataInUse`, after which this
    * process must not go on; InvariantError on a defect.
    */
@@ -296,8 +297,8 @@ export class Slot implements AsyncDisposable {
       const isIdle = chunks.length === 0 && lastSeq === Number.POSITIVE_INFINITY;
       const own = this.log.isEmbedded ? this.own.chunks(isIdle, this.#intake.appendMs) : [];
       for (const chunk of own) this.#intake.take(chunk, waiting);
-      const outcomes = chunks.map((chunk) => this.#intake.take(chunk, waiting));
-      startIfDecided(this.quarantine, waiting, cursorBefore);
+      const outcomes = this.#intake.takeUpToSplit(chunks, waiting);
+      startIfDecided(this.quarantine, waiting, cursorBefore, chunks.slice(outcomes.length));
       reachCrashPoint('slot-after-append');
       this.#attempt.beginBatch(cursorBefore, this.log.head, onlyItem(waiting, cursorBefore + 1));
       for (const logged of waiting) this.#applier.applyChunk(logged, lastSeq);

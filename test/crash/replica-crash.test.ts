@@ -1,12 +1,12 @@
 /** Nodes in processes of their own that are killed under load: what is read, lost and doubled. */
 import { cpSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import { operatingFailure } from '../../src/base/data-plane-error.ts';
-import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import type { ServiceRouter } from '../../src/router/plan/service-router.ts';
+import type { CrashPoint } from '../../src/base/crash-point.ts';
+import { beginDoubling, endDoubling } from '../../src/shardmap/slot-doubling.ts';
+import { haveDoubled } from '../support/doubling-status.ts';
 import { makeMemoryFolder } from '../support/memory-folder.ts';
 import { NatsServer } from '../support/nats-server.ts';
+import { expectAllThere, ReplicaLoad } from '../support/replica-load.ts';
 import { ReplicatedCluster, type ShardOfTest } from '../support/replicated-cluster.ts';
 import { stopAfterEach } from '../support/stop-after-each.ts';
 import { until } from '../support/until.ts';
@@ -21,99 +21,29 @@ const shards: readonly ShardOfTest[] = [
 
 const resources = stopAfterEach();
 
-/** Follows one actor after the other, and reads its followers all the time, by a router. */
-class Load {
-  readonly #cluster: ReplicatedCluster;
-  readonly router: ServiceRouter;
-  readonly actor: string;
-  readonly fans: string[] = [];
-  readonly #known = new Set<string>();
-  #isOver = false;
-  #running: Promise<void>[] = [];
-  reads = 0;
-  readonly errors: string[] = [];
-  readonly wrong: string[] = [];
+type Started = { readonly cluster: ReplicatedCluster; readonly load: ReplicaLoad };
 
-  constructor(cluster: ReplicatedCluster) {
-    this.#cluster = cluster;
-    this.actor = cluster.didIn(0, 1);
-    this.router = cluster.makeRouter();
-  }
-
-  begin(): void {
-    this.#running = [this.#write(), this.#read()];
-  }
-
-  async #write(): Promise<void> {
-    for (let round = 0; !this.#isOver; round++) {
-      const fans = this.#cluster.fansFrom(1_000 + 10 * round, slots);
-      for (const fan of fans) this.#known.add(fan);
-      await this.#cluster.follow(fans, this.actor);
-      this.fans.push(...fans);
-      // One page of followers shows all of them.
-      await systemClock.sleep(200);
-    }
-  }
-
-  async #read(): Promise<void> {
-    const request = encodeMessage('GetFollowersRequest', { actorDid: this.actor, limit: 1_000 });
-    while (!this.#isOver) {
-      try {
-        const answer = await this.router.handle('GetFollowers', request, { caller: 'test', timeoutMs: 5_000 });
-        this.#check(decodeMessage('GetFollowersResponse', answer).followers.map(({ actorDid }) => actorDid));
-        this.reads++;
-      } catch (thrown) {
-        this.errors.push(operatingFailure(thrown).message);
-      }
-      await systemClock.sleep(2);
-    }
-  }
-
-  #check(followers: readonly string[]): void {
-    if (new Set(followers).size < followers.length) this.wrong.push('a follower twice');
-    for (const follower of followers) if (!this.#known.has(follower)) this.wrong.push(`${follower} follows nobody`);
-  }
-
-  /** Waits until the load has read and written for a while. */
-  async goOn(): Promise<void> {
-    const [reads, fans] = [this.reads + 50, this.fans.length + 3 * slots];
-    await until(() => this.reads >= reads && this.fans.length >= fans, 60_000);
-  }
-
-  async end(): Promise<void> {
-    this.#isOver = true;
-    await Promise.all(this.#running);
-    await this.router[Symbol.asyncDispose]();
-  }
-}
-
-async function startAll(): Promise<{ cluster: ReplicatedCluster; load: Load }> {
+/** Starts all nodes, of which one is to be killed at a point of a split. */
+async function startAll(crash?: { readonly node: string; readonly point: CrashPoint }): Promise<Started> {
   const server = await NatsServer.start();
   resources.use(server);
   const cluster = await ReplicatedCluster.make(server, slots, nodes, shards);
   resources.use(cluster);
   cluster.areApart = true;
+  if (crash !== undefined) cluster.crashPoints.set(crash.node, crash.point);
   await Promise.all(nodes.map((name) => cluster.startNode(name)));
   const areComplete = async (): Promise<boolean> => {
     const statuses = await Promise.all(nodes.map((name) => cluster.statusOf(name)));
     return statuses.flat().every(({ condition }) => condition === 'complete');
   };
+  cluster.crashPoints.clear();
   await until(areComplete, 60_000);
-  const load = new Load(cluster);
+  const load = new ReplicaLoad(cluster);
   resources.use({ [Symbol.asyncDispose]: () => load.end() });
   await until(() => load.router.fanOut.copiesOf(0).length === nodes.length, 60_000);
   load.begin();
   await load.goOn();
   return { cluster, load };
-}
-
-/** Ends the load, and expects that all that was written is there once, the same in all copies. */
-async function expectAllThere(cluster: ReplicatedCluster, load: Load): Promise<void> {
-  await load.end();
-  await cluster.haveFollowed(load.fans, load.actor);
-  for (let slot = 0; slot < slots; slot++) await cluster.expectSame(slot);
-  expect(load.wrong).toEqual([]);
-  expect(cluster.notes.filter((note) => /lost the tail|has lost effects|InvariantError/.test(note))).toEqual([]);
 }
 
 describe('a node that is killed under load', () => {
@@ -165,6 +95,70 @@ describe('a node that is killed under load', () => {
       await cluster.startNode('n1');
       await load.goOn();
       await expectAllThere(cluster, load);
+    },
+    testMsMax,
+  );
+});
+
+/** Begins to double the slots, and waits until that has killed a node. */
+async function killedWhileDoubling({ cluster, load }: Started, node: string): Promise<void> {
+  await cluster.pushMap(beginDoubling(cluster.mapJson, cluster.map));
+  load.router.useMap(cluster.map);
+  await until(() => cluster.notes.some((note) => note.startsWith(`${node} ended with`)), 60_000);
+  await cluster.killNode(node);
+  await load.goOn();
+}
+
+async function endOfDoubling({ cluster, load }: Started): Promise<void> {
+  await until(() => haveDoubled(cluster.map, (name) => cluster.statusOf(name)), 120_000);
+  await cluster.pushMap(endDoubling(cluster.mapJson, cluster.map));
+  load.router.useMap(cluster.map);
+  await load.goOn();
+  expect(cluster.map.slots).toBe(2 * slots);
+  expect(load.errors).toEqual([]);
+  await expectAllThere(cluster, load);
+}
+
+describe('a node that is killed while slots are doubled, under load,', () => {
+  it.each(['split-after-copy', 'split-after-rename', 'split-after-open'] as const)(
+    'as a replica, at %s, goes on with what its log says',
+    async (point) => {
+      const started = await startAll({ node: 'n2', point });
+      await killedWhileDoubling(started, 'n2');
+      await started.cluster.startNode('n2');
+      await endOfDoubling(started);
+    },
+    testMsMax,
+  );
+
+  it.each(['split-after-note', 'split-after-copy', 'split-after-open'] as const)(
+    'as a primary, at %s, is replaced by a replica, which goes on with the doubling',
+    async (point) => {
+      const started = await startAll({ node: 'n0', point });
+      const { cluster, load } = started;
+      await killedWhileDoubling(started, 'n0');
+      // Before a router has heard that replicas answer for children, it asks primaries for those.
+      expect(load.errors.filter((error) => !error.includes('node n0'))).toEqual([]);
+      load.errors.length = 0;
+      await load.goOn();
+      await cluster.push(([first, second]) => [{ ...first!, primary: 'n2', replicas: ['n1', 'n0'] }, second!]);
+      load.router.useMap(cluster.map);
+      await load.goOn();
+      await cluster.startNode('n0');
+      await endOfDoubling(started);
+    },
+    testMsMax,
+  );
+
+  it(
+    'as a replica that has lost its folder meanwhile, gets copies of slots and of their children',
+    async () => {
+      const started = await startAll({ node: 'n2', point: 'split-after-copy' });
+      const { cluster } = started;
+      await killedWhileDoubling(started, 'n2');
+      rmSync(cluster.dataDirOf('n2'), { recursive: true });
+      await cluster.startNode('n2');
+      await endOfDoubling(started);
     },
     testMsMax,
   );

@@ -2,34 +2,19 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type CrashPoint, splitCrashPoints } from '../../src/base/crash-point.ts';
-import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
-import { beginDoubling, doublingProgress, endDoubling } from '../../src/shardmap/slot-doubling.ts';
+import { beginDoubling, endDoubling } from '../../src/shardmap/slot-doubling.ts';
 import { CrashCluster } from '../support/crash-cluster.ts';
 import { appendAll, expectMeaning, storyOf } from '../support/crash-story.ts';
+import { haveDoubled } from '../support/doubling-status.ts';
+import { NatsServer } from '../support/nats-server.ts';
 import { until } from '../support/until.ts';
 
 const node = 'a';
 const waitMsMax = 120_000;
 
-/** Waits until all slots are through with their split. */
-async function untilDoubled(cluster: CrashCluster): Promise<void> {
-  await until(async () => {
-    try {
-      const said = (await cluster.statuses()).map(({ slot, slots = 0, knownSlots = 0, isDividing = false }) => {
-        return { slot, slots, knownSlots, isDividing };
-      });
-      const phases = [...doublingProgress(cluster.map, said).values()];
-      return phases.length === cluster.map.slots / 2 && phases.every((phase) => phase === 'done');
-    } catch (thrown) {
-      if (thrown instanceof DataPlaneError && thrown.isRetryable) return false;
-      throw thrown;
-    }
-  }, waitMsMax);
-}
-
-async function crashWhileSplitting(point: CrashPoint, seed: number): Promise<void> {
-  await using cluster = await CrashCluster.make(4);
+async function crashWhileSplitting(server: NatsServer | null, point: CrashPoint, seed: number): Promise<void> {
+  await using cluster = await CrashCluster.make(4, server?.url);
   cluster.serveThreads = 2;
   const entries = storyOf(seed, 200);
   await Promise.all([cluster.start('b'), cluster.start(node, { point, nth: 1 })]);
@@ -40,7 +25,7 @@ async function crashWhileSplitting(point: CrashPoint, seed: number): Promise<voi
   expect(await cluster.exitOf(node)).toEqual({ code: null, signal: 'SIGKILL' });
   await cluster.start(node);
   await appended;
-  await untilDoubled(cluster);
+  await until(() => haveDoubled(cluster.map, (name) => cluster.status(name)), waitMsMax);
   await cluster.pushMap(endDoubling(cluster.mapJson, cluster.map));
   expect(cluster.map.slots).toBe(8);
   // A refused chunk went on to where its entries belong.
@@ -54,7 +39,12 @@ async function crashWhileSplitting(point: CrashPoint, seed: number): Promise<voi
 describe('kill -9 of a node whose slots split', () => {
   for (const point of splitCrashPoints) {
     it(`at ${point} loses nothing and counts nothing twice`, async () => {
-      await crashWhileSplitting(point, 23);
+      await crashWhileSplitting(null, point, 23);
+    }, 240_000);
+
+    it(`at ${point}, with logs on a server, does neither`, async () => {
+      await using server = await NatsServer.start();
+      await crashWhileSplitting(server, point, 29);
     }, 240_000);
   }
 });

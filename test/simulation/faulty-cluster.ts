@@ -19,6 +19,7 @@ import { Slot } from '../../src/slot/slot.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
 import { noMark } from '../support/effect-origin.ts';
 import { makeChildAtLast, ownerOf, type SplitCounts, strayKeys } from './doubling.ts';
+import { FollowingSlots, sharedLog } from './following-slots.ts';
 import type { OutsideEntry } from './history.ts';
 import { entriesBySlot, Inboxes, type Parcel, parcelOf, type Stream, Streams } from './parcels.ts';
 
@@ -48,6 +49,8 @@ export type FaultyClusterOptions = {
   readonly losesFolders?: boolean;
   /** How often the slots are doubled, each time in the middle of a part of a history. */
   readonly doublings?: number;
+  /** Each slot has a replica that reads the same log. Not with `losesFolders`. */
+  readonly hasReplicas?: boolean;
 };
 
 const mapBytesDefault = 2 ** 28;
@@ -68,19 +71,28 @@ export class FaultyCluster implements AsyncDisposable {
   readonly #copies = new Map<number, FolderCopy>();
   #openings = 0;
   readonly #streams = new Streams();
+  readonly #replicas: FollowingSlots | null;
 
   constructor(options: FaultyClusterOptions) {
     this.#options = options;
-    mkdirSync(options.path, { recursive: true });
+    const { path, appendMs, mapBytes = mapBytesDefault, hasReplicas = false } = options;
+    mkdirSync(path, { recursive: true });
     this.#count = options.slots;
-    for (let index = 0; index < options.slots; index++) this.#open(index, options.slots, 'complete');
+    const pathOf = (index: number): string => join(path, `replica-${index}`);
+    this.#replicas = hasReplicas ? new FollowingSlots({ pathOf, mapBytes, appendMs }) : null;
+    for (let index = 0; index < options.slots; index++) {
+      this.#open(index, options.slots, 'complete');
+      this.#replicas?.follow(index, options.slots);
+    }
   }
 
   /** `condition` is that of a slot whose folder is not there. */
   #open(index: number, slots: number, condition: SlotCondition): void {
     const { mapBytes = mapBytesDefault } = this.#options;
     const opening = { session: ++this.#openings, generation: this.#openings, condition, cluster: '' };
-    this.#slots.set(index, Slot.open({ index, slots, path: this.#pathOf(index), mapBytes, opening, canSplit: true }));
+    const log = this.#replicas === null ? {} : { log: sharedLog };
+    const options = { index, slots, path: this.#pathOf(index), mapBytes, opening, canSplit: true, ...log };
+    this.#slots.set(index, Slot.open(options));
   }
 
   #pathOf(index: number): string {
@@ -135,6 +147,7 @@ export class FaultyCluster implements AsyncDisposable {
       const awaiting = this.slots.find(({ awaitsChild }) => awaitsChild);
       if (awaiting !== undefined && random.below(4) === 0) await this.#makeChild(awaiting, random);
       if (this.#options.losesFolders === true && random.below(120) === 0) await this.#lose(random);
+      if (this.#replicas !== null && random.below(3) === 0) await this.#replicas.turn(random);
       const isBusy = this.#turn(random);
       idleTurns = isBusy || awaiting !== undefined ? 0 : idleTurns + 1;
       if (idleTurns === 0) continue;
@@ -154,6 +167,7 @@ export class FaultyCluster implements AsyncDisposable {
     invariant(hasLost || sent === received, `${sent} effects were sent and ${received} received`);
     invariant(!this.#isDoubling, 'a doubling ends in every slot');
     const strays = this.slots.flatMap((slot) => strayKeys(slot).map((key) => `${slot.index} of ${slot.slots}: ${key}`));
+    await this.#replicas?.expectSame(this.slots, random);
     invariant(strays.length === 0, `slots hold what is of others: ${strays.slice(0, 5).join(' ')}`);
   }
 
@@ -276,15 +290,16 @@ export class FaultyCluster implements AsyncDisposable {
 
   #run(slot: Slot, random: SeededRandom): void {
     const parcels = this.#inboxes.take(slot.index, random, this.#count > this.#options.slots);
-    const result = slot.run(
-      parcels.map((parcel) => parcel.bytes),
-      this.#options.appendMs,
-    );
+    const own = this.#replicas === null ? [] : ownChunks(slot, parcels.length === 0);
+    const chunks = [...own, ...parcels.map(({ bytes }) => bytes)];
+    const result = slot.run(chunks, this.#options.appendMs);
+    this.#replicas?.logOf(slot.index).push(...chunks.slice(0, result.outcomes.length));
     for (const { target } of result.batches) this.#streams.ready.add(this.#streams.of(slot.index, target));
     for (const target of result.restarted) this.#streams.rewind(this.#streams.of(slot.index, target));
+    this.#inboxes.of(slot.index).unshift(...parcels.splice(result.outcomes.length - own.length));
     parcels.forEach((parcel, index) => {
       const { stream, lastMark, outside } = parcel;
-      const outcome = result.outcomes[index]!;
+      const outcome = result.outcomes[own.length + index]!;
       if (outcome.status === 'refused') {
         invariant(outside !== undefined && outcome.code === 'WrongEpoch', outcome.code);
         this.splits.moved++;
@@ -342,10 +357,17 @@ export class FaultyCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#replicas?.[Symbol.asyncDispose]();
     for (const slot of this.slots) await slot[Symbol.asyncDispose]();
     this.#slots.clear();
     rmSync(this.#options.path, { recursive: true, force: true });
   }
+}
+
+/** What whoever runs a slot appends to a log that the slot does not append to itself. */
+function ownChunks({ own }: Slot, isIdle: boolean): Uint8Array[] {
+  const chunk = own.openedChunk() ?? (isIdle ? own.nextChunk() : null);
+  return chunk === null ? [] : [chunk];
 }
 
 export const slotCounts: readonly number[] = [1, 2, 16, 64];

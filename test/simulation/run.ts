@@ -1,7 +1,8 @@
 /**
  * `npm run simulate -- --seed N --minutes M [--histories H] [--slots 1,2,16,64] [--steps S]`
  *
- * `--doublings D`: all slots are doubled so often in each history; `--loses`: they lose folders.
+ * `--doublings D`: all slots are doubled so often in each history; `--loses`: they lose folders;
+ * `--replicas`: they have replicas.
  */
 import { parseArgs } from 'node:util';
 import { simulate } from './simulation.ts';
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '120' },
     doublings: { type: 'string', default: '0' },
     loses: { type: 'boolean', default: false },
+    replicas: { type: 'boolean', default: false },
   },
 });
 
@@ -25,6 +27,7 @@ const result = await simulate({
   steps: Number(values.steps),
   doublings: Number(values.doublings),
   losesFolders: values.loses,
+  hasReplicas: values.replicas,
   ...(values.slots === undefined ? {} : { slotCounts: values.slots.split(',').map(Number) }),
 });
 const { failure, ...counts } = result;

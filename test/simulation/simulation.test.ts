@@ -58,6 +58,16 @@ describe('slots that are doubled in the middle of every kind of history', () => 
     }
   }, 600_000);
 
+  it('match it, and are the same in replicas that read their log later, in other transactions', async () => {
+    const options = { histories: 12, slotCounts: [1, 2, 4], doublings: 2, hasReplicas: true };
+    const result = await simulate({ seed: 130_000, ...options });
+    expectAgreement(result);
+    console.log(`seeds from 130000: ${JSON.stringify(result)}`);
+    for (const [what, count] of Object.entries({ ...result.faults, ...result.splits })) {
+      if (what !== 'early') expect(count, what).toBeGreaterThan(0);
+    }
+  }, 600_000);
+
   it('match it though slots lose their folders meanwhile, or get older ones back', async () => {
     const result = await simulate({
       seed: 120_000,

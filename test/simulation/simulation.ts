@@ -42,6 +42,8 @@ export type SimulationOptions = {
   readonly losesFolders?: boolean;
   /** How often all slots are doubled in each history. */
   readonly doublings?: number;
+  /** Slots have replicas, which are to hold the same. */
+  readonly hasReplicas?: boolean;
 };
 
 type Run = { readonly seed: number; readonly slots: number; readonly steps: number; readonly losesFolders: boolean };
@@ -83,7 +85,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const clusters = new Map<string, FaultyCluster>();
   const counts = { histories: 0, entries: 0, facts: 0, hidden: 0 };
   const endMs = systemClock.monotonicMs() + (options.durationMs ?? Number.POSITIVE_INFINITY);
-  const { slotCounts: chosen, losesFolders = false, steps = 120, doublings = 0 } = options;
+  const { slotCounts: chosen, losesFolders = false, steps = 120, doublings = 0, hasReplicas = false } = options;
   try {
     for (let seed = options.seed; counts.histories < options.histories && systemClock.monotonicMs() < endMs; seed++) {
       for (const slots of chosen ?? [slotCounts[seed % slotCounts.length]!]) {
@@ -91,7 +93,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
         const name = doublings === 0 ? String(slots) : `${slots}-${seed}`;
         const cluster =
           clusters.get(name) ??
-          new FaultyCluster({ slots, path: join(folder, name), appendMs, losesFolders, doublings });
+          new FaultyCluster({ slots, path: join(folder, name), appendMs, losesFolders, doublings, hasReplicas });
         clusters.set(name, cluster);
         const { entries, facts, hidden, differences } = await runHistory(cluster, { seed, slots, steps, losesFolders });
         counts.entries += entries;

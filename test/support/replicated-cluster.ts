@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { expect } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import type { CrashPoint } from '../../src/base/crash-point.ts';
 import type { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
@@ -70,6 +71,8 @@ export class ReplicatedCluster implements AsyncDisposable {
   readonly #orders = new Map<string, number>();
   /** Whether nodes run in processes of their own. */
   areApart = false;
+  /** Where such a node that starts is killed. */
+  readonly crashPoints = new Map<string, CrashPoint>();
   /** What nodes of this process have besides. */
   threads: Partial<Pick<NodeOptions, 'applyThreads' | 'serveThreads' | 'searchThreads'>> = {};
   /** Whether such nodes are started again however they end, as a supervisor does. */
@@ -219,7 +222,9 @@ export class ReplicatedCluster implements AsyncDisposable {
     const port = this.map.nodes.get(name)!.port;
     const { mapJson, server: logServer } = this;
     const dataDir = this.dataDirOf(name);
-    return { name, mapJson, dataDir, port, slotMapBytes: 2 ** 28, serveThreads: 1, crashPoint: null, logServer };
+    const point = this.crashPoints.get(name);
+    const crashPoint = point === undefined ? null : { point, nth: 1 };
+    return { name, mapJson, dataDir, port, slotMapBytes: 2 ** 28, serveThreads: 1, crashPoint, logServer };
   }
 
   async #spawn(name: string): Promise<NodeOfTest> {

@@ -6,6 +6,7 @@
  * command goes on. It holds the lease on the map meanwhile.
  */
 import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
+import { slotsToDoubleMin } from '../../log/log-streams.ts';
 import type { MapJson } from '../../shardmap/map-follower.ts';
 import { parseShardMap, rangesText, type ShardMap } from '../../shardmap/shard-map.ts';
 import {
@@ -42,16 +43,16 @@ function refuse(problem: string, hint: string): never {
 }
 
 /** Errors: DataPlaneError for a node that does not answer, or has a slot that cannot split. */
-function requireSplittable(nodes: readonly NodeLook[]): void {
+function requireSplittable({ slots: count }: ShardMap, nodes: readonly NodeLook[]): void {
   for (const { name, error, log, slots } of nodes) {
     if (error !== undefined)
       throw new DataPlaneError('Unavailable', `node ${name} does not answer, and all must split their slots`, {
         hint: 'Start it, then run this again. Nothing is changed.',
       });
     if (slots.length === 0) continue;
-    if (log !== null)
+    if (log !== null && count < slotsToDoubleMin)
       refuse(
-        `node ${name} has the logs of its slots on a NATS server, and only slots with their logs are doubled`,
+        `node ${name} has the logs of its slots on a NATS server, where ${slotsToDoubleMin} slots are doubled, or more`,
         'Stop the cluster, carry the logs over with `skyshard log migrate folders`, double, and go back.',
       );
     const older = slots.find((each) => each.slots === undefined);
@@ -110,7 +111,7 @@ async function begin(context: CommandContext, { json, map }: MapInForce): Promis
   requireNoOtherLease(context, map);
   const next = withLease(context, beginDoubling(json, map), true);
   const nodes = await lookAtNodes(context);
-  requireSplittable(nodes);
+  requireSplittable(map, nodes);
   const rooms = roomOf(nodes);
   requireRoom(rooms);
   const count = map.slots;
@@ -149,9 +150,14 @@ type Said = { readonly phases: ReadonlyMap<number, DoublingPhase>; readonly prob
 /** Returns how far each slot of before the doubling is, and what keeps some from going on. */
 function saidBy(map: ShardMap, nodes: readonly NodeLook[]): Said {
   const slots = nodes.flatMap((node) => node.slots);
-  const said = slots.map(({ slots: count = map.slots, knownSlots = count, ...more }): DividedSlot => {
+  const dividedOf = ({
+    slots: count = map.slots,
+    knownSlots = count,
+    ...more
+  }: (typeof slots)[number]): DividedSlot => {
     return { slot: more.slot, slots: count, knownSlots, isDividing: more.isDividing, isIndexed: more.isIndexed };
-  });
+  };
+  const said = new Map(nodes.map((node) => [node.name, node.slots.map(dividedOf)]));
   const problems = [
     ...nodes.flatMap(({ name, error }) => (error === undefined ? [] : [`node ${name} does not answer`])),
     ...slots.flatMap(({ slot, state }) => (state === 'applying' ? [] : [`slot ${slot} is ${state}`])),

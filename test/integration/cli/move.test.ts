@@ -132,7 +132,6 @@ it(
     for (const step of ['pause', 'resume', 'cancel', 'reverse', 'drop'])
       await operator.refused(['move', step], 'no slot is moving');
     await operator.refused(['drain', 'n7'], 'the map has no node "n7"');
-    await operator.refused(['slots', 'double'], 'has the logs of its slots on a NATS server');
     const plan = join(folder, 'plan.json');
     writeFileSync(plan, '{"epoch":1}');
     await operator.refused(['move', `--plan=${plan}`], 'plan.json: cluster');

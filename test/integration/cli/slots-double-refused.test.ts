@@ -28,18 +28,20 @@ function nodeRow(name: string, slots: readonly Row[], more: Row = {}): Row {
 }
 
 let router: Server;
+let inForce: Row;
 let status: { nodes: readonly Row[] };
 /** The maps that the router was asked to put in force. */
 let pushed: unknown[];
 
 beforeEach(async () => {
   pushed = [];
+  inForce = map;
   router = createServer(async (request, response) => {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
     if (request.method === 'POST') pushed.push(JSON.parse(Buffer.concat(parts).toString()));
     const answers: Readonly<Record<string, object>> = {
-      'GET /v1/map': { map },
+      'GET /v1/map': { map: inForce },
       'GET /v1/status': status,
       'POST /v1/map': { epoch: map.epoch + 1 },
     };
@@ -78,12 +80,6 @@ it.each([
     { freeBytes: neededBytes - 12_345 },
     /node n1 has no room for the copies: 12345 bytes are missing\n.*slot compact/,
   ],
-  [
-    'a log on a server',
-    [slotRow(2), slotRow(3)],
-    { log: { url: 'nats://a' } },
-    /node n1 has the logs of its slots on a NATS server.*\n.*log migrate folders/,
-  ],
   ['a node that is down', [], { error: 'no connection' }, /node n1 does not answer.*\n.*[Ss]tart it/],
   [
     'a node of an older version',
@@ -95,6 +91,19 @@ it.each([
   status = { nodes: [n0, nodeRow('n1', slots, more)] };
   const { code, out, err } = await double();
   expect(err).toMatch(said);
+  expect([code === 0, out, pushed]).toEqual([false, '', []]);
+});
+
+it('fewer slots than streams are refused with a log on a server, and nothing is changed', async () => {
+  const few = [
+    { name: 's0', primary: 'n0', replicas: [], slots: ['0'] },
+    { name: 's1', primary: 'n1', replicas: [], slots: ['1'] },
+  ];
+  inForce = { ...map, slots: 2, shards: few };
+  const log = { log: { url: 'nats://a' } };
+  status = { nodes: [nodeRow('n0', [slotRow(0)], log), nodeRow('n1', [slotRow(1)], log)] };
+  const { code, out, err } = await double();
+  expect(err).toMatch(/node n0 has the logs of its slots on a NATS server, where 4 slots.*\n.*log migrate folders/);
   expect([code === 0, out, pushed]).toEqual([false, '', []]);
 });
 

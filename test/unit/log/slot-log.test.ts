@@ -75,6 +75,7 @@ class Reader {
       pause: async () => {},
       opened: () => (cursor === 0 ? openedChunk : null),
       tailLost: () => openedChunk,
+      slots: map.slots,
       replicas: () => [],
       mayBeginLate: false,
     };

@@ -105,7 +105,7 @@ describe('the queue of a slot', () => {
     add('split', encodeEntryChunk(0, [{ kind: 'split', slots: 2 }]));
     add('after', encodeEntryChunk(0, [{ kind: 'sync', did: stays, rev: 'r2', eventMs: 0 }]));
     await until(() => said.length > 0);
-    expect([said, slot.awaitsChild, slot.head - slot.cursor]).toEqual([['before durable', 'split durable'], true, 1]);
+    expect([said, slot.awaitsChild, slot.log.readableEntries]).toEqual([['before durable', 'split durable'], true, 1]);
     await makeChild(slot, join(folder, 'child'));
     slot.childIsMade();
     queue.wake(0);

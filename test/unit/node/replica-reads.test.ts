@@ -6,7 +6,12 @@ import { ManualClock } from '../../support/manual-clock.ts';
 it('slots are read while their thread says that they are close to their logs', () => {
   const clock = new ManualClock();
   const changes: (readonly number[])[] = [];
-  using reads = new ReplicaReads({ lagMsMax: 1_000, onChange: (slots) => changes.push(slots), clock });
+  using reads = new ReplicaReads({
+    lagMsMax: 1_000,
+    withUnmade: (slots) => slots,
+    onChange: (slots) => changes.push(slots),
+    clock,
+  });
   const thread = new Set([1, 2, 3]);
   const say = (...behind: [number, number][]): void => reads.take(thread, new Map(behind));
   say([1, 0], [2, 1_001]);

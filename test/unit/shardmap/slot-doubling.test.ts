@@ -49,7 +49,6 @@ describe('a doubling', () => {
     const most = { slots: 65_536, shards: [{ name: 's', primary: 'a', slots: ['0-65535'] }] };
     expect(refusal(most)).toThrow('65536 slots cannot be doubled');
     const copied = { name: 's', primary: 'a', replicas: ['b'], slots: ['0-3'] };
-    expect(refusal({ shards: [copied] })).toThrow('slots 0-3 have replicas');
     const move = { from: 'a', to: 'b', step: 'copying' };
     expect(refusal({ shards: [{ ...copied, move }] })).toThrow('slots 0-3 are moving from a to b');
   });
@@ -69,6 +68,23 @@ describe('a doubling', () => {
     expect(() => checkMapChange(map, back, { ...rules, isDecided: true })).toThrow('4 slots');
   });
 
+  it('has copies change places and be given up, since a node may be lost, and none come', () => {
+    const withC = { ...nodes, c: { host: '127.0.0.1', port: 3 } };
+    const copied = [{ name: 's', primary: 'a', replicas: ['b'], slots: ['0-3'] }];
+    const { json, map } = doubled({ nodes: withC, shards: copied });
+    expect(map.shards).toMatchObject([{ primary: 'a', replicas: ['b'], slots: [0, 1, 2, 3, 4, 5, 6, 7] }]);
+    const next = (primary: string, replicas: readonly string[]): ShardMap =>
+      parseShardMap({ ...json, epoch: 9, shards: [{ name: 's', primary, replicas, slots: ['0-7'] }] });
+    expect(checkMapChange(map, next('b', ['a']), rules)).toBe(true);
+    expect(checkMapChange(map, next('b', []), rules)).toBe(true);
+    expect(() => checkMapChange(map, next('a', ['b', 'c']), rules)).toThrow('slot 0 cannot go to another node');
+    const apart = [
+      { name: 's', primary: 'a', replicas: ['b'], slots: ['0-3'] },
+      { name: 't', primary: 'a', replicas: [], slots: ['4-7'] },
+    ];
+    expect(() => parseShardMap({ ...json, epoch: 9, shards: apart })).toThrow('slot 4 must be with slot 0');
+  });
+
   it('needs a map in which children are with their parents', () => {
     const apart = [
       { name: 's', primary: 'a', slots: ['0-3'] },
@@ -81,25 +97,40 @@ describe('a doubling', () => {
     expect(() => parseShardMap(jsonOf({ slots: 1, doubling: true, shards: one }))).toThrow('twice as many');
   });
 
-  it('is at what the slower of a slot and its child is at', () => {
+  it('is at what the slowest of a slot, its child and their copies is at', () => {
     const { map } = doubled();
     const said = (slot: number, slots: number, isDividing = false, knownSlots = slots) => {
       return { slot, slots, isDividing, knownSlots };
     };
-    const phases = doublingProgress(map, [
-      said(0, 4),
-      said(1, 8, true, 4),
-      ...[said(2, 8), said(6, 8, true)],
-      ...[said(3, 8, false, 4), said(7, 8)],
-    ]);
+    const ofA = [said(0, 4), said(1, 8, true, 4), said(2, 8), said(6, 8, true)];
+    const phases = doublingProgress(
+      map,
+      new Map([
+        ['a', ofA],
+        ['b', [said(3, 8, false, 4), said(7, 8)]],
+      ]),
+    );
     expect([...phases]).toEqual([
       [0, 'waits'],
       [1, 'splits'],
       [2, 'removes'],
       [3, 'tells'],
     ]);
-    expect([...doublingProgress(map, [said(0, 8), said(4, 8)])]).toEqual([[0, 'done']]);
-    const found = [said(0, 8), { ...said(4, 8), isIndexed: false }];
-    expect([...doublingProgress(map, found)]).toEqual([[0, 'indexes']]);
+    const ofB = [said(3, 8), { ...said(7, 8), isIndexed: false }];
+    expect([...doublingProgress(map, new Map([['b', ofB]])).values()]).toEqual(['waits', 'waits', 'waits', 'indexes']);
+    const { map: copied } = doubled({ shards: [{ name: 's', primary: 'a', replicas: ['b'], slots: ['0-3'] }] });
+    const phaseWith = (replica: readonly ReturnType<typeof said>[]): unknown =>
+      doublingProgress(
+        copied,
+        new Map([
+          ['a', [said(0, 8), said(4, 8)]],
+          ['b', replica],
+        ]),
+      ).get(0);
+    expect([phaseWith([said(0, 8), said(4, 8)]), phaseWith([said(0, 8)]), phaseWith([])]).toEqual([
+      'done',
+      'splits',
+      'waits',
+    ]);
   });
 });
