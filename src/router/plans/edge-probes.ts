@@ -19,6 +19,7 @@ import {
   valueBits,
 } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
+import { whenThere } from '../plan/at-once.ts';
 import type { FanOut } from '../plan/fan-out.ts';
 import { nodeOfDid } from '../plan/slot-finder.ts';
 
@@ -108,15 +109,17 @@ export class EdgeProbes {
     return { source: this.#source, starts: this.#starts, ends: this.#ends, nodes: this.#nodes };
   }
 
-  async ask(deadlineMs: number): Promise<void> {
+  /** Asks the nodes. Returns a promise only if their answers are not there at once. */
+  ask(deadlineMs: number): Promise<void> | void {
     const batches = this.#batchByNode.filter((batch) => batch !== undefined);
     const { dids } = this;
     const subRequests = batches.map(({ node, listed, probes }) => ({
       node,
       payload: encodeProbes(dids, listed, probes),
     }));
-    const answers = await this.#fanOut.askAll(nodeCalls.probeEdges, subRequests, deadlineMs);
-    for (let index = 0; index < batches.length; index++) this.#takeAnswer(batches[index]!, answers[index]!);
+    return whenThere(this.#fanOut.askAll(nodeCalls.probeEdges, subRequests, deadlineMs), (answers) => {
+      for (let index = 0; index < batches.length; index++) this.#takeAnswer(batches[index]!, answers[index]!);
+    });
   }
 
   /** Errors: DataPlaneError `Internal` if the node answered what was not asked. */

@@ -12,6 +12,7 @@ import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { muteFlag, privateBit, type RawLists } from '../../wire/edge-messages.ts';
+import { whenThere } from '../plan/at-once.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults, requireItemsMax } from '../plan/plan.ts';
 import { type Ranges, requireLengthDelimited, scanActors } from './actor-ranges.ts';
 import { EdgeProbes } from './edge-probes.ts';
@@ -43,16 +44,24 @@ function addPair(probes: EdgeProbes, a: number, b: number, kinds: Kinds): number
 
 /** The URIs of lists between two actors, '' where there is none. */
 type PairLists = { blockingByList: string; blockedByList: string; mutedByList: string };
+/** By pair the lists of each other on which its actors are; undefined without any. */
+type ListsOfPairs = readonly (PairLists | undefined)[];
 
-const noLists: readonly undefined[] = [];
+const noLists: ListsOfPairs = [];
 
-/** Returns by pair the lists of each other on which its actors are; undefined without any. */
-async function listsBetween(
+/** Asks the probes of pairs, then for lists, and goes on with these: at once if all is there. */
+function askPairs<Result>(
   probes: EdgeProbes,
   pairs: Pairs,
   context: PlanContext,
-): Promise<readonly (PairLists | undefined)[]> {
-  if (probes.subscriptions.length === 0) return noLists;
+  goOn: (lists: ListsOfPairs) => Result,
+): Promise<Result> | Result {
+  return whenThere(probes.ask(context.deadlineMs), () =>
+    whenThere(probes.subscriptions.length === 0 ? noLists : listsBetween(probes, pairs, context), goOn),
+  );
+}
+
+async function listsBetween(probes: EdgeProbes, pairs: Pairs, context: PlanContext): Promise<ListsOfPairs> {
   const found: (PairLists | undefined)[] = [];
   const listsOf = new Map<number, (RawLists | undefined)[]>();
   for (const bit of [listBlocks, listMutes]) listsOf.set(bit, new Array(probes.dids.nodes.length).fill(undefined));
@@ -88,7 +97,7 @@ function muteFields(flags: number): { muted: boolean; mutedOnlyReposts: boolean;
   return { muted: flags !== 0 && !reposts && !quotes, mutedOnlyReposts: reposts, mutedOnlyQuoteposts: quotes };
 }
 
-async function relationships(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+function relationships(request: Buffer, context: PlanContext): Promise<Uint8Array> | Uint8Array {
   const [actor, targets] = scanActors(request, 'GetRelationshipsRequest');
   const count = targets.length / 2;
   requireItemsMax(count, 'GetRelationshipsRequest.target_dids');
@@ -101,10 +110,12 @@ async function relationships(request: Buffer, context: PlanContext): Promise<Uin
   probes.add(actorId, listBlocks | listMutes, actorId);
   for (let index = 0; index < count; index++) addPair(probes, actorId, actorId + 1 + index, kinds);
   const pairs = { first: actorId + 1, count };
-  await probes.ask(context.deadlineMs);
-  const lists = await listsBetween(probes, pairs, context);
+  return askPairs(probes, pairs, context, (lists) => writeRelationships(probes, pairs, lists));
+}
+
+function writeRelationships(probes: EdgeProbes, pairs: Pairs, lists: ListsOfPairs): Buffer {
   answer.clear();
-  for (let index = 0; index < count; index++) {
+  for (let index = 0; index < pairs.count; index++) {
     const [forward, reverse] = [forwardOf(pairs, index), reverseOf(pairs, index)];
     const flags = probes.muteFlags(forward);
     const start = answer.begin(fieldNumber.GetRelationshipsResponse.relationships, 1);
@@ -145,7 +156,7 @@ function scanPairs(request: Buffer): Ranges {
 
 const blocks = { forward: block | listBlocks, reverse: block | listBlocks };
 
-async function blockExistence(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+function blockExistence(request: Buffer, context: PlanContext): Promise<Uint8Array> | Uint8Array {
   const ranges = scanPairs(request);
   const count = ranges.length / 4;
   requireItemsMax(count, 'GetBlockExistenceRequest.pairs');
@@ -155,8 +166,11 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
   for (let at = 0; at < ranges.length; at += 2) probes.did(ranges[at]!, ranges[at + 1]!);
   const pairs = { first: 0, count };
   for (let index = 0; index < count; index++) addPair(probes, 2 * index, 2 * index + 1, blocks);
-  await probes.ask(context.deadlineMs);
-  const lists = await listsBetween(probes, pairs, context);
+  return askPairs(probes, pairs, context, (lists) => writeBlockExistence(probes, pairs, lists));
+}
+
+function writeBlockExistence(probes: EdgeProbes, pairs: Pairs, lists: ListsOfPairs): Buffer {
+  const { count } = pairs;
   const { exists, blocks: blocksField } = fieldNumber.GetBlockExistenceResponse;
   const { blockedBy, blocking } = fieldNumber.BlockExistence;
   answer.clear();
@@ -175,43 +189,44 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
   return answer.finish();
 }
 
-/** Probes the actor of a request and its last target, in both directions. */
-async function probePair(
+/** Probes the actor of a request and its last target in both directions, as `askPairs` does. */
+function askPair(
   request: Buffer,
   message: Parameters<typeof scanActors>[1],
   kinds: Kinds,
   context: PlanContext,
-): Promise<{ readonly probes: EdgeProbes; readonly pair: Pairs }> {
+  goOn: (lists: PairLists | undefined, probes: EdgeProbes, pair: Pairs) => Uint8Array,
+): Promise<Uint8Array> | Uint8Array {
   const [actor, target] = scanActors(request, message);
   const probes = new EdgeProbes(context.fanOut, request);
   const [a, b] = [probes.did(actor[0]!, actor[1]!), probes.did(target.at(-2) ?? 0, target.at(-1) ?? 0)];
   const pair = { first: addPair(probes, a, b, kinds), count: 1 };
-  await probes.ask(context.deadlineMs);
-  return { probes, pair };
+  return askPairs(probes, pair, context, ([lists]) => goOn(lists, probes, pair));
 }
 
-async function bidirectionalBlock(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+function bidirectionalBlock(request: Buffer, context: PlanContext): Promise<Uint8Array> | Uint8Array {
   const kinds = { forward: block, reverse: block };
-  const { probes, pair } = await probePair(request, 'GetBidirectionalBlockRequest', kinds, context);
-  const probe = (probes.foundBy(pair.first) & block) === 0 ? pair.first + 1 : pair.first;
-  answer.clear();
-  probes.writeUriField(answer, fieldNumber.GetBidirectionalBlockResponse.blockUri, probe, block);
-  return answer.finish();
+  return askPair(request, 'GetBidirectionalBlockRequest', kinds, context, (_lists, probes, { first }) => {
+    const probe = (probes.foundBy(first) & block) === 0 ? first + 1 : first;
+    answer.clear();
+    probes.writeUriField(answer, fieldNumber.GetBidirectionalBlockResponse.blockUri, probe, block);
+    return answer.finish();
+  });
 }
 
-async function bidirectionalBlockViaList(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+function bidirectionalBlockViaList(request: Buffer, context: PlanContext): Promise<Uint8Array> | Uint8Array {
   const kinds = { forward: listBlocks, reverse: listBlocks };
-  const { probes, pair } = await probePair(request, 'GetBidirectionalBlockViaListRequest', kinds, context);
-  const [lists] = await listsBetween(probes, pair, context);
-  const listUri = lists?.blockingByList || (lists?.blockedByList ?? '');
-  return encodeMessage('GetBidirectionalBlockViaListResponse', { listUri });
+  return askPair(request, 'GetBidirectionalBlockViaListRequest', kinds, context, (lists) => {
+    const listUri = lists?.blockingByList || (lists?.blockedByList ?? '');
+    return encodeMessage('GetBidirectionalBlockViaListResponse', { listUri });
+  });
 }
 
-async function mutesViaList(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+function mutesViaList(request: Buffer, context: PlanContext): Promise<Uint8Array> | Uint8Array {
   const kinds = { forward: listMutes, reverse: 0 };
-  const { probes, pair } = await probePair(request, 'GetActorMutesActorViaListRequest', kinds, context);
-  const [lists] = await listsBetween(probes, pair, context);
-  return encodeMessage('GetActorMutesActorViaListResponse', { listUri: lists?.mutedByList ?? '' });
+  return askPair(request, 'GetActorMutesActorViaListRequest', kinds, context, (lists) =>
+    encodeMessage('GetActorMutesActorViaListResponse', { listUri: lists?.mutedByList ?? '' }),
+  );
 }
 
 const { timeoutMs } = planDefaults;
