@@ -2,13 +2,13 @@
  * The bytes of `slot.timeline` and `slot.newestByAuthors`: the newest items of many authors, which
  * a router merges by their times without decoding them.
  */
-import { type ByteReader, ByteWriter } from '../base/bytes.ts';
+import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, timeAt, timeBytes, writeEntryTime } from '../base/time-bytes.ts';
 import { FieldScanner } from '../proto/fields.ts';
 import { fieldNumber } from '../proto/generated/bsky-service.ts';
 import { wireType } from '../proto/message-decoder.ts';
 import type { FollowList } from './follows-messages.ts';
-import { messageVersion, openMessage } from './message.ts';
+import { beginMessage, messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
 /**
@@ -74,7 +74,7 @@ function readFeed(reader: ByteReader): RawFeed {
 }
 
 function writeRange(into: ByteWriter, { before, limit }: FeedRange): void {
-  into.u8(messageVersion).varint(limit);
+  into.varint(limit);
   if (before === null) into.u8(0);
   else {
     writeEntryTime(into.u8(1), before.sortMs);
@@ -90,7 +90,7 @@ function readRange(reader: ByteReader): FeedRange {
 
 /** Begins a NewestByAuthorsRequest; `authorCount` length-delimited texts must follow. */
 export function beginNewestByAuthors(into: ByteWriter, range: FeedRange, authorCount: number): void {
-  writeRange(into, range);
+  writeRange(into.u8(messageVersion), range);
   into.varint(authorCount);
 }
 
@@ -116,7 +116,7 @@ export type TimelineRequest = FeedRange & { readonly did: string };
 
 /** Writes a TimelineRequest. */
 export function encodeTimeline({ did, ...range }: TimelineRequest): Buffer {
-  const into = new ByteWriter();
+  const into = beginMessage();
   writeRange(into, range);
   return into.text(did).finish();
 }

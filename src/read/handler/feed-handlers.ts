@@ -77,9 +77,7 @@ function* writeTimeline(into: MessageWriter, context: ReadContext, request: Buff
   into.varint(messageVersion);
   writeFeedItems(into, yield* newestByAuthor(feeds, did, range, turn));
   writeFeedItems(into, yield* newestByList(feeds, followed.local, range, turn));
-  const rest = new ByteWriter(4096);
-  writeTimelineFollows(rest, { ...followed, followCount: followed.didCount });
-  into.raw(rest.finish());
+  writeTimelineFollows(into, { ...followed, followCount: followed.didCount });
 }
 
 /** A list has no feed of its own, so its own items are none. */
@@ -89,9 +87,7 @@ function* writeListFeed(into: MessageWriter, { feeds, lists, turn }: ReadContext
   into.varint(messageVersion);
   into.varint(0);
   writePostItems(into, yield* newestByList(feeds, members.local, range, turn, true));
-  const rest = new ByteWriter(4096);
-  writeTimelineFollows(rest, { ...members, followCount: members.didCount });
-  into.raw(rest.finish());
+  writeTimelineFollows(into, { ...members, followCount: members.didCount });
 }
 
 function* writeNewestByAuthors(into: MessageWriter, context: ReadContext, request: Buffer): SlicedRead<void> {

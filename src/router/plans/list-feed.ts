@@ -4,9 +4,7 @@
  * Reposts are left out, as on the official data plane, and who opted out of a reference list. The
  * order and the page token are those of the timeline.
  */
-import { encodeMessage } from '../../proto/codec.ts';
-import type { GetListFeedRequest } from '../../proto/generated/bsky-service.ts';
-import { encodePageToken } from '../../proto/page-token.ts';
+import { fieldNumber, type GetListFeedRequest } from '../../proto/generated/bsky-service.ts';
 import { encodeTimeline, type FeedRange, openTimelineAnswer, type RawFeed } from '../../wire/feed-messages.ts';
 import {
   encodeFollowsOf,
@@ -17,7 +15,7 @@ import {
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { emptyAnswer, type PlanContext } from '../plan/plan.ts';
 import { didOfUri, slotOfDidText } from '../plan/slot-finder.ts';
-import { mergeFeeds } from './feed-merge.ts';
+import { mergedPage } from './feed-merge.ts';
 import { admitFollows, splitFollows } from './follows-pages.ts';
 import { decodeFeedToken, feedLimitMax, followsByNode, newestOf } from './timeline.ts';
 
@@ -66,8 +64,5 @@ export async function listFeedOf(request: GetListFeedRequest, context: PlanConte
   const feeds = await feedsOf(request.listUri, slot, { before, limit: limit + 1 }, context);
   const count = feeds.reduce((total, feed) => total + feed.count, 0);
   const parts = feeds.map((feed) => ({ feed, count: feed.count }));
-  const { fields, last } = mergeFeeds(parts, limit);
-  if (count <= limit || last === null) return fields;
-  const cursor = encodePageToken(last.sortMs, Buffer.from(last.itemUri));
-  return Buffer.concat([fields, encodeMessage('GetListFeedResponse', { items: [], cursor })]);
+  return mergedPage(parts, limit, count > limit ? fieldNumber.GetListFeedResponse.cursor : null);
 }

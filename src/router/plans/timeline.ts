@@ -6,9 +6,8 @@
  */
 import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { encodeMessage } from '../../proto/codec.ts';
-import type { GetTimelineRequest } from '../../proto/generated/bsky-service.ts';
-import { decodePageToken, encodePageToken } from '../../proto/page-token.ts';
+import { fieldNumber, type GetTimelineRequest } from '../../proto/generated/bsky-service.ts';
+import { decodePageToken } from '../../proto/page-token.ts';
 import {
   beginNewestByAuthors,
   encodeTimeline,
@@ -18,11 +17,13 @@ import {
   openTimelineAnswer,
   type RawFeed,
   type SlotFollowList,
+  type TimelineAnswer,
 } from '../../wire/feed-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
+import { whenThere } from '../plan/at-once.ts';
 import { emptyAnswer, type PlanContext } from '../plan/plan.ts';
 import { slotOfDidText } from '../plan/slot-finder.ts';
-import { mergeFeeds } from './feed-merge.ts';
+import { mergedPage } from './feed-merge.ts';
 import { admitFollows, followsOf, type NodeFollowList, splitFollows } from './follows-pages.ts';
 
 /** A higher limit is cut to this, and the page token continues from there. */
@@ -77,18 +78,31 @@ export async function newestOf(
 type TimelineFeeds = { readonly own: RawFeed; readonly followed: readonly RawFeed[] };
 
 /** Asks the viewer's node, which knows the follows and serves some authors, then the others. */
-async function timelineFeeds(
+function timelineFeeds(
   did: string,
   slot: number,
   range: FeedRange,
   context: PlanContext,
-): Promise<TimelineFeeds> {
+): Promise<TimelineFeeds> | TimelineFeeds {
   const { fanOut, deadlineMs } = context;
   const payload = encodeTimeline({ did, ...range });
-  const { own, followed, followCount, next, elsewhere } = openTimelineAnswer(
-    await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.timeline, payload, deadlineMs),
-  );
-  admitFollows(followCount, context);
+  return whenThere(fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.timeline, payload, deadlineMs), (bytes) => {
+    const answer = openTimelineAnswer(bytes);
+    const { own, followed, followCount, next, elsewhere } = answer;
+    admitFollows(followCount, context);
+    if (next === '' && elsewhere.length === 0) return { own, followed: [followed] };
+    return withOthers(did, answer, range, context);
+  });
+}
+
+/** Adds what other nodes have, and what those follows have that did not fit the answer. */
+async function withOthers(
+  did: string,
+  { own, followed, next, elsewhere }: TimelineAnswer<RawFeed>,
+  range: FeedRange,
+  context: PlanContext,
+): Promise<TimelineFeeds> {
+  const { fanOut } = context;
   const later = next === '' ? [] : splitFollows(await followsOf(did, context, next), did, context);
   const authors = [...followsByNode(elsewhere, fanOut.nodeBySlot), ...later];
   const others = await newestOf(nodeCalls.newestByAuthors, authors, range, context);
@@ -96,20 +110,21 @@ async function timelineFeeds(
 }
 
 /** Returns a GetTimelineResponse. Errors: DataPlaneError `InvalidArgument` for a bad cursor. */
-export async function timelineOf(request: GetTimelineRequest, context: PlanContext): Promise<Uint8Array> {
+export function timelineOf(request: GetTimelineRequest, context: PlanContext): Promise<Uint8Array> | Uint8Array {
   const before = decodeFeedToken(request.cursor, 'GetTimelineRequest.cursor');
   const limit = Math.min(request.limit, feedLimitMax);
   const slot = slotOfDidText(request.actorDid, context.fanOut.map.slots);
   if (slot < 0 || limit <= 0) return emptyAnswer;
   // One item more than the limit shows whether there is a next page.
-  const { own, followed } = await timelineFeeds(request.actorDid, slot, { before, limit: limit + 1 }, context);
+  const feeds = timelineFeeds(request.actorDid, slot, { before, limit: limit + 1 }, context);
+  return whenThere(feeds, (there) => timelinePage(there, limit));
+}
+
+function timelinePage({ own, followed }: TimelineFeeds, limit: number): Buffer {
   const followedCount = followed.reduce((total, { count }) => total + count, 0);
   const ownMax = Math.max(Math.min(limit, ownItemsMin), limit - followedCount);
   const ownCount = Math.min(own.count, ownMax);
   const parts = [...followed.map((feed) => ({ feed, count: feed.count })), { feed: own, count: ownCount }];
-  const { fields, last } = mergeFeeds(parts, limit);
   const hasMore = followedCount + ownCount > limit || own.count > ownMax;
-  if (!hasMore || last === null) return fields;
-  const cursor = encodePageToken(last.sortMs, Buffer.from(last.itemUri));
-  return Buffer.concat([fields, encodeMessage('GetTimelineResponse', { items: [], cursor })]);
+  return mergedPage(parts, limit, hasMore ? fieldNumber.GetTimelineResponse.cursor : null);
 }
