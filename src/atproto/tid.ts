@@ -84,9 +84,14 @@ export function looseTidMs(text: string): number | undefined {
 
 /** Returns the time of the packed TID at `source[at..]` in fractional ms since 1970. */
 export function packedTidMs(source: Buffer, at: number): number {
-  high = source.readInt32BE(at);
-  low = source.readInt32BE(at + 4);
+  high = wordAt(source, at);
+  low = wordAt(source, at + 4);
   return wordsMs();
+}
+
+/** Faster than a method of Buffer, which checks its argument. */
+function wordAt(source: Buffer, at: number): number {
+  return (source[at]! << 24) | (source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!;
 }
 
 /** Writes the eight bytes of the TID in letters at `source[at..]`; false when it has none. */
@@ -120,7 +125,7 @@ function formatWords(above: number, below: number, into: Uint8Array, at: number)
 
 /** Writes the 13 letters of the packed TID at `source[at..]` to `into[to..]`. */
 export function formatTid(source: Buffer, at: number, into: Uint8Array, to: number): void {
-  formatWords(source.readUInt32BE(at), source.readUInt32BE(at + 4), into, to);
+  formatWords(wordAt(source, at), wordAt(source, at + 4), into, to);
 }
 
 /** Returns the text of the packed TID at `source[at..]`. */

@@ -43,10 +43,13 @@ function recordStart(owner: number, kind: EdgeKind, timeMs: number): Buffer {
   return key.finish();
 }
 
-/** Adds the edge of a record to those read. Returns its index; -1 when it has a row of its own. */
-function addEdgeOfRecord(edges: EdgeList, row: LentRow): number {
+/**
+ * Adds the edge of a record to those read; `rkeyMs` is the time of its key. Returns its index; -1
+ * when it has a row of its own.
+ */
+function addEdgeOfRecord(edges: EdgeList, row: LentRow, rkeyMs: number): number {
   const { isEdgeForm, sortMs, bodyAt } = view.read(row.value);
-  if (!isEdgeForm || Math.abs(sortMs - packedTidMs(row.key, recordPrefixBytes)) > driftMsMax) return -1;
+  if (!isEdgeForm || Math.abs(sortMs - rkeyMs) > driftMsMax) return -1;
   return edges.addRecord(row, sortMs, bodyAt);
 }
 
@@ -111,13 +114,15 @@ function addPosition(edges: EdgeList, key: Buffer, prefix: Buffer): number {
   return edges.addTimed({ key, keyLength: key.length, value: noSubject }, prefix.length);
 }
 
+/** Of one walk after the other; grows to the rows of the longest. */
+let reorderBuffer = new Int32Array(256);
+
 /** Walks the edges that have no row of their own, newest first; reads no further than it must. */
 class RecordWalk {
   readonly #before: number;
   readonly #rows: RowCursor;
   readonly #budget: Budget;
-  /** What was read and not yet returned, newest first; it begins at `#head`. */
-  #reorderBuffer = new Int32Array(64);
+  /** What was read and not yet returned is in `reorderBuffer`, newest first, from here on. */
   #head = 0;
   #end = 0;
   /** No edge that is still unread is newer than this. Units: ms. */
@@ -139,14 +144,14 @@ class RecordWalk {
       this.#read();
     }
     if (this.#head === this.#end) return -1;
-    const first = this.#reorderBuffer[this.#head]!;
+    const first = reorderBuffer[this.#head]!;
     if (floor >= 0 && list.compare(first, floor) > 0) return -1;
     this.#head++;
     return first;
   }
 
   #firstMs(otherwise: number): number {
-    return this.#head === this.#end ? otherwise : list.sortMs(this.#reorderBuffer[this.#head]!);
+    return this.#head === this.#end ? otherwise : list.sortMs(reorderBuffer[this.#head]!);
   }
 
   #read(): void {
@@ -156,15 +161,16 @@ class RecordWalk {
       return;
     }
     // What is read later has an earlier key, so it cannot be newer than this.
-    this.#reachMs = packedTidMs(row.key, recordPrefixBytes) + driftMsMax;
-    const edge = addEdgeOfRecord(list, row);
+    const rkeyMs = packedTidMs(row.key, recordPrefixBytes);
+    this.#reachMs = rkeyMs + driftMsMax;
+    const edge = addEdgeOfRecord(list, row, rkeyMs);
     if (edge >= 0 && list.compare(edge, this.#before) > 0) this.#insert(edge);
   }
 
   /** Most edges are the oldest so far. */
   #insert(edge: number): void {
-    if (this.#end === this.#reorderBuffer.length) this.#grow();
-    const buffer = this.#reorderBuffer;
+    if (this.#end === reorderBuffer.length) this.#grow();
+    const buffer = reorderBuffer;
     let at = this.#end++;
     if (at > this.#head && list.compare(edge, buffer[at - 1]!) < 0) {
       let low = this.#head;
@@ -181,8 +187,8 @@ class RecordWalk {
 
   #grow(): void {
     const grown = new Int32Array(2 * this.#end);
-    grown.set(this.#reorderBuffer);
-    this.#reorderBuffer = grown;
+    grown.set(reorderBuffer);
+    reorderBuffer = grown;
   }
 
   /** Frees the walk. */
@@ -262,7 +268,7 @@ function readCrowd(edges: Edges, { key, crowd }: EdgePosition, limit: number, bu
   const recordFrom = crowd?.record ?? recordStart(owner, kind, list.sortMs(before));
   const ownFrom = crowd?.own ?? key;
   const records = new RowWalk(openRecords(edges, recordFrom), crowd?.record ?? null, (row) => {
-    const edge = addEdgeOfRecord(list, row);
+    const edge = addEdgeOfRecord(list, row, packedTidMs(row.key, recordPrefixBytes));
     return edge >= 0 && list.compare(edge, before) > 0 ? edge : -1;
   });
   const own = new RowWalk(openOwnRows(edges, ownFrom), ownFrom, (row) => list.addTimed(row, prefix.length));
