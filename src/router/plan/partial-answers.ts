@@ -10,7 +10,6 @@ import { answerBytesMax, answeredOf, withoutMark } from '../../wire/partial-answ
 import type { SubRequest } from './fan-out.ts';
 import type { ItemField, ItemSplit } from './item-split.ts';
 import type { PlanContext } from './plan.ts';
-import { itemsPerPart } from './weight.ts';
 
 /** An answer has at most as many further parts, each of which may have `answerBytesMax`. */
 export const answerPartsMax = 32;
@@ -85,8 +84,8 @@ export async function completeAnswers(
     }
     subRequests.push(...rest);
     if (subRequests.length - split.subRequests.length > answerPartsMax) tooLarge(field.path);
-    if (rest.length > 0) context.admit(rest.length * itemsPerPart);
     if (rest.length === 0) break;
+    context.admitParts(rest.length);
     const items = counts.slice(-rest.length).reduce((total, count) => total + count, 0);
     const more = await context.inTurn(items, () => context.fanOut.askAll(method, rest, context.deadlineMs));
     received = more.map(asBuffer);

@@ -10,6 +10,7 @@ import type { FairQueue } from './fair-queue.ts';
 import type { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';
 import type { PlanContext } from './plan.ts';
+import { itemsPerPart } from './weight.ts';
 
 /** What all runs of a router share. */
 export type ScopeParts = {
@@ -26,8 +27,9 @@ export class PlanScope implements PlanContext {
   /** Whom to ask; another one when the plan runs again. */
   fanOut: FanOut;
   readonly deadlineMs: number;
-  /** Items that were admitted. */
-  items = 0;
+  /** Items that were admitted, and those of them that stand for parts of an answer. */
+  #items = 0;
+  #itemsOfParts = 0;
   readonly caller: string;
   readonly #of: ScopeParts;
   /** Items that did not wait for their turn. */
@@ -55,13 +57,23 @@ export class PlanScope implements PlanContext {
 
   admitForTurns(items: number): void {
     this.#of.admission.take(this.caller, items);
-    this.items += items;
+    this.#items += items;
   }
 
   admit(items: number): void {
     this.admitForTurns(items);
     this.#of.queue.began(items);
     this.#itemsBegun += items;
+  }
+
+  admitParts(parts: number): void {
+    this.admit(parts * itemsPerPart);
+    this.#itemsOfParts += parts * itemsPerPart;
+  }
+
+  /** Items that the request asked for. */
+  get itemsAsked(): number {
+    return this.#items - this.#itemsOfParts;
   }
 
   hold(bytes: number): void {
@@ -80,7 +92,7 @@ export class PlanScope implements PlanContext {
   /** Gives back what was taken. Must be called once. */
   end(): void {
     const { admission, queue, memory } = this.#of;
-    admission.release(this.caller, this.items);
+    admission.release(this.caller, this.#items);
     queue.ended(this.#itemsBegun);
     if (this.#bytes > 0) memory.release(this.caller, this.#bytes);
   }

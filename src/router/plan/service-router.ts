@@ -277,7 +277,7 @@ export class ServiceRouter implements AsyncDisposable {
   #release(plan: Plan, scope: PlanScope, run: RequestRun): void {
     // A second attempt asks for the same.
     if (run.items === 0) {
-      run.items = Math.max(1, scope.items - weightOf(plan.method));
+      run.items = Math.max(1, scope.itemsAsked - weightOf(plan.method));
       this.#options.observer?.asked(plan.method, scope.caller, run.items);
     }
     scope.end();

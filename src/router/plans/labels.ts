@@ -4,7 +4,6 @@ import { encodeLabelersPosition, type LabelersPosition, openLabelersPage } from 
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { askByItem, type ByItemMethod } from '../plan/by-item.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
-import { itemsPerPart } from '../plan/weight.ts';
 
 /** Of what nodes answer: the labels of one subject. */
 const subjectField = 1;
@@ -36,7 +35,7 @@ async function labelersOfNode(node: number, context: PlanContext): Promise<Buffe
   const parts: Buffer[] = [];
   let from: LabelersPosition | null = { slot: 0, owner: 0 };
   for (let pages = 0; from !== null && pages < pagesOfNodeMax; pages++) {
-    context.admit(itemsPerPart);
+    context.admitParts(1);
     const answer: Uint8Array = await fanOut.ask(node, nodeCalls.labelers, encodeLabelersPosition(from), deadlineMs);
     const page = openLabelersPage(answer);
     parts.push(page.answer);

@@ -2,10 +2,14 @@
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
+import type { HistogramName } from '../../../src/metrics/histogram-table.ts';
+import { Recording } from '../../../src/metrics/recording.ts';
 import { encodeMessage } from '../../../src/proto/codec.ts';
+import { defaultAdmissionLimits } from '../../../src/router/plan/admission.ts';
 import { ServiceRouter } from '../../../src/router/plan/service-router.ts';
 import type { ServiceRouterOptions } from '../../../src/router/plan/service-router-options.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
+import { RequestMetrics } from '../../../src/router/request-metrics.ts';
 import { registerRouterMetrics } from '../../../src/router/router-metrics.ts';
 import type { LinkSnapshot } from '../../../src/wire/link-environment.ts';
 import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../../support/fake-nodes.ts';
@@ -62,6 +66,36 @@ test('counts refusals by the limit that was passed', async () => {
       'skyshard_requests_refused_total{limit="itemsInFlightOfCallerMax"} 1',
     ]),
   );
+});
+
+test('records how long each part of a large request waited for its turn, and how much was asked for', async () => {
+  const recording = new Recording();
+  const admission = { itemsInFlightMax: 5_000, itemsInFlightOfCallerMax: 5_000 };
+  const router = routerOf({ admission, observer: new RequestMetrics(recording, new Registry()) });
+  const dids = Array.from({ length: 1_000 }, (_unused, number) => didOf(number));
+  await router.handle('GetActors', encodeMessage('GetActorsRequest', { dids }), anyone);
+  const { series } = recording.take();
+  const recorded = (name: HistogramName): number[] =>
+    series.filter((one) => one.name === name).flatMap(({ counts }) => [...counts]);
+  const waits = recorded('skyshard_request_queue_seconds').filter((_value, at) => at % 2 === 1);
+  expect(router.queue.turns).toBeGreaterThan(0);
+  expect(waits.reduce((a, b) => a + b)).toBe(router.queue.turns);
+  expect(recorded('skyshard_request_items')).toEqual([1_000, 1]);
+  expect(recorded('skyshard_caller_request_items')).toEqual([1_000, 1]);
+});
+
+test('records what a request asked for, in however many parts its answer came', async () => {
+  const recording = new Recording();
+  const router = routerOf({
+    admission: defaultAdmissionLimits,
+    observer: new RequestMetrics(recording, new Registry()),
+  });
+  const dids = Array.from({ length: 40 }, (_unused, number) => didOf(number));
+  nodes.itemsPerAnswerMax = 5;
+  await router.handle('GetActors', encodeMessage('GetActorsRequest', { dids }), anyone);
+  nodes.itemsPerAnswerMax = Number.POSITIVE_INFINITY;
+  const items = recording.take().series.find(({ name }) => name === 'skyshard_request_items')!;
+  expect([...items.counts]).toEqual([40, 1]);
 });
 
 test('shows the memory of large answers', async () => {
