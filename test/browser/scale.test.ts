@@ -179,6 +179,16 @@ it('says of moves how far they are, how fast, and when they are through', async 
   await page.context().close();
 }, 60_000);
 
+it('shows at most fifty sentences of advice, and how many more there are', async () => {
+  const { page, tick, problems } = await open('view=advice');
+  tick();
+  // Of each node a slot has more load than the mean, and a caller sends huge batches.
+  await page.waitForFunction(() => document.body.textContent!.includes('78 more that are no worse'));
+  expect(await page.locator('section.advice').count()).toBe(50);
+  expect(problems).toEqual([]);
+  await page.context().close();
+}, 60_000);
+
 it('draws at most a dozen lines a chart of an hour, and asks for the hour once', async () => {
   const { page, tick, problems, asked } = await open('view=load&minutes=60');
   await until(() => asked.some(({ spanS }) => spanS === 30));

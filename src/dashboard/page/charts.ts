@@ -77,6 +77,8 @@ export class Chart {
       {
         width: this.#width,
         height,
+        // Room for the half of a label at the edge.
+        padding: [null, 30, null, null],
         scales: { x: { time: isTime }, y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.05 : 1] } },
         series: [
           { label: isTime ? 'time' : 'percentile', value: legendOf(isTime ? timeName : percentileName) },

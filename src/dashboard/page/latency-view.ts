@@ -188,8 +188,9 @@ export const latencyView: View = (root, context) => {
   const heatCard = card('Over time', 'log scale; a stronger colour is more', heat);
   const figureCard = card('Figures', exactnessNote(8), figures);
   const slowCard = card('Slowest requests', 'of the last ten minutes, of those that took --slow-ms or longer', slow);
-  for (const wide of [controlCard, heatCard, slowCard]) wide.className = 'wide';
-  root.append(controlCard, heatCard, card('Percentiles', 'to 99.99', curves.element), figureCard, slowCard);
+  const curveCard = card('Percentiles', 'to 99.99', curves.element);
+  for (const wide of [controlCard, heatCard, curveCard, figureCard, slowCard]) wide.className = 'wide';
+  root.append(controlCard, heatCard, curveCard, figureCard, slowCard);
   const shown = new Shown(prefix);
   let shownControls = '';
   const meant = (): Map<string, readonly LiveFrame[]> =>
