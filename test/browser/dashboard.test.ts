@@ -25,10 +25,10 @@ let isLoading = true;
 let isPaused = false;
 let loading: Promise<void>;
 
-async function ask(method: string, body: object): Promise<void> {
+async function ask(method: string, body: object, caller = 'browser-test'): Promise<void> {
   const response = await fetch(`${cluster.run.router.url}/bsky.Service/${method}`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-atlantis-caller': 'browser-test' },
+    headers: { 'content-type': 'application/json', 'x-atlantis-caller': caller },
     body: JSON.stringify(body),
   });
   await response.arrayBuffer();
@@ -59,7 +59,11 @@ afterAll(async () => {
 }, 60_000);
 
 async function open(view: string, options: BrowserContextOptions = {}): Promise<{ page: Page; problems: string[] }> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    timezoneId: 'Asia/Tokyo',
+    ...options,
+  });
   const page = await context.newPage();
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(error.message));
@@ -87,6 +91,27 @@ async function rowOf(page: Page, section: string, first: string): Promise<string
   return await cells.allTextContents();
 }
 
+/** Returns what the processes have of a histogram, of the last seconds. */
+async function reports(name: string, lastS: number): Promise<HistogramReport[]> {
+  const url = `${cluster.run.router.url}/v1/histograms?nodes=all&last=${lastS}&name=${name}`;
+  return ((await (await fetch(url)).json()) as { processes: HistogramReport[] }).processes;
+}
+
+function countOf({ series }: HistogramReport): number {
+  return series.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** Returns the newest value of a line of a chart, as its legend says, without its unit. */
+async function legendOf(page: Page, title: string, line: string): Promise<string> {
+  const label = `section:has(h2:text("${title}")) .u-series:has(.u-label:text-is("${line}")) .u-value`;
+  return (await page.locator(label).first().textContent())!;
+}
+
+/** Reads a number that has its unit behind it. */
+function numberOf(text: string): number {
+  return Number.parseFloat(text.replaceAll(',', ''));
+}
+
 /** Reads a duration as the page writes it. Units: µs. */
 function micros(text: string): number {
   const [, number, unit] = /^([\d.,]+) (µs|ms|s)$/.exec(text)!;
@@ -111,6 +136,7 @@ describe('the page', () => {
         );
         expect(wide, `${view} is wider than its window`).toBeLessThanOrEqual(0);
         expect(await page.locator('#login').isVisible()).toBe(false);
+        expect(await page.locator('#state').textContent(), view).toContain('times of Asia/Tokyo');
         expect(problems).toEqual([]);
         await page.context().close();
       }
@@ -130,6 +156,20 @@ describe('the page', () => {
     await page.reload();
     await page.waitForSelector('canvas.heat');
     await page.waitForFunction(() => document.querySelectorAll('select')[1]?.value === 'request|GetActors');
+    await page.context().close();
+  }, 60_000);
+
+  it('compares a window with its first half, and with a saved baseline', async () => {
+    const { page } = await open('latency&series=request%7CPing');
+    const linesOf = (): Promise<string[]> =>
+      page.locator('section:has(h2:text("Percentiles")) .u-series .u-label').allTextContents();
+    await page.getByRole('button', { name: 'Save as baseline' }).click();
+    await until(async () => (await linesOf()).length === 3);
+    expect(page.url()).toContain('compare=baseline');
+    expect(await linesOf()).toEqual(['percentile', 'now', expect.stringMatching(/^request: Ping, /)]);
+    await page.getByLabel('compare with').selectOption('half');
+    await until(async () => (await linesOf()).includes('first half'));
+    expect(await linesOf()).toEqual(['percentile', 'second half', 'first half']);
     await page.context().close();
   }, 60_000);
 
@@ -156,6 +196,66 @@ describe('the page', () => {
     expect(p50).toBeGreaterThanOrEqual(0.95 * histogram.getValueAtPercentile(40));
     expect(p50).toBeLessThanOrEqual(1.05 * histogram.getValueAtPercentile(60));
     expect(micros(shown[8]!)).toBeLessThanOrEqual(1.02 * histogram.maxValue);
+    await page.context().close();
+  }, 60_000);
+
+  it('shows nodes with the calls that their histograms have, and their slots', async () => {
+    const { page } = await open('cluster');
+    await page.waitForTimeout(11_000);
+    const rows = await Promise.all(['n0', 'n1'].map((name) => rowOf(page, 'Nodes', name)));
+    const [, ...nodes] = await reports('skyshard_call_duration_seconds', 10);
+    for (const [index, cells] of rows.entries()) {
+      expect(cells.slice(0, 6)).toEqual([`n${index}`, 'up', '1', '2', '0', '0']);
+      const perSecondRecorded = countOf(nodes[index]!) / 10;
+      expect(perSecondRecorded).toBeGreaterThan(1);
+      expect(Math.abs(numberOf(cells[13]!) / perSecondRecorded - 1), `${cells[13]}`).toBeLessThan(0.3);
+    }
+    const { slotReads } = nodes[0]!;
+    await page.getByLabel('slot 0 on n0').click();
+    const detail = await page.locator('section:has(h2:text("Slots")) p[aria-live]').textContent();
+    const reads = numberOf(/complete: ([\d,]+) reads/.exec(detail!)![1]!);
+    expect(reads).toBeGreaterThan(0);
+    expect(reads).toBeLessThanOrEqual(1.1 * slotReads.find(({ slot }) => slot === 0)!.count);
+    await page.context().close();
+  }, 60_000);
+
+  it('shows as many requests and items a second as the histograms have, and the memory of a process', async () => {
+    const { page } = await open('load');
+    const [requests, items]: [Map<string, number>, Map<string, number>] = [new Map(), new Map()];
+    await until(async () => {
+      const time = await legendOf(page, 'Requests', 'time');
+      requests.set(time, numberOf(await legendOf(page, 'Requests', 'router')));
+      items.set(time, numberOf(await legendOf(page, 'Items', 'router')));
+      return requests.size > 10;
+    }, 30_000);
+    const meanOf = (values: Map<string, number>): number =>
+      [...values.values()].reduce((sum, value) => sum + value, 0) / values.size;
+    const [counted] = await reports('skyshard_request_duration_seconds', 10);
+    const [asked] = await reports('skyshard_request_items', 10);
+    const askedSum = asked!.series.reduce((sum, one) => sum + one.sum, 0);
+    expect(Math.abs(meanOf(requests) / (countOf(counted!) / 10) - 1)).toBeLessThan(0.3);
+    expect(Math.abs(meanOf(items) / (askedSum / 10) - 1)).toBeLessThan(0.3);
+    const shown = await legendOf(page, 'Memory', 'router');
+    const text = await (await fetch(`${cluster.run.router.url}/metrics`)).text();
+    const resident = Number(/^process_resident_memory_bytes (\d+)$/m.exec(text)![1]) / 2 ** 20;
+    expect(shown).toMatch(/^\d+ MiB$/);
+    expect(Math.abs(numberOf(shown) / resident - 1)).toBeLessThan(0.3);
+    await page.context().close();
+  }, 60_000);
+
+  it('names the caller of huge batches, with the size that the histograms have', async () => {
+    const { page } = await open('advice');
+    const many = Array.from({ length: 3_000 }, (_unused, index) => `did:web:n${index}.example`);
+    for (let turn = 0; turn < 5; turn++) await ask('GetActors', { dids: many }, 'bulk');
+    const advice = page.locator('section.advice', { hasText: 'Caller bulk sends huge batches' });
+    const shown = (await advice.textContent())!;
+    const [router] = await reports('skyshard_caller_request_items', 60);
+    const series = router!.series.find(({ labels }) => labels['caller'] === 'bulk')!;
+    expect(series.count).toBe(5);
+    const items = numberOf(/1 in 100 asks for ([\d,]+) items/.exec(shown)![1]!);
+    expect(decodeSeries(series).getValueAtPercentile(0)).toBe(many.length);
+    expect(Math.abs(items / many.length - 1)).toBeLessThan(0.01);
+    expect(shown).toContain('skyshard hist show --series caller_request_items');
     await page.context().close();
   }, 60_000);
 

@@ -11,6 +11,7 @@ import {
   runCommand,
   startCluster,
 } from '../../support/running-cluster.ts';
+import { until } from '../../support/until.ts';
 
 const processes = ['node', 'router', 'ingest'] as const;
 
@@ -20,7 +21,7 @@ let cluster: RunningCluster;
 beforeAll(async () => {
   folder = clusterFolder();
   const demo = ['--demo', '--demo-actors=20', '--demo-records=300', '--demo-rate=0'];
-  cluster = await startCluster(folder, [...demo, '--search-threads=1']);
+  cluster = await startCluster(folder, [...demo, '--search-threads=1', '--slow-ms=1', '--log-format=json']);
   await fetch(`${cluster.run.router.url}/v1/settle`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -72,6 +73,49 @@ describe.each(processes)('the metrics of %s', (process) => {
     }
     if (counted[process] !== '') expect(text).toMatch(new RegExp(`^${counted[process]}\\S* [1-9]`, 'm'));
   });
+});
+
+describe('a trace of a caller', () => {
+  it('is printed by the router and, passed on, by nodes, of slow requests, and nothing that was asked', async () => {
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const parent = '00f067aa0ba902b7';
+    const dids = Array.from({ length: 5_000 }, (_unused, index) => `did:web:asked${index}.example`);
+    const headers = {
+      'content-type': 'application/json',
+      'x-atlantis-caller': 'tracing',
+      traceparent: `00-${traceId}-${parent}-01`,
+      authorization: 'Bearer a-token-of-the-caller',
+    };
+    type Line = Readonly<Record<string, string | number>>;
+    const linesOf = (process: RegExp): Line[] =>
+      cluster.printed.out
+        .concat(cluster.printed.err)
+        .split('\n')
+        .filter((line) => line.startsWith('{') && line.includes(traceId))
+        .map((line) => JSON.parse(line) as Line)
+        .filter((line) => process.test(String(line['process'])));
+    await until(async () => {
+      const body = JSON.stringify({ dids });
+      await (await fetch(`${cluster.run.router.url}/bsky.Service/GetActors`, { method: 'POST', headers, body })).text();
+      return linesOf(/^router/).length > 0 && linesOf(/n0/).length > 0 && linesOf(/n1/).length > 0;
+    });
+    expect(linesOf(/^router/)[0]).toMatchObject({
+      message: expect.stringMatching(/^GetActors took \d+ ms$/),
+      trace: traceId,
+      caller: 'tracing',
+      plan: 'GetActors',
+      items: 5_000,
+      request: expect.stringMatching(/^[\w-]{8}\.[a-z\d]+$/),
+      steps: expect.stringMatching(/n\d bsky\.GetActors at [\d.]+ took [\d.]+/),
+    });
+    expect(linesOf(/n0/)[0]).toMatchObject({
+      message: expect.stringMatching(/^the call bsky\.GetActors took \d+ ms$/),
+      trace: traceId,
+      parent,
+    });
+    const printed = cluster.printed.out + cluster.printed.err;
+    expect(printed).not.toMatch(/asked\d+\.example|a-token-of-the-caller/);
+  }, 60_000);
 });
 
 describe('the histograms of a cluster', () => {
