@@ -21,7 +21,6 @@ import {
   recordPrefix,
   sortMsOf,
 } from '../slot/table/record-row.ts';
-import { type JsonObject, textOf } from '../slot/table/record-values.ts';
 import {
   type SearchChange,
   type SearchQueueMeta,
@@ -34,7 +33,7 @@ import { type DocKey, decodeDocKey, encodeDocKey } from './doc-key.ts';
 import type { NamedKind } from './index-file.ts';
 import type { NamedEntry } from './named-index.ts';
 import type { IndexedPost } from './post-index.ts';
-import { actorTerms, namedTerms, postTerms } from './record-terms.ts';
+import { actorTerms, type Listed, namedTerms, postTerms, recordValue } from './record-terms.ts';
 import type { DocumentTerms } from './tokenise.ts';
 
 /** What a batch of changes makes of the index. */
@@ -50,13 +49,7 @@ export class IndexBatch {
   }
 }
 
-type Listed = typeof nsid.generator | typeof nsid.starterPack;
-
 export type SlotPlace = { readonly slot: number; readonly path: string; readonly mapBytes: number };
-
-function jsonOf(row: RecordRow): JsonObject {
-  return row.body.form === 'json' ? (JSON.parse(row.body.json) as JsonObject) : {};
-}
 
 /** Where a build is: the owner, and the last post of it that is done. */
 export type BuildPosition = { readonly owner: number; readonly afterPost: Buffer | null };
@@ -129,7 +122,7 @@ export class IndexedSlot {
   #postOf(doc: DocKey, row: RecordRow): IndexedPost {
     const { key, owner, rkey } = doc;
     const level = engagementLevel(this.#state.rows.getVolatile(recordCountsKey(owner, nsid.post, rkey)));
-    const terms = (): DocumentTerms => postTerms(jsonOf(row), key, owner);
+    const terms = (): DocumentTerms => postTerms(recordValue(row), key, owner);
     return { k: encodeDocKey(doc), sortMs: sortMsOf(row), level, terms };
   }
 
@@ -138,7 +131,7 @@ export class IndexedSlot {
     const k = encodeDocKey(doc);
     const actor = getActor(this.#state, owner);
     const row = getRecordRow(this.#state, owner, nsid.profile, 'self');
-    const profile = row === undefined ? undefined : jsonOf(row);
+    const profile = row === undefined ? undefined : recordValue(row);
     if (actor === undefined || (actor.handle === null && profile === undefined)) {
       into.goneNamed.push({ kind: 'actor', k });
       return;
@@ -159,12 +152,10 @@ export class IndexedSlot {
       into.goneNamed.push({ kind, k });
       return;
     }
-    const value = jsonOf(row);
     const level = isFeed
       ? engagementLevel(this.#state.rows.getVolatile(recordCountsKey(owner, collection, rkey)))
       : followersLevel(allJoinsOf(this.#state, { owner, collection, rkey }));
-    const name = textOf(value[isFeed ? 'displayName' : 'name']) ?? '';
-    const terms = namedTerms(name, textOf(value['description']) ?? '');
+    const terms = namedTerms(recordValue(row), collection);
     into.named.push({ kind, entry: { k, name: recordUri({ did: actor.did, collection, rkey }), level, terms } });
   }
 

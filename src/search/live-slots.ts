@@ -9,12 +9,13 @@ import { recordUri } from '../atproto/compact-key.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import { parentOfChild, readSlotMeta } from '../slot/slot-meta.ts';
 import { type ActorRow, getActor } from '../slot/table/actor-row.ts';
-import { recordKey, sortMsOf } from '../slot/table/record-row.ts';
+import { getRecordRow, recordKey, sortMsOf } from '../slot/table/record-row.ts';
 import { RecordView } from '../slot/table/record-view.ts';
 import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
 import { decodeDocKey } from './doc-key.ts';
 import type { SlotPlace } from './indexed-slot.ts';
+import { actorTerms, type Listed, type NamedTerms, namedTerms, postTerms, recordValue } from './record-terms.ts';
 
 type LiveSlot = { readonly environment: Environment; readonly state: SlotState; isFresh: boolean };
 
@@ -166,6 +167,27 @@ export class LiveSlots {
 
   post(k: Uint8Array): LiveHit | undefined {
     return this.record(k, nsid.post);
+  }
+
+  /** Returns what the index holds of a post as it is now; undefined if it may not be shown. */
+  postTerms(k: Uint8Array): string | undefined {
+    const found = this.#actor(k);
+    const row = found && getRecordRow(found.state, found.owner, nsid.post, found.rkey);
+    return found && row && postTerms(recordValue(row), decodeDocKey(k).key, found.owner).text;
+  }
+
+  /** Returns what the index holds of an actor as it is now; undefined if it may not be shown. */
+  actorTerms(k: Uint8Array): NamedTerms | undefined {
+    const found = this.#actor(k);
+    const row = found && getRecordRow(found.state, found.owner, nsid.profile, 'self');
+    return found && actorTerms(found.actor.handle, row && recordValue(row));
+  }
+
+  /** Returns what the index holds of a feed or a pack as it is now. */
+  listedTerms(k: Uint8Array, collection: Listed): NamedTerms | undefined {
+    const found = this.#actor(k);
+    const row = found && getRecordRow(found.state, found.owner, collection, found.rkey);
+    return row && namedTerms(recordValue(row), collection);
   }
 
   async close(): Promise<void> {

@@ -1,81 +1,160 @@
 /**
- * Turns a query into an expression of FTS5.
+ * Turns a query into an expression of FTS5, and into what records are checked for.
  *
  * Owns: that nothing a person writes is read as FTS5's own syntax (every term is a quoted string of
- * letters and digits), and how many terms a query may have.
+ * letters and digits), how many terms a query may have, and which of them the index looks up: each
+ * costs a look into every segment, however few posts it finds. What is beyond is looked for in the
+ * records of the posts that the others find.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { PostQuery, SearchTerm } from '../wire/search-messages.ts';
 import { authorTerm, filterTerm, traitTerm } from './filter-terms.ts';
 import { termsOf } from './tokenise.ts';
 
-/** Each costs a look into every segment of the index. */
 export const queryTermsMax = 128;
+/** Terms of a query that the index looks up; alternatives of one clause may be more. */
+export const lookedUpTermsMax = 12;
+/** Terms that posts must not have and that the index looks up. */
+export const excludedTermsMax = 16;
 
 /** Where an author is in this node's index, or undefined if it is another node's. */
 export type OwnerOf = (did: string) => { readonly key: number; readonly owner: number } | undefined;
 
-/** `terms`: how many a walk compares. */
-export type MatchExpression = { readonly match: string; readonly terms: number };
+/** Terms of the index, one after the other. */
+export type Phrase = readonly string[];
+/** Alternatives. */
+export type Clause = readonly Phrase[];
 
 export type PostExpression = {
-  /** Clauses that are joined by AND. */
-  readonly wanted: string;
-  /** Alternatives that a post has none of, or ''. */
-  readonly excluded: string;
-  /** What must be there for the phrases to be: all their words. Null without phrases. */
-  readonly words: string | null;
+  /** What the index looks up; at least one. A post has all of them … */
+  readonly clauses: readonly Clause[];
+  /** … and none of these. */
+  readonly excluded: Clause;
+  /** Tells whether terms, with a space on each side, have all that the query asks for. */
+  readonly isMatch: (text: string) => boolean;
+  /** True if the index looks up all of it. */
+  readonly isWhole: boolean;
+  /** Terms that a statement looks up. */
   readonly terms: number;
   /** True if every post that has one of the terms is found. */
   readonly isPlain: boolean;
 };
 
-/** Returns the expression within a window, which is a term; null for all posts. */
-export function withinWindow(
-  { wanted, excluded }: Pick<PostExpression, 'wanted' | 'excluded'>,
-  window: string | null,
-): string {
-  const all = window === null ? wanted : `"${window}" AND ${wanted}`;
-  return excluded === '' ? all : `(${all}) NOT ${excluded}`;
+/** Returns how many terms clauses have. */
+export function termCountIn(clauses: readonly Clause[]): number {
+  return clauses.flat(2).length;
 }
 
-class ExpressionWriter {
+function quoted(clause: Clause): string {
+  const phrases = clause.map((phrase) => `"${phrase.join(' ')}"`);
+  return phrases.length === 1 ? phrases[0]! : `(${phrases.join(' OR ')})`;
+}
+
+/**
+ * Returns the expression of FTS5 for clauses, and of a term that all posts of a window have.
+ *
+ * Clauses that come first should be in the fewest posts: from the third on, each is looked at only
+ * where those before it meet. FTS5 walks all clauses of one AND in turn; an excluded nothing keeps
+ * it from making one AND of two.
+ */
+export function matchOf(clauses: readonly Clause[], excluded: Clause, window: string | null): string {
+  const [first, second, ...others] = clauses.map(quoted);
+  let match = [window === null ? '' : `"${window}"`, first, second].filter((part) => part).join(' AND ');
+  for (const other of others) match = `((${match}) NOT "") AND ${other}`;
+  return excluded.length === 0 ? match : `(${match}) NOT ${quoted(excluded)}`;
+}
+
+/**
+ * Tells terms that are in few posts, as far as their spelling says: the more the higher. Most
+ * common words are short, nearly all posts have a language, and most other filters name one thing.
+ */
+function rarityOf(term: string): number {
+  if (!term.startsWith('=')) return Buffer.byteLength(term);
+  return /^=[lx]/.test(term) ? 0 : 64;
+}
+
+/** True if nearly all posts have one of the alternatives, or very many. */
+export function isOfMany(clause: Clause): boolean {
+  return rarityOfClause(clause) === 0;
+}
+
+function rarityOfClause(clause: Clause): number {
+  return Math.min(...clause.map((phrase) => Math.max(...phrase.map(rarityOf))));
+}
+
+/** Returns clauses of at most `lookedUpTermsMax` terms that find all that the given ones find. */
+function lookedUp(clauses: readonly Clause[]): readonly Clause[] {
+  if (termCountIn(clauses) <= lookedUpTermsMax) return clauses;
+  const byRarity = [...clauses].sort((one, other) => rarityOfClause(other) - rarityOfClause(one));
+  let left = lookedUpTermsMax;
+  const chosen: Clause[] = [];
+  for (const clause of byRarity) {
+    const terms = termCountIn([clause]);
+    // The beginning of a phrase finds it; of alternatives none may be left out.
+    const each = chosen.length === 0 ? Math.max(1, Math.floor(left / clause.length)) : Number.POSITIVE_INFINITY;
+    if (terms > left && chosen.length > 0) continue;
+    chosen.push(clause.map((phrase) => phrase.slice(0, each)));
+    left -= terms;
+  }
+  return chosen;
+}
+
+/**
+ * Returns clauses that are met where all words of the phrases are, whatever their order; null if
+ * there are no phrases.
+ */
+export function wordsOf(clauses: readonly Clause[]): readonly Clause[] | null {
+  const isPhrase = (clause: Clause): boolean => clause.some(({ length }) => length > 1);
+  if (!clauses.some(isPhrase)) return null;
+  const words = clauses.flatMap((clause): Clause[] => {
+    if (!isPhrase(clause)) return [clause];
+    return clause.length === 1 ? clause[0]!.map((word) => [[word]]) : [];
+  });
+  return words.length === 0 ? null : words;
+}
+
+/** Tells whether terms, with a space on each side, hold one of the alternatives. */
+function holds(text: string, clause: Clause): boolean {
+  return clause.some((phrase) => text.includes(` ${phrase.join(' ')} `));
+}
+
+class TermReader {
   readonly #ownerOf: OwnerOf;
-  terms = 0;
+  #terms = 0;
 
   constructor(ownerOf: OwnerOf) {
     this.#ownerOf = ownerOf;
   }
 
-  /** Returns one term quoted; '' for a text without any, undefined for what no post here has. */
-  #quoted(term: SearchTerm): string | undefined {
+  /** Returns a term as it is spelt; [] for a text without any, undefined for what no post has. */
+  #phrase(term: SearchTerm): Phrase | undefined {
     if (term.kind === 'text') {
       const words = termsOf(term.value);
       this.#add(words.length);
-      return words.length === 0 ? '' : `"${words.join(' ')}"`;
+      return words;
     }
     const author = term.kind === 'author' ? this.#ownerOf(term.value) : undefined;
     const spelt = term.kind === 'author' ? author && authorTerm(author.key, author.owner) : filterTerm(term);
     this.#add(1);
-    return spelt === undefined ? undefined : `"${spelt}"`;
+    return spelt === undefined ? undefined : [spelt];
   }
 
   #add(terms: number): void {
-    this.terms += terms;
-    if (this.terms > queryTermsMax)
+    this.#terms += terms;
+    if (this.#terms > queryTermsMax)
       throw new DataPlaneError('InvalidArgument', `a query has at most ${queryTermsMax} terms`);
   }
 
-  /** Returns alternatives; '' for none that says anything, undefined if no post here has one. */
-  clause(terms: readonly SearchTerm[]): string | undefined {
-    const quoted = terms.map((term) => this.#quoted(term));
-    const known = quoted.filter((term) => term !== undefined && term !== '');
-    if (known.length === 0) return quoted.includes('') || terms.length === 0 ? '' : undefined;
-    return known.length === 1 ? known[0] : `(${known.join(' OR ')})`;
+  /** Returns alternatives; [] for none that says anything, undefined if no post here has one. */
+  clause(terms: readonly SearchTerm[]): Clause | undefined {
+    const phrases = terms.map((term) => this.#phrase(term));
+    const known = phrases.filter((phrase) => phrase !== undefined && phrase.length > 0) as Phrase[];
+    const isSilent = terms.length === 0 || phrases.some((phrase) => phrase?.length === 0);
+    return known.length > 0 || isSilent ? known : undefined;
   }
 }
 
-const anyPost = `("${traitTerm('original')}" OR "${traitTerm('reply')}")`;
+const anyPost: Clause = [[traitTerm('original')], [traitTerm('reply')]];
 
 /**
  * Returns the expression; null if no post of this node can match.
@@ -86,39 +165,76 @@ export function postExpression(
   { all, none }: Pick<PostQuery, 'all' | 'none'>,
   ownerOf: OwnerOf,
 ): PostExpression | null {
-  const writer = new ExpressionWriter(ownerOf);
-  const clauses: string[] = [];
-  const words: string[] = [];
-  let hasPhrase = false;
+  const reader = new TermReader(ownerOf);
+  const wanted: Clause[] = [];
   for (const terms of all) {
-    const clause = writer.clause(terms);
+    const clause = reader.clause(terms);
     if (clause === undefined) return null;
-    if (clause === '') continue;
-    clauses.push(clause);
-    const isPhrase = clause.includes(' ') && terms.some(({ kind }) => kind === 'text');
-    hasPhrase ||= isPhrase;
-    if (!isPhrase) words.push(clause);
-    else if (terms.length === 1) words.push(...termsOf(terms[0]!.value).map((word) => `"${word}"`));
+    if (clause.length > 0) wanted.push(clause);
   }
-  const excluded = writer.clause(none) ?? '';
+  const unwanted = reader.clause(none) ?? [];
   // Words without a letter ask for nothing, and nothing is what they find.
-  if (clauses.length === 0 && all.length > 0) return null;
-  if (clauses.length === 0) clauses.push(anyPost);
+  if (wanted.length === 0 && all.length > 0) return null;
+  if (wanted.length === 0) wanted.push(anyPost);
+  const clauses = lookedUp(wanted);
+  const excluded = lookedUpOfExcluded(unwanted);
+  const isWhole = clauses === wanted && excluded === unwanted;
+  const isMatch = (text: string): boolean => wanted.every((clause) => holds(text, clause)) && !holds(text, unwanted);
   return {
-    wanted: clauses.join(' AND '),
+    clauses,
     excluded,
-    words: hasPhrase && words.length > 0 ? words.join(' AND ') : null,
-    terms: writer.terms,
-    isPlain: clauses.length === 1 && !hasPhrase && excluded === '',
+    isMatch,
+    isWhole,
+    terms: termCountIn([...clauses, excluded]),
+    isPlain: clauses.length === 1 && clauses[0]!.every(({ length }) => length === 1) && excluded.length === 0,
   };
 }
 
-/** Returns the expression for names or what people say of themselves; null for no words. */
-export function namedExpression(text: string, isLastBegun: boolean): MatchExpression | null {
+/** The most common reject the most. */
+function lookedUpOfExcluded(unwanted: Clause): Clause {
+  if (termCountIn([unwanted]) <= excludedTermsMax) return unwanted;
+  const byRarity = [...unwanted].sort((one, other) => rarityOfClause([one]) - rarityOfClause([other]));
+  let left = excludedTermsMax;
+  return byRarity.filter(({ length }) => {
+    const isChosen = length <= left;
+    if (isChosen) left -= length;
+    return isChosen;
+  });
+}
+
+/** `terms`: how many a statement looks up. `isMatch`: tells whether terms have all of it. */
+export type NamedExpression = {
+  readonly match: string;
+  readonly terms: number;
+  readonly isMatch: (text: string) => boolean;
+};
+
+/** `isWhole`: the index looks up all terms. */
+export type NamedExpressions = {
+  readonly name: NamedExpression;
+  readonly text: NamedExpression;
+  readonly isWhole: boolean;
+};
+
+/**
+ * Returns the expressions for names, whose last word may be begun only, and for what people say of
+ * themselves; null for no words.
+ *
+ * Errors: DataPlaneError `InvalidArgument` past `queryTermsMax`.
+ */
+export function namedExpressions(text: string): NamedExpressions | null {
   const terms = termsOf(text);
   if (terms.length > queryTermsMax)
     throw new DataPlaneError('InvalidArgument', `a query has at most ${queryTermsMax} terms`);
-  if (terms.length === 0) return null;
-  const quoted = terms.map((term, index) => `"${term}"${isLastBegun && index === terms.length - 1 ? ' *' : ''}`);
-  return { match: quoted.join(' AND '), terms: terms.length };
+  const last = terms.at(-1);
+  if (last === undefined) return null;
+  const byRarity = terms.slice(0, -1).sort((one, other) => rarityOf(other) - rarityOf(one));
+  const others = byRarity.slice(0, lookedUpTermsMax - 1);
+  const of = (isBegun: boolean): NamedExpression => ({
+    match: [...others.map((term) => `"${term}"`), `"${last}"${isBegun ? ' *' : ''}`].join(' AND '),
+    terms: others.length + 1,
+    isMatch: (held) =>
+      held.includes(` ${last}${isBegun ? '' : ' '}`) && byRarity.every((term) => held.includes(` ${term} `)),
+  });
+  return { name: of(true), text: of(false), isWhole: others.length === byRarity.length };
 }

@@ -4,18 +4,24 @@
  */
 import { nsid } from '../atproto/collection.ts';
 import type { Clock } from '../base/clock.ts';
-import type { NamedQuery, SearchAnswer, SearchHit } from '../wire/search-messages.ts';
-import { compareHits } from '../wire/search-messages.ts';
+import {
+  afterAllKeys,
+  compareHits,
+  firstRankAfter,
+  type NamedQuery,
+  type SearchAnswer,
+  type SearchHit,
+} from '../wire/search-messages.ts';
 import type { NamedKind, Statements } from './index-file.ts';
 import type { LiveHit, LiveSlots } from './live-slots.ts';
-import { type MatchExpression, namedExpression } from './match-expression.ts';
+import { type NamedExpression, namedExpressions } from './match-expression.ts';
 import { searchBudgetMs } from './post-search.ts';
-import { Budget, type Ranges, Windows } from './windows.ts';
+import type { NamedTerms } from './record-terms.ts';
+import { Budget, type Ranges, recordsOf, Windows, type Work } from './windows.ts';
 
 const kinds: Readonly<Record<NamedQuery['kind'], NamedKind>> = { actors: 'actor', feeds: 'feed', packs: 'pack' };
 /** All row ids are below; a rank is the id, and this for hits that are not by name. */
 const idsEnd = 2 ** 38;
-const afterAllKeys = '\uffff';
 
 type NamedRow = { readonly id: number; readonly k: Uint8Array };
 
@@ -24,14 +30,41 @@ export type NamedSearchParts = {
   readonly live: LiveSlots;
   readonly rangesOf: (kind: NamedKind) => Ranges;
   readonly clock: Clock;
+  readonly work: Work;
 };
 
-/** One of the two walks. `match` is null for all rows. */
+/** One of the two walks. `expression` is null for all rows. */
 type Stage = {
   readonly base: number;
   readonly part: '_name' | '_text';
-  readonly expression: MatchExpression | null;
+  readonly expression: NamedExpression | null;
+  /** Tells by what a record says now if this walk is to find it; null if the index is enough. */
+  readonly isWanted: ((terms: NamedTerms) => boolean) | null;
 };
+
+function held(terms: string): string {
+  return ` ${terms} `;
+}
+
+/** Returns the walks of a query. */
+function stagesOf({ text, isTypeahead, kind }: NamedQuery): Stage[] {
+  const expressions = namedExpressions(text);
+  const isAll = text.trim() === '' && kind !== 'actors';
+  if (isAll) return [{ base: 0, part: '_name', expression: null, isWanted: null }];
+  if (expressions === null) return [];
+  const { name, text: said, isWhole } = expressions;
+  const isByName = (terms: NamedTerms): boolean => name.isMatch(held(terms.name));
+  // What has just got another name is by the index in both walks, or in none, until that follows.
+  const byName = {
+    base: 0,
+    part: '_name',
+    expression: name,
+    isWanted: isTypeahead && isWhole ? null : isByName,
+  } as const;
+  if (isTypeahead) return [byName];
+  const isWanted = (terms: NamedTerms): boolean => said.isMatch(held(terms.text)) && !isByName(terms);
+  return [byName, { base: idsEnd, part: '_text', expression: said, isWanted }];
+}
 
 export class NamedSearch {
   readonly #parts: NamedSearchParts;
@@ -42,17 +75,12 @@ export class NamedSearch {
 
   /** Errors: DataPlaneError `InvalidArgument` for too many terms; those of SQLite. */
   find(query: NamedQuery): SearchAnswer {
-    const { text, isTypeahead, after, limit } = query;
-    const byName = namedExpression(text, true);
-    const isAll = byName === null && text.trim() === '' && query.kind !== 'actors';
-    if (byName === null && !isAll) return { hits: [], reached: null, isComplete: true };
-    const stages: Stage[] = [{ base: 0, part: '_name', expression: byName }];
-    if (!isTypeahead && !isAll) stages.push({ base: idsEnd, part: '_text', expression: namedExpression(text, false) });
+    const { after, limit } = query;
     const hits: SearchHit[] = [];
-    const budget = new Budget(this.#parts.clock, searchBudgetMs);
-    for (const stage of stages) {
-      if (after !== null && after.rank >= stage.base + idsEnd) continue;
-      const end = this.#walk(query, stage, byName, budget, hits);
+    const budget = new Budget(this.#parts.clock, this.#parts.work, searchBudgetMs);
+    for (const stage of stagesOf(query)) {
+      if (firstRankAfter(after) >= stage.base + idsEnd) continue;
+      const end = this.#walk(query, stage, budget, hits);
       if (hits.length >= limit) return { hits, reached: hits.at(-1)!, isComplete: false };
       const reached = end === null ? null : { rank: stage.base + end - 1, key: afterAllKeys };
       if (reached !== null) return { hits, reached, isComplete: false };
@@ -61,7 +89,8 @@ export class NamedSearch {
   }
 
   #rows(kind: NamedKind, { part, expression }: Stage, from: number, to: number, limit: number): NamedRow[] {
-    const { sql } = this.#parts;
+    const { sql, work } = this.#parts;
+    work.looks += expression?.terms ?? 1;
     const range = [BigInt(from), BigInt(to), BigInt(limit)] as const;
     if (expression === null) {
       return sql.all<NamedRow>(`SELECT id, k FROM ${kind} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`, ...range);
@@ -73,42 +102,38 @@ export class NamedSearch {
   }
 
   /** Adds hits of a stage. Returns the id up to which it walked (exclusive); null at its end. */
-  #walk(
-    { kind: asked, after, limit }: NamedQuery,
-    stage: Stage,
-    byName: MatchExpression | null,
-    budget: Budget,
-    hits: SearchHit[],
-  ): number | null {
+  #walk({ kind: asked, after, limit }: NamedQuery, stage: Stage, budget: Budget, hits: SearchHit[]): number | null {
     const kind = kinds[asked];
-    const windows = new Windows(this.#parts.rangesOf(kind), stage.expression?.terms ?? 1, budget);
-    let from = Math.max(0, (after?.rank ?? 0) - stage.base);
+    const { base, expression, isWanted } = stage;
+    const windows = new Windows(this.#parts.rangesOf(kind), expression?.terms ?? 1, budget);
+    let from = Math.max(0, firstRankAfter(after) - base);
     const rowsMax = limit + 4;
     while (from < idsEnd) {
       const end = windows.begin(from, idsEnd);
       const rows = this.#rows(kind, stage, from, end, rowsMax);
-      windows.end();
+      const costMs = windows.end();
+      this.#parts.work.rows += rows.length;
       for (const row of rows) {
-        if (stage.base > 0 && byName !== null && this.#isByName(kind, row.id, byName)) continue;
-        const found = this.#live(kind, row.k);
-        const hit = found && { rank: stage.base + row.id, key: found.name };
+        const found = this.#live(kind, row.k, isWanted);
+        const hit = found && { rank: base + row.id, key: found.name };
         if (hit !== undefined && (after === null || compareHits(hit, after) > 0)) hits.push(hit);
-        if (hits.length >= limit) return row.id + 1;
+        // Each has cost the reading of a record. One is always taken, so that pages go on.
+        if (hits.length >= limit || budget.isWorkSpent) return row.id + 1;
       }
       from = rows.length < rowsMax ? end : rows.at(-1)!.id + 1;
-      if (budget.isSpent && from < idsEnd) return from;
+      if (!budget.allows(costMs) && from < idsEnd) return from;
     }
     return null;
   }
 
-  #isByName(kind: NamedKind, id: number, { match }: MatchExpression): boolean {
-    const text = `SELECT 1 FROM ${kind}_name WHERE ${kind}_name MATCH ? AND rowid = ?`;
-    return this.#parts.sql.get(text, match, BigInt(id)) !== undefined;
-  }
-
-  #live(kind: NamedKind, k: Uint8Array): LiveHit | undefined {
-    const { live } = this.#parts;
-    if (kind === 'actor') return live.actor(k);
-    return live.record(k, kind === 'feed' ? nsid.generator : nsid.starterPack);
+  #live(kind: NamedKind, k: Uint8Array, isWanted: Stage['isWanted']): LiveHit | undefined {
+    const { live, work } = this.#parts;
+    work.records++;
+    const collection = kind === 'feed' ? nsid.generator : nsid.starterPack;
+    const found = kind === 'actor' ? live.actor(k) : live.record(k, collection);
+    if (found === undefined || isWanted === null) return found;
+    const terms = kind === 'actor' ? live.actorTerms(k) : live.listedTerms(k, collection);
+    work.records += recordsOf(terms?.text);
+    return terms !== undefined && isWanted(terms) ? found : undefined;
   }
 }

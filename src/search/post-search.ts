@@ -6,156 +6,51 @@
  * cut short, those of them that it has seen. bm25 and count(*) are never used: both walk every
  * posting of a word.
  */
-import type { Clock } from '../base/clock.ts';
-import { compareHits, type PostQuery, type SearchAnswer, type SearchHit } from '../wire/search-messages.ts';
-import { decodeDocKey } from './doc-key.ts';
-import { authorTerm } from './filter-terms.ts';
-import { postTables, type Statements } from './index-file.ts';
-import type { LiveSlots } from './live-slots.ts';
-import { type PostExpression, postExpression, withinWindow } from './match-expression.ts';
-import { type PostCounts, type PostWindow, PostWindows } from './post-windows.ts';
+import {
+  afterAllKeys,
+  compareHits,
+  firstRankAfter,
+  type PostQuery,
+  type SearchAnswer,
+  type SearchHit,
+} from '../wire/search-messages.ts';
+import { postTables } from './index-file.ts';
+import { type DocRow, PostWalk, type PostWalkParts, type Walk } from './post-walk.ts';
 import { ageOfId, idsOfTime, levelOf, postIdAt, postIdsEnd, scoreOf, termCountOf, topCandidates } from './rank.ts';
 import { Budget } from './windows.ts';
 
-/** What a query may cost. Units: ms. */
+/** What a query may cost, but for what a statement under way takes beyond it. Units: ms. */
 export const searchBudgetMs = 20;
 /** Of it, what `top` may spend on the newest posts, so that the liked ones are looked at too. */
 const newestShareMs = 12;
-/** Followed authors up to which the index is asked for each; more are looked up by post. */
-const followedTermsMax = 48;
-/** Followed authors up to which each is looked up before the posts, and not only theirs. */
-const followedOwnersMax = 2_000;
-/** Rows that are read at a time where not all are shown. */
+/** What `top` may spend on what it shows, at least. */
+const showBudgetMs = 4;
+/** Rows that are read at a time where nearly all are shown. */
 const rowsPerRead = 64;
-/** After every key: the end of a row id that is passed. */
-const afterAllKeys = '\uffff';
-
-/** A row that is read without its key has none. */
-type DocRow = { readonly id: number; readonly w: number; readonly k?: Uint8Array };
-
-/** Ids from `from` to `to` (exclusive), at most `limit` at a time; with keys or without. */
-type IdRange = { readonly from: number; readonly to: number; readonly limit: number };
-type Range = IdRange & { readonly hasKeys: boolean };
-
-export type PostSearchParts = {
-  readonly sql: Statements;
-  readonly live: LiveSlots;
-  readonly counts: PostCounts;
-  readonly clock: Clock;
-};
-
-/** A query as it is walked: an expression, and a filter of what that finds. */
-type Walk = PostExpression & { readonly isWanted: ((k: Uint8Array) => boolean) | null };
-
 function nothing(): SearchAnswer {
   return { hits: [], reached: null, isComplete: true };
 }
 
 export class PostSearch {
-  readonly #parts: PostSearchParts;
+  readonly #parts: PostWalkParts;
+  readonly #walk: PostWalk;
 
-  constructor(parts: PostSearchParts) {
+  constructor(parts: PostWalkParts) {
     this.#parts = parts;
+    this.#walk = new PostWalk(parts);
+  }
+
+  #budget(budgetMs: number): Budget {
+    return new Budget(this.#parts.clock, this.#parts.work, budgetMs);
   }
 
   /** Errors: DataPlaneError `InvalidArgument` for too many terms; those of SQLite. */
   find(query: PostQuery): SearchAnswer {
-    const budget = new Budget(this.#parts.clock, searchBudgetMs);
-    const walk = this.#walkOf(query);
+    const budget = this.#budget(searchBudgetMs);
+    const walk = this.#walk.plan(query, this.#idsOf(query));
     if (walk === null) return nothing();
     if (query.sort === 'latest') return this.#latest(query, walk, budget);
     return this.#parts.sql.inSnapshot(() => this.#top(query, walk, budget));
-  }
-
-  #walkOf({ all, none, followed }: PostQuery): Walk | null {
-    const { live } = this.#parts;
-    const ownerOf = (did: string) => live.ownerOf(did);
-    const expression = postExpression({ all, none }, ownerOf);
-    if (expression === null || followed === null) return expression && { ...expression, isWanted: null };
-    if (followed.length > followedOwnersMax) return { ...expression, isWanted: this.#isBy(new Set(followed)) };
-    const owners = followed.flatMap((did) => ownerOf(did) ?? []);
-    if (owners.length === 0) return null;
-    if (owners.length <= followedTermsMax) {
-      const any = owners.map(({ key, owner }) => `"${authorTerm(key, owner)}"`).join(' OR ');
-      const { wanted, words, terms } = expression;
-      return {
-        ...expression,
-        wanted: `(${any}) AND ${wanted}`,
-        words: words && `(${any}) AND ${words}`,
-        terms: terms + owners.length,
-        isPlain: false,
-        isWanted: null,
-      };
-    }
-    const wanted = new Set(owners.map(({ key, owner }) => authorTerm(key, owner)));
-    const isWanted = (k: Uint8Array): boolean => {
-      const { key, owner } = decodeDocKey(k);
-      return wanted.has(authorTerm(key, owner));
-    };
-    return { ...expression, isWanted };
-  }
-
-  /** Returns a filter that looks up the author of each post once. */
-  #isBy(dids: ReadonlySet<string>): (k: Uint8Array) => boolean {
-    const isWantedByAuthor = new Map<string, boolean>();
-    return (k) => {
-      const { key, owner } = decodeDocKey(k);
-      const author = authorTerm(key, owner);
-      let isWanted = isWantedByAuthor.get(author);
-      if (isWanted === undefined) {
-        isWanted = dids.has(this.#parts.live.actor(k)?.name ?? '');
-        isWantedByAuthor.set(author, isWanted);
-      }
-      return isWanted;
-    };
-  }
-
-  /**
-   * Returns where a window begins to have posts with all words of the phrases; null for nowhere.
-   * FTS5 looks for them beyond the window, where a phrase is asked for at once.
-   */
-  #firstWithWords(table: string, { words, excluded }: Walk, { from, end, term }: PostWindow): number | null {
-    if (words === null || term === null) return from;
-    const match = withinWindow({ wanted: words, excluded }, term);
-    const sql = `SELECT rowid AS id FROM ${table} WHERE ${table} MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid LIMIT 1`;
-    return this.#parts.sql.get<{ id: number }>(sql, match, BigInt(from), BigInt(end))?.id ?? null;
-  }
-
-  /** Returns rows of a table within [from, to), newest first. */
-  #rows(table: string, match: string, columns: string, { from, to, limit }: IdRange): DocRow[] {
-    // The words' table is walked, and the other looked up: not the other way round.
-    const sql = `SELECT ${columns} FROM ${table} CROSS JOIN doc ON doc.id = ${table}.rowid
-      WHERE ${table} MATCH ? AND ${table}.rowid >= ? AND ${table}.rowid < ? ORDER BY ${table}.rowid LIMIT ?`;
-    return this.#parts.sql.all<DocRow>(sql, match, BigInt(from), BigInt(to), BigInt(limit));
-  }
-
-  /**
-   * Walks a table from new to old, until `take` has had enough or the budget is spent.
-   *
-   * Returns: the id up to which it walked (exclusive), or null at the end.
-   */
-  #walk(table: string, walk: Walk, range: Range, budget: Budget, take: (row: DocRow) => boolean): number | null {
-    const { isWanted, isPlain, terms } = walk;
-    const windows = isPlain ? null : new PostWindows(this.#parts.counts, terms, budget);
-    const columns = range.hasKeys || isWanted !== null ? 'doc.id, doc.w, doc.k' : 'doc.id, doc.w';
-    const limit = isWanted === null ? range.limit : rowsPerRead * 4;
-    let { from } = range;
-    while (from < range.to) {
-      const window = windows === null ? { from, end: range.to, term: null } : windows.begin(from, range.to);
-      if (window === null) return null;
-      const { end } = window;
-      const start = this.#firstWithWords(table, walk, window);
-      const match = withinWindow(walk, window.term);
-      const rows = start === null ? [] : this.#rows(table, match, columns, { from: start, to: end, limit });
-      const costMs = windows?.end() ?? 0;
-      for (const row of rows) {
-        if ((isWanted === null || isWanted(row.k!)) && !take(row)) return row.id + 1;
-      }
-      from = rows.length < limit ? end : rows.at(-1)!.id + 1;
-      // With many terms, a window costs much however few rows it has.
-      if (!budget.allows(costMs) && from < range.to) return from;
-    }
-    return null;
   }
 
   /** The ids that a query's times allow; those that share a sort time are a little further on. */
@@ -168,6 +63,7 @@ export class PostSearch {
   }
 
   #liveHit(query: PostQuery, { id, k }: DocRow): SearchHit | undefined {
+    this.#parts.work.records++;
     const found = this.#parts.live.post(k ?? this.#keyOf(id));
     if (found === undefined) return undefined;
     const { name, sortMs } = found;
@@ -180,12 +76,12 @@ export class PostSearch {
     const hits: SearchHit[] = [];
     const { from, to } = this.#idsOf(query);
     const range = {
-      from: Math.max(from, after?.rank ?? 0),
+      from: Math.max(from, firstRankAfter(after)),
       to,
       limit: Math.min(rowsPerRead, limit + 4),
       hasKeys: true,
     };
-    const end = this.#walk('post0', walk, range, budget, (row) => {
+    const end = this.#walk.run('post0', walk, range, budget, (row) => {
       const hit = this.#liveHit(query, row);
       if (hit !== undefined && (after === null || compareHits(hit, after) > 0)) hits.push(hit);
       return hits.length < limit;
@@ -210,8 +106,8 @@ export class PostSearch {
     for (const [tier, table] of postTables.entries()) {
       if (tier > 0 && whole.isSpent) break;
       let count = 0;
-      const budget = tier === 0 ? new Budget(this.#parts.clock, newestShareMs) : whole;
-      const end = this.#walk(table, walk, range, budget, (row) => {
+      const budget = tier === 0 ? this.#budget(newestShareMs) : whole;
+      const end = this.#walk.run(table, walk, range, budget, (row) => {
         found.set(row.id, row);
         return ++count < topCandidates;
       });
@@ -230,10 +126,19 @@ export class PostSearch {
     }));
     scored.sort((one, other) => one.rank - other.rank || one.row.id - other.row.id);
     const hits: SearchHit[] = [];
+    const budget = this.#budget(showBudgetMs);
+    let passed: number | null = null;
     for (const { row, rank } of scored) {
       if (after !== null && rank < after.rank) continue;
       // Those of one score come by their URIs.
       if (hits.length >= limit && rank > hits.at(-1)!.rank) break;
+      // Many candidates may be gone, or be another node's to show.
+      if (passed !== null && rank > passed && whole.isSpent && budget.isSpent) {
+        const shown = hits.sort(compareHits).slice(0, limit);
+        const reached = shown.length === limit ? shown.at(-1)! : { rank: passed, key: afterAllKeys };
+        return { hits: shown, reached, isComplete: false };
+      }
+      passed = rank;
       const shown = this.#liveHit(query, row);
       const hit = shown && { rank, key: shown.key };
       if (hit !== undefined && (after === null || compareHits(hit, after) > 0)) hits.push(hit);

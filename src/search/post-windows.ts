@@ -52,6 +52,11 @@ export type PostCounts = {
   readonly firstRows?: number;
 };
 
+/** Returns how many posts the first window of a walk for so many terms has, about. */
+export function firstRowsOf({ firstRows = firstRowsDefault }: PostCounts, terms: number): number {
+  return Math.max(Math.min(rowsMin, firstRows), firstRows / Math.max(1, terms));
+}
+
 export class PostWindows {
   readonly #counts: PostCounts;
   readonly #rowsMin: number;
@@ -67,9 +72,8 @@ export class PostWindows {
     this.#counts = counts;
     this.#terms = terms;
     this.#budget = budget;
-    const { firstRows = firstRowsDefault } = counts;
-    this.#rowsMin = Math.min(rowsMin, firstRows);
-    this.#rows = Math.max(this.#rowsMin, firstRows / Math.max(1, terms));
+    this.#rowsMin = Math.min(rowsMin, counts.firstRows ?? rowsMin);
+    this.#rows = firstRowsOf(counts, terms);
   }
 
   /** Begins the next window with posts, at `from` or later; null if none is below `end`. */
@@ -118,7 +122,8 @@ export class PostWindows {
   end(): number {
     const costMs = this.#budget.nowMs() - this.#beganMs;
     const rowMs = Math.max(0.005, costMs - this.#terms * termMs) / Math.max(1, this.#windowRows);
-    this.#rows = Math.min(rowsMax, Math.max(this.#rowsMin, Math.min(4 * this.#rows, windowMs / rowMs)));
+    const nextMs = Math.min(windowMs, this.#budget.leftMs);
+    this.#rows = Math.min(rowsMax, Math.max(this.#rowsMin, Math.min(4 * this.#rows, nextMs / rowMs)));
     return costMs;
   }
 }

@@ -1,6 +1,8 @@
 /** What the index holds of a record: of a post its text, alt texts, tags and filters. */
 
+import { nsid } from '../atproto/collection.ts';
 import { recordUri } from '../atproto/compact-key.ts';
+import type { RecordRow } from '../slot/table/record-row.ts';
 import {
   hasMedia,
   hasVideo,
@@ -12,6 +14,11 @@ import {
 } from '../slot/table/record-values.ts';
 import { authorTerm, languageTerm, linkTerms, mentionTerm, tagTerm, traitTerm, uriTerm } from './filter-terms.ts';
 import { type DocumentTerms, documentTerms } from './tokenise.ts';
+
+/** Returns the value of a stored record. */
+export function recordValue(row: RecordRow): JsonObject {
+  return row.body.form === 'json' ? (JSON.parse(row.body.json) as JsonObject) : {};
+}
 
 /** Filter terms of one post; a stranger may write any number of links and tags. */
 const filterTermsMax = 128;
@@ -105,7 +112,12 @@ export function actorTerms(handle: string | null, profile: JsonObject | undefine
   return { name: documentTerms(names).text, text: documentTerms([...names, description]).text };
 }
 
+/** Collections of records that are found by their names. */
+export type Listed = typeof nsid.generator | typeof nsid.starterPack;
+
 /** Returns what is found of a feed or a pack. */
-export function namedTerms(name: string, description: string): NamedTerms {
+export function namedTerms(value: JsonObject, collection: Listed): NamedTerms {
+  const name = textOf(value[collection === nsid.generator ? 'displayName' : 'name']) ?? '';
+  const description = textOf(value['description']) ?? '';
   return { name: documentTerms([name]).text, text: documentTerms([name, description]).text };
 }

@@ -23,7 +23,7 @@ import { LiveSlots } from './live-slots.ts';
 import { NamedSearch } from './named-search.ts';
 import { PostSearch } from './post-search.ts';
 import type { PostCounts, Span } from './post-windows.ts';
-import type { Ranges } from './windows.ts';
+import { type Ranges, Work } from './windows.ts';
 
 const rangesKnownMs = 2_000;
 
@@ -44,6 +44,8 @@ export type SearchReaderOptions = {
 export class SearchReader {
   readonly #options: SearchReaderOptions;
   readonly #live: LiveSlots;
+  /** Of all queries so far. */
+  readonly work = new Work();
   #db: DatabaseSync | null = null;
   #sql: Statements | null = null;
   readonly #rangesByKind = new Map<NamedKind, { readonly ranges: Ranges; readonly untilMs: number }>();
@@ -98,13 +100,14 @@ export class SearchReader {
       const { clock } = this.#options;
       if (query.kind !== 'posts') {
         const rangesOf = (kind: NamedKind): Ranges => this.#ranges(sql, kind);
-        return new NamedSearch({ sql, live: this.#live, rangesOf, clock }).find(query);
+        return new NamedSearch({ sql, live: this.#live, rangesOf, clock, work: this.work }).find(query);
       }
       const posts = new PostSearch({
         sql,
         live: this.#live,
         counts: this.#postCounts(sql),
         clock,
+        work: this.work,
       });
       return posts.find(query);
     } catch (thrown) {

@@ -20,14 +20,51 @@ export type Ranges = {
   readonly rows: readonly number[];
 };
 
-/** Ends a walk that has cost too much. */
+/**
+ * What queries have done, counted: so a query ends by what it does, and not by its time alone,
+ * which says nothing on a machine that is stopped or much faster than most.
+ */
+export class Work {
+  /** Terms that statements looked up; each is a look into every segment of the index. */
+  looks = 0;
+  /** Rows that statements gave. */
+  rows = 0;
+  /** Records that were read in their slots; one whose words were read counts by its length. */
+  records = 0;
+
+  /** What that takes at least. Units: µs. */
+  get us(): number {
+    return 20 * this.looks + this.rows + 5 * this.records;
+  }
+}
+
+/** Returns as how many records one counts whose words were read; undefined was not there. */
+export function recordsOf(text: string | undefined): number {
+  return 2 + (text?.length ?? 0) / 100;
+}
+
+/** Ends a walk that has cost too much: in time, or in work that is counted. */
 export class Budget {
   readonly #clock: Clock;
+  readonly #work: Work;
   readonly #endMs: number;
+  readonly #endUs: number;
 
-  constructor(clock: Clock, budgetMs: number) {
+  constructor(clock: Clock, work: Work, budgetMs: number) {
     this.#clock = clock;
+    this.#work = work;
     this.#endMs = clock.monotonicMs() + budgetMs;
+    this.#endUs = work.us + budgetMs * 1_000;
+  }
+
+  /** What is left of it. Units: ms. */
+  get leftMs(): number {
+    return Math.min(this.#endMs - this.#clock.monotonicMs(), (this.#endUs - this.#work.us) / 1_000);
+  }
+
+  /** True once it is spent by work, whatever the time: for steps that are many and small. */
+  get isWorkSpent(): boolean {
+    return this.#work.us >= this.#endUs;
   }
 
   get isSpent(): boolean {
@@ -36,7 +73,7 @@ export class Budget {
 
   /** Tells whether something that costs so much ends within it. */
   allows(costMs: number): boolean {
-    return this.#clock.monotonicMs() + costMs < this.#endMs;
+    return costMs < this.leftMs;
   }
 
   nowMs(): number {

@@ -103,6 +103,15 @@ export function compareHits(one: SearchPosition, other: SearchPosition): number 
   return one.key < other.key ? -1 : one.key > other.key ? 1 : 0;
 }
 
+/** After every key: the end of a rank that is passed. */
+export const afterAllKeys = '\uffff';
+
+/** Returns the first whole rank that hits after a position may have; a token holds any number. */
+export function firstRankAfter(position: SearchPosition | null): number {
+  if (position === null) return 0;
+  return Math.floor(position.rank) + (position.key === afterAllKeys ? 1 : 0);
+}
+
 const slotSearch = v.object({
   slot: wholeNumberShape(0, 65_535),
   /** `building`: what is found is of before, or nothing yet. */

@@ -4,7 +4,7 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { idsPerSpan } from '../../../src/search/index-file.ts';
 import { PostWindows, type Span, windowTerms } from '../../../src/search/post-windows.ts';
-import { Budget } from '../../../src/search/windows.ts';
+import { Budget, Work } from '../../../src/search/windows.ts';
 
 const firstBucket = 100_000;
 
@@ -26,7 +26,7 @@ function walk(spans: readonly Span[], usPerRow: number, terms: number): Walked[]
   const spansFrom = (bucket: number, limit: number): Span[] =>
     spans.filter((span) => span.bucket >= bucket).slice(0, limit);
   const total = (): number => spans.reduce((sum, { rows }) => sum + rows, 0);
-  const windows = new PostWindows({ spansFrom, total }, terms, new Budget(clock, 20));
+  const windows = new PostWindows({ spansFrom, total }, terms, new Budget(clock, new Work(), 20));
   const walked: Walked[] = [];
   let from = firstBucket * idsPerSpan.post + 12_345;
   for (let window = windows.begin(from, Number.MAX_SAFE_INTEGER); window !== null; ) {

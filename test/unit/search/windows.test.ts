@@ -1,7 +1,7 @@
 /** A walk through the index is divided by what it costs. */
 import { expect, it } from 'vitest';
 import type { Clock } from '../../../src/base/clock.ts';
-import { Budget, type Ranges, Windows } from '../../../src/search/windows.ts';
+import { Budget, type Ranges, Windows, Work } from '../../../src/search/windows.ts';
 
 /** Ten thousand rows in each range of a hundred thousand ids, and then a gap. */
 const ranges: Ranges = {
@@ -14,7 +14,7 @@ const ranges: Ranges = {
 function walk(usPerRow: number, terms: number, end = 6_000_000): number[] {
   let ms = 0;
   const clock: Clock = { nowMs: () => 0, monotonicMs: () => ms, sleep: async () => {} };
-  const windows = new Windows(ranges, terms, new Budget(clock, 1_000));
+  const windows = new Windows(ranges, terms, new Budget(clock, new Work(), 1_000));
   const sizes: number[] = [];
   for (let from = 0; from < end; ) {
     const to = windows.begin(from, end);
@@ -51,7 +51,7 @@ it('the first window is smaller for more terms', () => {
 it('a budget is spent once its time is over', () => {
   let ms = 0;
   const clock: Clock = { nowMs: () => 0, monotonicMs: () => ms, sleep: async () => {} };
-  const budget = new Budget(clock, 20);
+  const budget = new Budget(clock, new Work(), 20);
   expect(budget.isSpent).toBe(false);
   ms = 20;
   expect(budget.isSpent).toBe(true);
