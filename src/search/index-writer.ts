@@ -12,8 +12,7 @@ import { decodeDocKey } from './doc-key.ts';
 import { namedKinds, openForWriting, removeIndexFile, Statements, servedKnownMs } from './index-file.ts';
 import { type BuildPosition, IndexBatch, type IndexedSlot } from './indexed-slot.ts';
 import { NamedIndex } from './named-index.ts';
-import { type IndexedPost, PostIndex } from './post-index.ts';
-import { postIdAt } from './rank.ts';
+import { PostIndex } from './post-index.ts';
 
 /** Changes of one slot, and of one transaction. */
 const changesPerSlot = 500;
@@ -40,6 +39,10 @@ export type SlotProgress = { readonly slot: number; readonly epoch: number; read
 /** Where the removal of rows is whose keys are no more in use: a kind of row, and an id. */
 type Purge = { stage: number; id: number };
 
+function keysOf(rows: readonly { readonly k: Uint8Array }[]): Uint8Array[] {
+  return rows.map(({ k }) => k);
+}
+
 export class IndexWriter {
   readonly #slots: ReadonlyMap<number, IndexedSlot>;
   readonly #db: DatabaseSync;
@@ -52,6 +55,7 @@ export class IndexWriter {
   readonly #purgeDelayMs: number;
   #purge: Purge | null = null;
   #purgeFromMs = 0;
+  #isOnDisk = false;
 
   private constructor(slots: ReadonlyMap<number, IndexedSlot>, db: DatabaseSync, purgeDelayMs: number) {
     this.#purgeDelayMs = purgeDelayMs;
@@ -107,6 +111,7 @@ export class IndexWriter {
       this.#posts.flush();
       for (const kind of namedKinds) this.#named[kind].flush();
       this.#db.exec('COMMIT');
+      this.#isOnDisk = false;
     } catch (thrown) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       this.#posts.reload();
@@ -123,12 +128,8 @@ export class IndexWriter {
   }
 
   #apply(batch: IndexBatch): void {
-    for (const { k, sortMs } of batch.gonePosts) this.#posts.remove(k, sortMs);
-    for (const { kind, k } of batch.goneNamed) this.#named[kind].remove(k);
-    // FTS5 begins a new segment at a row id that is not above the one before.
-    const byId = (one: IndexedPost, other: IndexedPost): number => postIdAt(one.sortMs) - postIdAt(other.sortMs);
-    for (const post of batch.posts.sort(byId)) this.#posts.put(post);
-    for (const { kind, entry } of batch.named) this.#named[kind].put(entry);
+    this.#posts.apply(batch.gonePosts, batch.posts);
+    for (const kind of namedKinds) this.#named[kind].apply(batch.goneOf(kind), batch.entriesOf(kind));
   }
 
   /** Has a slot, or all, built again. */
@@ -250,10 +251,9 @@ export class IndexWriter {
     const sql = `SELECT ${columns} FROM ${table} WHERE id > ? ORDER BY id LIMIT ${rowsPerPurge}`;
     const rows = this.#sql.all<{ id: number; w: number; k: Uint8Array }>(sql, BigInt(purge.id));
     this.#transact(() => {
-      for (const row of rows.filter(({ k }) => isDead(k))) {
-        if (kind === undefined) this.#posts.removeRow(row);
-        else this.#named[kind].remove(Buffer.from(row.k));
-      }
+      const dead = rows.filter(({ k }) => isDead(k));
+      if (kind === undefined) for (const row of dead) this.#posts.removeRow(row);
+      else this.#named[kind].apply(keysOf(dead), []);
       if (rows.length === rowsPerPurge) purge.id = rows.at(-1)!.id;
       else Object.assign(purge, { stage: purge.stage + 1, id: 0 });
       if (purge.stage > namedKinds.length + 1) this.#purge = null;
@@ -261,8 +261,17 @@ export class IndexWriter {
     });
   }
 
-  /** Returns how far each slot's queue is taken, durably. */
+  /**
+   * Returns how far each slot's queue is taken, durably. A commit that waits for the disk takes
+   * those before it along, so that once in a while is enough.
+   */
   progress(): SlotProgress[] {
+    if (!this.#isOnDisk) {
+      this.#db.exec('PRAGMA synchronous=FULL');
+      this.#transact(() => this.#setFact('synced', 1));
+      this.#db.exec('PRAGMA synchronous=NORMAL');
+      this.#isOnDisk = true;
+    }
     return [...this.#rows.values()].map(({ slot, epoch, seq }) => ({ slot, epoch, seq }));
   }
 

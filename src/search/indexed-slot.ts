@@ -44,6 +44,15 @@ export class IndexBatch {
   readonly goneNamed: { readonly kind: NamedKind; readonly k: Buffer }[] = [];
   readonly named: { readonly kind: NamedKind; readonly entry: NamedEntry }[] = [];
 
+  /** Returns the keys of a kind that are no more. */
+  goneOf(kind: NamedKind): Buffer[] {
+    return this.goneNamed.filter((one) => one.kind === kind).map(({ k }) => k);
+  }
+
+  entriesOf(kind: NamedKind): NamedEntry[] {
+    return this.named.filter((one) => one.kind === kind).map(({ entry }) => entry);
+  }
+
   get size(): number {
     return this.gonePosts.length + this.posts.length + this.goneNamed.length + this.named.length;
   }

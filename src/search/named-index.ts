@@ -29,26 +29,41 @@ export class NamedIndex {
     this.#spans = new SpanCounts(sql, kind);
   }
 
-  #idOf(k: Buffer): number | undefined {
+  #idOf(k: Uint8Array): number | undefined {
     return this.#sql.get<{ id: number }>(`SELECT id FROM ${this.#kind} WHERE k = ?`, k)?.id;
   }
 
-  remove(k: Buffer): void {
-    const id = this.#idOf(k);
-    if (id === undefined) return;
+  /**
+   * Removes entries, and puts others in the place of what the index has of them; each at most once.
+   *
+   * FTS5 begins a new segment at a row id that is not above the one before, so all that is removed
+   * comes before all that is put, both in the order of their ids.
+   */
+  apply(gone: readonly Uint8Array[], entries: readonly NamedEntry[]): void {
+    const taken = new Set<number>();
+    const removed = gone.flatMap((k) => this.#idOf(k) ?? []);
+    const put: { readonly id: number; readonly entry: NamedEntry }[] = [];
+    for (const entry of entries) {
+      const before = this.#idOf(entry.k);
+      if (before !== undefined) removed.push(before);
+      // One that stays on its level keeps its place.
+      const isSame = before !== undefined && levelOfNamedId(before) === levelOfNamedId(namedId(entry.level, 0));
+      const id = isSame ? before : this.#freeId(namedId(entry.level, xxh32(Buffer.from(entry.name))), taken);
+      taken.add(id);
+      put.push({ id, entry });
+    }
+    for (const id of removed.sort((one, other) => one - other)) this.#removeRow(id);
+    for (const { id, entry } of put.sort((one, other) => one.id - other.id)) this.#insert(id, entry);
+  }
+
+  #removeRow(id: number): void {
     const row = BigInt(id);
     for (const part of ['_name', '_text']) this.#sql.run(`DELETE FROM ${this.#kind}${part} WHERE rowid = ?`, row);
     this.#sql.run(`DELETE FROM ${this.#kind} WHERE id = ?`, row);
     this.#spans.add(id, -1);
   }
 
-  /** Puts an entry in the place of what the index has of it: few change, and rarely. */
-  put({ k, name, level, terms }: NamedEntry): void {
-    const before = this.#idOf(k);
-    if (before !== undefined) this.remove(k);
-    // One that stays on its level keeps its place.
-    const isSame = before !== undefined && levelOfNamedId(before) === levelOfNamedId(namedId(level, 0));
-    const id = isSame ? before : this.#freeId(namedId(level, xxh32(Buffer.from(name))));
+  #insert(id: number, { k, terms }: NamedEntry): void {
     const row = BigInt(id);
     this.#sql.run(`INSERT INTO ${this.#kind}(id, k) VALUES (?, ?)`, row, k);
     this.#sql.run(`INSERT INTO ${this.#kind}_name(rowid, t) VALUES (?, ?)`, row, terms.name);
@@ -67,9 +82,9 @@ export class NamedIndex {
   }
 
   /** Hashes of billions: a taken one has a free one after it. */
-  #freeId(first: number): number {
+  #freeId(first: number, taken: ReadonlySet<number>): number {
     let id = first;
-    while (this.#sql.get(`SELECT 1 FROM ${this.#kind} WHERE id = ?`, BigInt(id)) !== undefined) id++;
+    while (taken.has(id) || this.#sql.get(`SELECT 1 FROM ${this.#kind} WHERE id = ?`, BigInt(id)) !== undefined) id++;
     return id;
   }
 }

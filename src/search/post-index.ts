@@ -62,6 +62,17 @@ export class PostIndex {
     return this.#find(k, sortMs).found?.id;
   }
 
+  /**
+   * Removes posts, and puts others, in the order of their row ids: FTS5 begins a new segment at one
+   * that is not above the one before.
+   */
+  apply(gone: readonly { readonly k: Buffer; readonly sortMs: number }[], posts: readonly IndexedPost[]): void {
+    const byId = (one: { readonly sortMs: number }, other: { readonly sortMs: number }): number =>
+      postIdAt(one.sortMs) - postIdAt(other.sortMs);
+    for (const { k, sortMs } of [...gone].sort(byId)) this.remove(k, sortMs);
+    for (const post of [...posts].sort(byId)) this.put(post);
+  }
+
   /** Removes a post that was indexed at a sort time. Returns whether it was there. */
   remove(k: Buffer, sortMs: number): boolean {
     const { found } = this.#find(k, sortMs);

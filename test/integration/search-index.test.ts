@@ -1,7 +1,7 @@
 /** The index and its queries over real slots, without threads. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SearchHarness } from '../support/search-harness.ts';
-import { didOf, type ReadsNetwork, type StrongRef } from './reads-network.ts';
+import { didOf, numberedDid, type ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob, carol] = [didOf('alice'), didOf('bob'), didOf('carol')];
 let search: SearchHarness;
@@ -248,6 +248,24 @@ describe('an index', () => {
     expect(found('word -during', { limit: 100 })).toEqual(before);
     await search.restart();
     expect(found('word', { limit: 100 }).length).toBe(30);
+  });
+
+  it('has one segment for each transaction, however accounts are ordered', () => {
+    const segments = (table: string): number =>
+      search.writer.sql.get<{ n: number }>(`SELECT count(DISTINCT segid) AS n FROM ${table}_idx`)!.n;
+    search.settle();
+    const before = segments('actor_name');
+    const dids = Array.from({ length: 60 }, (_unused, at) => numberedDid(at));
+    for (const [at, did] of dids.entries()) network.identity(did, `other${at}.test`);
+    search.settle();
+    expect(segments('actor_name')).toBe(before + 1);
+    // Names change, levels rise and accounts go in one transaction too.
+    for (const [at, did] of dids.entries()) network.identity(did, at % 3 === 0 ? null : `new${at}.test`);
+    for (const did of dids.slice(30)) network.follow(alice, did);
+    search.settle();
+    expect(segments('actor_name')).toBeLessThan(before + 4);
+    expect(search.named('actors', 'new1').length).toBeGreaterThan(0);
+    expect(search.named('actors', 'other')).toEqual([]);
   });
 
   it('answers Unavailable until it is built', () => {
