@@ -6,8 +6,12 @@
  * Queries run one after the other on one thread; all figures are CPU time of the process, reading
  * the slot for each hit included.
  *
+ * Beginnings of names are asked for at an index of actors alone, and a slot that notes changes for
+ * an index is compared with one that does not.
+ *
  * Arguments: `--posts N,N…` (150,000; --quick: 20,000), `--actors N` (a tenth of the posts),
- * `--folder F`, where slot and index are kept or found again (a temporary one, removed).
+ * `--named N` actors to begin names of (300,000; --quick: 20,000), `--folder F`, where slot and
+ * index are kept or found again (a temporary one, removed).
  */
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,6 +40,7 @@ import {
   wordOf,
 } from './search-corpus.ts';
 import { relevanceFigures, relevancePosts } from './search-relevance.ts';
+import { slotShareFigures } from './search-slot-share.ts';
 
 export const question =
   'What does search cost, to index a post and to answer each kind of query, does that grow, and is the best answer in the top 3?';
@@ -145,15 +150,6 @@ function queryFigures(
     figures[name] = { ...timesOf(times), hits_per_query: hits / count };
     print(`  ${name}: ${JSON.stringify(timesOf(times))}`);
   }
-  const byLetters = (letters: number) => (): SearchQuery => ({
-    kind: 'actors',
-    text: wordOf(drawWord(random)).slice(0, letters),
-    isTypeahead: true,
-    after: null,
-    limit: 10,
-  });
-  for (const letters of [1, 2, 3, 4, 5])
-    figures[`typeahead_${letters}`] = timesOf(ask(reader, byLetters(letters), count).times);
   const bySort = (sort: Sort, share: number): number[] => ask(reader, () => mixed(random, sort), share * count).times;
   const [latest, top] = [bySort('latest', 6), bySort('top', 4)];
   const total = [...latest, ...top].reduce((sum, us) => sum + us, 0);
@@ -163,6 +159,27 @@ function queryFigures(
   for (const [name, make] of Object.entries(extremes))
     figures[`extreme_${name}`] = timesOf(ask(reader, () => make(random), Math.ceil(count / 10)).times);
   return figures;
+}
+
+/** Beginnings of names, at an index of actors alone. */
+function typeaheadFigures(reader: SearchReader, random: SeededRandom, count: number): Figures {
+  const byLetters = (letters: number) => (): SearchQuery => ({
+    kind: 'actors',
+    text: wordOf(drawWord(random)).slice(0, letters),
+    isTypeahead: true,
+    after: null,
+    limit: 10,
+  });
+  const figures: Record<string, Figures> = {};
+  const all: number[] = [];
+  for (const letters of [1, 2, 3, 4, 5]) {
+    ask(reader, byLetters(letters), Math.ceil(count / 10));
+    const { times } = ask(reader, byLetters(letters), count);
+    figures[`letters_${letters}`] = timesOf(times);
+    all.push(...times);
+  }
+  const totalUs = all.reduce((sum, us) => sum + us, 0);
+  return { ...figures, ...timesOf(all), queries_per_cpu_s: (all.length * 1e6) / totalUs };
 }
 
 /** Indexes posts as they come, so many at a time. Returns CPU a post. */
@@ -236,6 +253,31 @@ async function measure(folder: string, { posts, actors }: Size, options: BenchOp
   };
 }
 
+/** Builds an index of actors alone, and asks for beginnings of their names. */
+async function measureActors(folder: string, actors: number, { seed, quick, print }: BenchOptions): Promise<Figures> {
+  const random = seededRandom(seed);
+  mkdirSync(folder, { recursive: true });
+  const slot = openSlot(folder);
+  print(`writing ${actors} actors`);
+  fillSlot(slot, random, { posts: 0, actors, relevance: { posts: [], asked: [] } });
+  const place = { slot: 0, path: join(folder, 'slot'), mapBytes };
+  const indexed = new IndexedSlot(place);
+  const path = join(folder, 'index.db');
+  const writer = IndexWriter.open(path, new Map([[0, indexed]]));
+  const before = cpuUs();
+  while (writer.takeChanges() > 0 || writer.workOn());
+  const build_cpu_us_per_actor = (cpuUs() - before) / actors;
+  const options = { path, places: [place], primaries: [0], slots: 1, clock: systemClock, onDamage: () => {} };
+  const reader = new SearchReader(options);
+  const figures = typeaheadFigures(reader, random, quick ? 100 : 1_000);
+  print(`  typeahead: ${JSON.stringify(figures)}`);
+  await reader.close();
+  writer.close();
+  await indexed.close();
+  await slot[Symbol.asyncDispose]();
+  return { build_cpu_us_per_actor, bytes_per_actor: statSync(path).size / actors, ...figures };
+}
+
 /** Returns how many times a figure of the first size it is at the last. */
 function growthOf(first: Figures, last: Figures): Figures {
   const p99 = (figures: Figures, name: string): number => (figures[name] as Figures)['p99_cpu_us'] as number;
@@ -244,10 +286,15 @@ function growthOf(first: Figures, last: Figures): Figures {
 }
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
-  const { quick, args } = options;
+  const { quick, args, print } = options;
   const { values } = parseArgs({
     args: [...args],
-    options: { posts: { type: 'string' }, actors: { type: 'string' }, folder: { type: 'string' } },
+    options: {
+      posts: { type: 'string' },
+      actors: { type: 'string' },
+      named: { type: 'string' },
+      folder: { type: 'string' },
+    },
   });
   const sizes = (values.posts ?? (quick ? '20000' : '150000')).split(',').map(Number);
   const folder = values.folder ?? join(tmpdir(), `skyshard-bench-search-${process.pid}`);
@@ -259,10 +306,18 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       figures[`posts_${posts}`] = await measure(ofSize, { posts, actors }, options);
       if (values.folder === undefined) rmSync(ofSize, { recursive: true, force: true });
     }
+    const named = Number(values.named ?? (quick ? 20_000 : 300_000));
+    const ofNamed = join(folder, 'actors');
+    rmSync(ofNamed, { recursive: true, force: true });
+    figures[`typeahead_of_${named}`] = await measureActors(ofNamed, named, options);
+    rmSync(ofNamed, { recursive: true, force: true });
+    const share = await slotShareFigures(join(folder, 'share'), seededRandom(options.seed), quick ? 6 : 40);
+    print(`  the slot's share: ${JSON.stringify(share)}`);
+    figures['slot_share'] = share;
   } finally {
     if (values.folder === undefined) rmSync(folder, { recursive: true, force: true });
   }
-  const all = Object.values(figures);
+  const all = sizes.map((posts) => figures[`posts_${posts}`]!);
   const growth = all.length > 1 ? growthOf(all[0]!, all.at(-1)!) : {};
   return { dataSize: `${sizes.join(', ')} posts`, figures: { ...figures, ...growth } };
 }
