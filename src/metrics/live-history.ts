@@ -278,6 +278,8 @@ export class LiveHistory implements Disposable {
     this.#isReading = true;
     try {
       this.#gauges = await this.#readGauges();
+    } catch {
+      // A process that is stopping cannot be read any more: what it said last stays.
     } finally {
       this.#isReading = false;
     }

@@ -17,6 +17,7 @@ let clock: ManualClock;
 let store: HistogramStore;
 let history: LiveHistory;
 let read = 0;
+let isReadable = true;
 const recording = new Recording();
 
 beforeEach(() => {
@@ -24,7 +25,12 @@ beforeEach(() => {
   clock = new ManualClock();
   store = new HistogramStore(clock);
   read = 0;
-  history = new LiveHistory(store, async () => ({ read: ++read }), clock);
+  isReadable = true;
+  const readGauges = async (): Promise<Record<string, number>> => {
+    if (!isReadable) throw new Error('the process is stopping');
+    return { read: ++read };
+  };
+  history = new LiveHistory(store, readGauges, clock);
 });
 
 afterEach(() => {
@@ -186,6 +192,22 @@ describe('the history of a process', () => {
     for (let count = 0; count < 3; count++) await second();
     expect(read).toBe(5);
     expect(framesOf(1).at(-1)!.gauges).toEqual({ read: 4 });
+  });
+
+  it('keeps what was read last while reading fails', async () => {
+    history.watchedUntilMs = clock.nowMs() + 60_000;
+    await second();
+    await second();
+    const before = framesOf(1).at(-1)!.gauges;
+    isReadable = false;
+    await second();
+    await second();
+    expect(before).toEqual({ read: 1 });
+    expect(framesOf(1).at(-1)!.gauges).toEqual({ read: 2 });
+    isReadable = true;
+    await second();
+    await second();
+    expect(framesOf(1).at(-1)!.gauges).toEqual({ read: 3 });
   });
 
   it('is bounded in bytes', async () => {
