@@ -15,7 +15,7 @@ import type { Command } from './command.ts';
 import { parseCommandLine } from './command-line.ts';
 import { errorText, exitCode, exitCodeOf, withNextStep } from './exit-code.ts';
 import { endProcess } from './process/end-process.ts';
-import { createProcessLog } from './process-log.ts';
+import { createTextLog } from './process-log.ts';
 
 /**
  * V8 allocates objects among the old ones from places whose objects it often saw survive, as those
@@ -127,18 +127,15 @@ async function run(words: readonly string[]): Promise<number> {
   const environment = processEnvironment();
   const resolved = resolveSettings(command, flags, environment);
   const runCommand = await loadByCommand[command]();
+  const { logLevel, logFormat } = resolved.settings;
+  const makeLog = logFormat === 'json' ? (await import('./json-log.ts')).createJsonLog : createTextLog;
   const ended = runCommand({
     settings: resolved.settings,
     resolved,
     operands,
     environment,
     clock: systemClock,
-    log: createProcessLog(
-      resolved.settings.logLevel,
-      systemClock,
-      (line) => process.stderr.write(line),
-      resolved.settings.logFormat,
-    ),
+    log: makeLog(logLevel, systemClock, (line) => process.stderr.write(line)),
     print: (text) => process.stdout.write(text),
   });
   return ended.catch((thrown: unknown) => {

@@ -4,7 +4,8 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { parseCommandLine, version } from '../../../src/cli/command-line.ts';
 import { errorText, exitCode, exitCodeOf } from '../../../src/cli/exit-code.ts';
-import { createProcessLog, lineOfChild } from '../../../src/cli/process-log.ts';
+import { createJsonLog } from '../../../src/cli/json-log.ts';
+import { createTextLog, lineOfChild } from '../../../src/cli/process-log.ts';
 import { bytesText, textTable } from '../../../src/cli/text-table.ts';
 import { commandNames } from '../../../src/config/command-names.ts';
 import { flagOf, settingsOf } from '../../../src/config/setting-table.ts';
@@ -90,7 +91,7 @@ describe('an operating error', () => {
 describe('the process log', () => {
   it('prints one line per message at or above its level, and no content forges another', () => {
     const lines: string[] = [];
-    const log = createProcessLog('warn', { ...systemClock, nowMs: () => 0 }, (line) => lines.push(line));
+    const log = createTextLog('warn', { ...systemClock, nowMs: () => 0 }, (line) => lines.push(line));
     log('info', 'not printed');
     log('error', 'bad\nthing', { host: 'a b', count: 3, name: 'x\ny' });
     expect(lines).toEqual(['1970-01-01T00:00:00.000Z error bad thing host="a b" count=3 name="x\\ny"\n']);
@@ -99,7 +100,7 @@ describe('the process log', () => {
   it('are one JSON object each for collectors, with the process where a supervisor prints them', () => {
     const lines: string[] = [];
     const clock = { ...systemClock, nowMs: () => 0 };
-    const log = createProcessLog('warn', clock, (line) => lines.push(line), 'json');
+    const log = createJsonLog('warn', clock, (line) => lines.push(line));
     log('info', 'not printed');
     log('error', 'bad\nthing', { count: 3 });
     const time = '1970-01-01T00:00:00.000Z';
