@@ -20,6 +20,8 @@ const changesPerCommit = 2_000;
 /** Posts of a step of a build, which takes 0.2 to 0.3 s; fewer make more segments to merge. */
 const postsPerStep = 4_000;
 const rowsPerPurge = 1_000;
+/** A slot has split some moments before this thread is told of its child. */
+const childMsMax = 5_000;
 /** Readers that ask by a key which is no more served have noticed by then. */
 const purgeDelayMsDefault = 2 * servedKnownMs;
 
@@ -43,6 +45,19 @@ function keysOf(rows: readonly { readonly k: Uint8Array }[]): Uint8Array[] {
   return rows.map(({ k }) => k);
 }
 
+/** Children of slots that have split, of which the index was not told yet. */
+class LateChildren {
+  readonly #missedSinceMs = new Map<number, number>();
+
+  /** False for one that has not come seconds after the first look: it is on another node. */
+  mayCome(child: number): boolean {
+    const nowMs = systemClock.monotonicMs();
+    const sinceMs = this.#missedSinceMs.get(child) ?? nowMs;
+    this.#missedSinceMs.set(child, sinceMs);
+    return nowMs - sinceMs < childMsMax;
+  }
+}
+
 export class IndexWriter {
   readonly #slots: ReadonlyMap<number, IndexedSlot>;
   readonly #db: DatabaseSync;
@@ -56,6 +71,7 @@ export class IndexWriter {
   #purge: Purge | null = null;
   #purgeFromMs = 0;
   #isOnDisk = false;
+  readonly #lateChildren = new LateChildren();
 
   private constructor(slots: ReadonlyMap<number, IndexedSlot>, db: DatabaseSync, purgeDelayMs: number) {
     this.#purgeDelayMs = purgeDelayMs;
@@ -145,6 +161,8 @@ export class IndexWriter {
    * by the rows of before the split. So no slot is served before its child, but for those rows.
    */
   #awaitsChild({ slot }: SlotRow): boolean {
+    const child = this.#slots.get(slot)!.child;
+    if (child !== null && !this.#slots.has(child) && this.#lateChildren.mayCome(child)) return true;
     return [...this.#slots.values()].some((other) => {
       const isServed = this.#rows.get(other.slot)!.served !== 0;
       return !isServed && other.slot > slot && other.parent === slot;

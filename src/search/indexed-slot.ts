@@ -92,6 +92,12 @@ export class IndexedSlot {
     return parentOfChild(this.slot, readSlotMeta(this.#state));
   }
 
+  /** The slot that came from this one by its last split, or null; it may be on another node. */
+  get child(): number | null {
+    const { slots, splitSeq } = readSlotMeta(this.#state);
+    return splitSeq > 0 && this.slot < slots / 2 ? this.slot + slots / 2 : null;
+  }
+
   changesFrom(seq: number, limit: number): { readonly changes: SearchChange[]; readonly nextSeq: number } {
     return searchChangesFrom(this.#environment.table(slotTables.search), seq, limit);
   }
