@@ -18,6 +18,8 @@ export type NodeRow = {
   readonly state: string;
   readonly error: string;
   readonly epoch: number | null;
+  /** How long its process has run. */
+  readonly upMs: number | null;
   readonly slotMapBytes: number | null;
   readonly freeBytes: number | null;
   /** Null where a message leaves them out: they are as before. */

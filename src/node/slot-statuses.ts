@@ -37,7 +37,8 @@ export async function nodeStatus(
   const { epoch } = map;
   const slots = map.isDoubling && search !== null ? await withIndexes(statuses, search) : statuses;
   const freeBytes = freeDiskBytes(dataDir);
-  return { role: 'node', name, epoch, pid: process.pid, slots: [...slots], freeBytes, log, ...more };
+  const upMs = Math.round(process.uptime() * 1000);
+  return { role: 'node', name, epoch, pid: process.pid, upMs, slots: [...slots], freeBytes, log, ...more };
 }
 
 /** Says of each slot whether searches find what it has by an index of its own. */

@@ -107,8 +107,8 @@ export class LiveCluster implements LiveHost {
     const areSlotsDue = --this.#slotsDueIn < 0;
     if (areSlotsDue) this.#slotsDueIn = Math.min(slotsEveryMax, Math.ceil(slots / slotsPerSecond)) - 1;
     const rows = nodes.map((node) => {
-      const { name, state, error = '', epoch = null, slotMapBytes = null, freeBytes = null } = node;
-      const about = { name, state, error, epoch, slotMapBytes, freeBytes };
+      const { name, state, error = '', epoch = null, upMs = null, slotMapBytes = null, freeBytes = null } = node;
+      const about = { name, state, error, epoch, upMs, slotMapBytes, freeBytes };
       return { ...about, slots: areSlotsDue ? (node.slots ?? []).map(slotRow) : null };
     });
     // A node by itself does not know how others are.

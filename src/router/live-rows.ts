@@ -10,6 +10,7 @@ export type NodeState = {
   readonly state: string;
   readonly error?: string | undefined;
   readonly epoch?: number | undefined;
+  readonly upMs?: number | undefined;
   readonly slots?: readonly SlotStatus[] | undefined;
   readonly fetches?: readonly SlotFetch[] | undefined;
   readonly slotMapBytes?: number | undefined;

@@ -93,6 +93,8 @@ const nodeStatus = v.object({
   name: v.string(),
   epoch: count,
   pid: count,
+  /** How long the process has run; what is absent is of an earlier version. */
+  upMs: v.optional(count),
   slots: v.array(slotStatus),
   /** Replicas that begin again from copies; these are what the node waits for. */
   fetches: v.optional(v.array(slotFetch), []),

@@ -64,6 +64,7 @@ function clusterOf(tick: number): object {
     state: 'up',
     error: '',
     epoch: 7,
+    upMs: 1e6,
     slotMapBytes: 1e9,
     freeBytes: 5e11,
     // Not in each message, where there are many.

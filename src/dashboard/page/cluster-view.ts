@@ -3,6 +3,7 @@ import type { LiveFrame } from '../../metrics/live-frame.ts';
 import type { ShardRow } from '../cluster-rows.ts';
 import { readsBySlot } from './advice.ts';
 import { Chart } from './charts.ts';
+import type { NodeState } from './cluster-state.ts';
 import { Columns } from './columns.ts';
 import { type Cell, card, choice, h, table } from './dom.ts';
 import { bytes, distributionOf, duration, kindRateOf, threeDigits } from './figures.ts';
@@ -13,11 +14,20 @@ import type { View, ViewContext } from './view.ts';
 const windowMs = 10_000;
 /** Shown one by one; those that are well come last. */
 const shardsShown = 64;
+/** So long a node that has started again stands out: it can be back before anyone saw it down. */
+const newMs = 60_000;
+
+function stateCell({ state, upMs }: NodeState): Cell {
+  if (state !== 'up') return { text: state, className: 'text bad' };
+  if (upMs === null || upMs >= newMs) return { text: state, className: 'text good' };
+  return { text: `up for ${Math.floor(upMs / 1000)} s`, className: 'text warn' };
+}
 
 function nodeRows({ connection }: ViewContext): Cell[][] {
   const recent = connection.recent(windowMs);
   const newest = connection.cluster?.epoch ?? 0;
-  return (connection.cluster?.nodes ?? []).map(({ name, state, error, epoch, freeBytes, slots }) => {
+  return (connection.cluster?.nodes ?? []).map((node) => {
+    const { name, error, epoch, freeBytes, slots } = node;
     const lags = slots.flatMap(([, , , lagMs]) => (lagMs === null ? [] : [lagMs]));
     const behind = Math.max(0, ...slots.map(([, , , , behindMs]) => behindMs));
     const sum = (column: 5 | 6 | 7 | 8): number => slots.reduce((total, slot) => total + slot[column], 0);
@@ -25,7 +35,7 @@ function nodeRows({ connection }: ViewContext): Cell[][] {
     const quarantined = sum(8);
     return [
       name,
-      { text: state, className: `text ${state === 'up' ? 'good' : 'bad'}` },
+      stateCell(node),
       epoch === null ? '–' : { text: String(epoch), className: epoch < newest ? 'warn' : '' },
       String(slots.filter(([, role]) => role === 'primary').length),
       String(slots.filter(([, role]) => role === 'replica').length),

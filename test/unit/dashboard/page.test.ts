@@ -166,6 +166,7 @@ describe('advice', () => {
     state: 'up',
     error: '',
     epoch: 1,
+    upMs: 100_000,
     slotMapBytes: 100_000,
     freeBytes: null,
     slots,
