@@ -25,8 +25,15 @@ export type LocalCallerOptions = {
   readonly clock: Clock;
 };
 
+/** Of the blocks that answers are copied into: memory of its own for each costs more to collect. */
+const blockBytes = 64 * 1024;
+/** Larger answers have their own, so that a kept one keeps little else in memory. */
+const blockAnswerBytesMax = blockBytes / 4;
+
 export class LocalCaller implements NodeCaller {
   readonly #options: LocalCallerOptions;
+  #block: Buffer = Buffer.alloc(0);
+  #blockUsed = 0;
 
   constructor(options: LocalCallerOptions) {
     this.#options = options;
@@ -44,10 +51,23 @@ export class LocalCaller implements NodeCaller {
       const answer = this.#run(request, startMs);
       if (!(answer instanceof Uint8Array)) return this.#whenDone(request, startMs, answer);
       // The next read reuses the memory.
-      return this.#checked(request, startMs, Buffer.from(answer), false);
+      return this.#checked(request, startMs, this.#copyOf(answer), false);
     } catch (thrown) {
       return Promise.reject(this.#failed(request, startMs, thrown, false));
     }
+  }
+
+  #copyOf(answer: Uint8Array): Buffer {
+    const { length } = answer;
+    if (length > blockAnswerBytesMax) return Buffer.copyBytesFrom(answer);
+    if (this.#blockUsed + length > this.#block.length) {
+      this.#block = Buffer.allocUnsafeSlow(blockBytes);
+      this.#blockUsed = 0;
+    }
+    const start = this.#blockUsed;
+    this.#blockUsed += length;
+    this.#block.set(answer, start);
+    return this.#block.subarray(start, this.#blockUsed);
   }
 
   #run(

@@ -214,13 +214,14 @@ describe('calls to the node of the process', () => {
   const read = { node: 'n0', method: 'read', payload: Buffer.alloc(0), timeoutMs: 50 };
 
   it('own their answer, although the next one is written to the same memory', async () => {
-    const memory = Buffer.alloc(1);
-    const caller = callerOf(() => {
-      memory[0]!++;
-      return memory;
-    });
-    const answers = await Promise.all([caller.call(read), caller.call(read)]);
-    expect(answers.map((answer) => answer[0])).toEqual([1, 2]);
+    const memory = Buffer.alloc(100_000);
+    const lengths = [1, 0, 16_384, 16_385, 100_000, ...Array.from({ length: 100 }, (_unused, index) => index * 97)];
+    let calls = 0;
+    const caller = callerOf(() => memory.fill(calls).subarray(0, lengths[calls++]));
+    const answers = await Promise.all(lengths.map(() => caller.call(read)));
+    expect(answers.map((answer) => Buffer.from(answer))).toEqual(
+      lengths.map((length, call) => Buffer.alloc(length, call)),
+    );
   });
 
   it('to another node take the wire', async () => {
