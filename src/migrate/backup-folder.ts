@@ -99,24 +99,33 @@ export class BackupFolder {
   }
 
   /**
-   * Opens the folder of a cluster's backups, or makes it.
+   * Returns the folder of a cluster's backups, or null where there is none yet and it can be made.
    *
    * Errors: DataPlaneError `ConfigInvalid` where it holds something else, or of another cluster.
    */
-  static openFor(path: string, { cluster, slots }: BackedUpCluster): BackupFolder {
+  static existingFor(path: string, { cluster, slots }: BackedUpCluster): BackupFolder | null {
     if (!existsSync(join(path, identityName))) {
       const others = existsSync(path) ? readdirSync(path) : [];
       if (others.length > 0) refuse(`${path} holds something else: ${others[0]}`, 'Name an empty or a new folder.');
+      return null;
+    }
+    const folder = BackupFolder.open(path);
+    const { cluster: found } = folder;
+    if (found.cluster === cluster && found.slots === slots) return folder;
+    const doubled = 'Its slots were doubled since: name a new folder. What is here restores the cluster of before.';
+    refuse(
+      `${path} holds backups of cluster "${found.cluster}" with ${found.slots} slots, and this is "${cluster}" with ${slots}`,
+      found.cluster === cluster && found.slots < slots ? doubled : 'Name another folder; each cluster has its own.',
+    );
+  }
+
+  /** Opens the folder of a cluster's backups, or makes it. Errors: as `existingFor`. */
+  static openFor(path: string, { cluster, slots }: BackedUpCluster): BackupFolder {
+    if (BackupFolder.existingFor(path, { cluster, slots }) === null) {
       mkdirSync(path, { recursive: true, mode: 0o700 });
       writeDurably(join(path, identityName), `${JSON.stringify({ format: folderFormat, cluster, slots })}\n`);
     }
     const folder = BackupFolder.open(path);
-    const { cluster: found } = folder;
-    if (found.cluster !== cluster || found.slots !== slots)
-      refuse(
-        `${path} holds backups of cluster "${found.cluster}" with ${found.slots} slots, and this is "${cluster}" with ${slots}`,
-        'Name another folder; each cluster has its own.',
-      );
     for (const name of [backupsName, copiesName]) mkdirSync(join(path, name), { recursive: true, mode: 0o700 });
     return folder;
   }

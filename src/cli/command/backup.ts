@@ -29,16 +29,17 @@ function mapPathOf({ settings, resolved }: CommandContext): string {
   return resolved.sourceByName.map === 'default' && existsSync(beside) ? beside : settings.map;
 }
 
-/** Calls the nodes of the map in force. */
+/** Calls the nodes of the map that is given; their newest one is asked for. */
 function clientOf(context: CommandContext): ClusterClient {
   const { settings } = context;
-  const { raw, map } = readMapFile(mapPathOf(context));
+  const mapPath = mapPathOf(context);
+  const { raw, map } = readMapFile(mapPath);
   // `up` makes a token where none is configured.
   const made = join(settings.dataDir, 'cluster-token');
   const tokenFile = settings.clusterTokenFile ?? map.clusterTokenFile ?? (existsSync(made) ? made : null);
   const start = { json: raw, stored: { committed: null, prepared: null }, note: null };
   const token = readTokenFile(tokenFile, 'cluster token file');
-  return clusterClient(context, { role: 'backup', start, folder: null }, token);
+  return clusterClient(context, { role: 'backup', start, folder: null, mapPath }, token);
 }
 
 /** Returns the slots that are asked for: of nodes, by number, or all. */
@@ -161,7 +162,7 @@ async function showPlan(context: CommandContext, { maps, caller }: ClusterClient
   const { settings, print } = context;
   const slots = slotsAskedFor(context, maps.map);
   ingestFolderOf(context);
-  const folder = existsSync(path) ? BackupFolder.open(path) : null;
+  const folder = BackupFolder.existingFor(path, maps.map);
   const known = (folder?.backups() ?? []).flatMap(({ copies }) => copies).filter((copy) => folder!.hasCopy(copy));
   const planned = planBackup(maps.map, slots, await askNodes(maps.map, caller), known);
   print(settings.json ? `${JSON.stringify({ slots: planned })}\n` : planText(planned));
@@ -174,6 +175,8 @@ export const runBackupCreate: Command = async (context) => {
   const path = operands[0]!;
   const client = clientOf(context);
   try {
+    // The file is that of the first start: slots have moved since, and nodes have come and gone.
+    await client.process.reload();
     requireNotDoubling(client.maps.map);
     if (settings.dryRun) return await showPlan(context, client, path);
     const folder = BackupFolder.openFor(path, client.maps.map);

@@ -27,12 +27,14 @@ export type ClusterMember = {
   readonly start: StartingMap;
   /** Where pushed maps are stored; null: nowhere. */
   readonly folder: string | null;
+  /** Its file; by default that of `--map`. */
+  readonly mapPath?: string;
 };
 
 /** Follows the map, and calls the nodes of the newest. */
 export function clusterClient(
   { settings, clock, log }: CommandContext,
-  { role, start, folder }: ClusterMember,
+  { role, start, folder, mapPath = settings.map }: ClusterMember,
   clusterToken: string | null,
   { onNewMap, onLost }: ClusterListeners = {},
 ): ClusterClient {
@@ -44,7 +46,7 @@ export function clusterClient(
     store: (stored) => {
       if (folder !== null) storeMaps(folder, stored);
     },
-    read: () => readMapFile(settings.map).raw,
+    read: () => readMapFile(mapPath).raw,
     adopt: ({ map: newest }) => {
       caller.setMap(newest);
       onNewMap?.(newest);

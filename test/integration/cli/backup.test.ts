@@ -185,3 +185,16 @@ it('puts one slot back into a cluster that went on, and says what repairs it', a
     removeFolder(folder);
   }
 }, 60_000);
+
+it('asks the nodes for the map in force, of which the file may know little', async () => {
+  type MapJson = { readonly epoch: number; readonly nodes: object };
+  const { map } = JSON.parse((await demo.run('map', 'show', '--json')).out) as { map: MapJson };
+  const [next, stale] = [join(demo.folder, 'next.json'), join(demo.folder, 'stale.json')];
+  writeFileSync(next, JSON.stringify({ ...map, epoch: map.epoch + 1 }));
+  expect(await demo.run('map', 'push', next)).toMatchObject({ code: 0 });
+  const nodes = { ...map.nodes, gone: { host: '127.0.0.1', port: 1 } };
+  writeFileSync(stale, JSON.stringify({ ...map, nodes, shards: [{ name: 's0', primary: 'gone', slots: ['0-3'] }] }));
+  const made = await demo.run('backup', join(demo.folder, 'later'), `--map=${stale}`);
+  expect(made, made.err).toMatchObject({ code: 0, out: expect.stringContaining('4 slots') });
+  expect((await runCommand(['backup', 'list', join(demo.folder, 'later')])).out).toMatch(/\n\S+ +2 +4 of 4 .*whole\n$/);
+}, 60_000);

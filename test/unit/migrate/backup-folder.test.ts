@@ -1,7 +1,8 @@
 /** Folders of backups: what is refused, what counts, what is let go of. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { BackupFolder, copyNameOf, type SlotCopy } from '../../../src/migrate/backup-folder.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 
@@ -45,6 +46,25 @@ describe('a folder of backups', () => {
     expect(BackupFolder.open(path).cluster).toEqual(cluster);
     expect(() => BackupFolder.openFor(path, { ...cluster, cluster: 'east' })).toThrow('backups of cluster "west"');
     expect(() => BackupFolder.openFor(path, { ...cluster, slots: 4 })).toThrow('with 2 slots');
+    const hintFor = (slots: number): string | undefined => {
+      try {
+        BackupFolder.existingFor(path, { ...cluster, slots });
+      } catch (thrown) {
+        return (thrown as DataPlaneError).hint;
+      }
+      return undefined;
+    };
+    expect(hintFor(4)).toContain('Its slots were doubled since: name a new folder');
+    expect(hintFor(1)).toContain('Name another folder');
+  });
+
+  it('is only looked at before a backup begins', () => {
+    const path = join(folder, 'new');
+    expect(BackupFolder.existingFor(path, cluster)).toBe(null);
+    expect(BackupFolder.existingFor(folder, cluster)).toBe(null);
+    expect(readdirSync(folder)).toEqual([]);
+    BackupFolder.openFor(path, cluster);
+    expect(BackupFolder.existingFor(path, cluster)?.cluster).toEqual(cluster);
   });
 
   it('is not made where something else is, and of another format not read', () => {
