@@ -65,7 +65,9 @@ const didLengthMax = 256;
 const nameLengthMax = 40;
 
 function fail(where: string, problem: string): never {
-  throw new DataPlaneError('ConfigInvalid', `${where}: ${problem}`);
+  throw new DataPlaneError('ConfigInvalid', `${where}: ${problem}`, {
+    hint: 'Correct it, or leave it out; `--help` says what it is for.',
+  });
 }
 
 function checkUrl(text: string, where: string, schemes: readonly string[]): string {

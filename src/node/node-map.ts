@@ -32,6 +32,10 @@ export type NodeMapOptions = {
 
 const fewSlotsHint = `Stop the cluster, carry the logs over with \`skyshard log migrate folders\`, double until there are ${slotsToDoubleMin}, and go back.`;
 
+/** What to do about a node that the map in force does not name. */
+export const leftOutHint =
+  'Leave it stopped: nothing needs it or its folder. To have it back, push a map that names it, remove its folder, and start it with that map.';
+
 /** Returns what a node must start again for, or null. As a replica it takes and gives up slots. */
 function restartReason(before: ShardMap, after: ShardMap, { name, hasLogServer }: NodeMapOptions): string | null {
   const addressIn = ({ nodes }: ShardMap): string => JSON.stringify([nodes.get(name)?.host, nodes.get(name)?.port]);
@@ -99,12 +103,17 @@ export function followNodeMap(options: NodeMapOptions): MapFollower {
     },
     adopt: (newest) => {
       noteMoves(dataDir, newest.map, name);
+      const { epoch } = newest.map;
+      if (!newest.map.nodes.has(name)) {
+        const problem = `the shard map of epoch ${epoch} names no node ${name} any more`;
+        fail(new DataPlaneError('WrongEpoch', problem, { hint: leftOutHint }));
+        return problem;
+      }
       const reason = restartReason(maps.map, newest.map, options);
       if (reason === null) {
         useMap(newest);
         return null;
       }
-      const { epoch } = newest.map;
       const problem = `the shard map of epoch ${epoch} gives node ${name} ${reason}`;
       fail(new DataPlaneError('WrongEpoch', problem, { hint: 'Start the node again.' }));
       return problem;

@@ -291,9 +291,11 @@ export function explainSlot(
 ): { readonly node: string; readonly role: 'primary' | 'replica' | null; readonly text: string }[] {
   const layout = new Layout(map, figures);
   const { primary, replicas, move } = shardOf(map, slot);
+  const total = [...map.nodes.keys()].reduce((sum, name) => sum + layout.loadOf(name), 0);
   return [...map.nodes.values()].map(({ name, zone, capacity }) => {
     const role = name === primary ? 'primary' : replicas.includes(name) ? 'replica' : null;
-    const fill = `capacity ${capacity}, zone ${zone ?? '-'}, ${(100 * layout.loadOf(name)).toFixed(1)} % of what all nodes hold`;
+    const share = ((100 * layout.loadOf(name)) / (total || 1)).toFixed(1);
+    const fill = `capacity ${capacity}, zone ${zone ?? '-'}, ${share} % of what all nodes hold and apply`;
     if (role !== null) return { node: name, role, text: fill };
     const obstacle =
       move !== null

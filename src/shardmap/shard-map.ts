@@ -136,7 +136,9 @@ const mapShape = objectShape({
 });
 
 function refuse(problem: string): never {
-  throw new DataPlaneError('ConfigInvalid', `shard map: ${problem}`);
+  throw new DataPlaneError('ConfigInvalid', `shard map: ${problem}`, {
+    hint: 'Correct it; `skyshard map validate --map <file>` checks a file. Nothing is changed.',
+  });
 }
 
 function slotsOfRange(range: string, where: string, slots: number): number[] {

@@ -155,7 +155,7 @@ export class WireServer {
     const protocols = request.getHeader('sec-websocket-protocol');
     let refusal: readonly [status: string, text: string] | null = null;
     if (clusterToken !== null && !carriesToken(request.getHeader('authorization'), clusterToken)) {
-      refusal = ['401 Unauthorized', 'the cluster token is needed'];
+      refusal = ['401 Unauthorized', 'the cluster token is needed: start the caller with --cluster-token-file'];
     } else if (!protocols.split(',').some((name) => name.trim() === wireSubprotocol)) {
       refusal = ['400 Bad Request', `the WebSocket subprotocol must be ${wireSubprotocol}`];
     } else if (this.#isStopping || this.#connections.size >= this.#limits.connectionsMax) {

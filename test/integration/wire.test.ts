@@ -449,7 +449,7 @@ describe('bad peers of a node', () => {
     const without = openClient([node.port]);
     await expect(call(without, 'echo')).rejects.toMatchObject({
       code: 'Unavailable',
-      message: /401 the cluster token is needed/,
+      message: /401 the cluster token is needed: start the caller with --cluster-token-file/,
     });
     const wrong = openClient([node.port], { clusterToken: 'secreT' });
     await expect(call(wrong, 'echo')).rejects.toMatchObject({ code: 'Unavailable', message: /401/ });

@@ -216,6 +216,11 @@ async function handOver(context: CommandContext, slots: readonly number[]): Prom
   return { json: next, map: parseShardMap(next) };
 }
 
+/** Says that slots, as a list, are handed over, and what can be done then. */
+export function handedOverText(epoch: number, list: string): string {
+  return `epoch ${epoch}: slots ${list} are handed over; the old copies are kept in step\n\`skyshard move reverse\` goes back, \`skyshard move drop\` removes the old copies\n`;
+}
+
 /** Goes on with moves until the targets have taken the places of the sources. */
 async function finish(context: CommandContext, slots: readonly number[], plan: MovePlan): Promise<number> {
   const { settings, print } = context;
@@ -238,10 +243,7 @@ async function finish(context: CommandContext, slots: readonly number[], plan: M
       hint: '`skyshard status` says what they wait for; `skyshard move reverse` gives them back.',
     });
   if (settings.json) print(`${JSON.stringify({ epoch: after.map.epoch, handedOver: due })}\n`);
-  else {
-    print(`epoch ${after.map.epoch}: slots ${list} are handed over; the old copies are kept in step\n`);
-    print('`skyshard move reverse` goes back, `skyshard move drop` removes the old copies\n');
-  }
+  else print(handedOverText(after.map.epoch, list));
   return exitCode.done;
 }
 

@@ -13,7 +13,7 @@ import { clusterFigures, lookAtNodes } from '../process/cluster-figures.ts';
 import { type MapInForce, mapInForce, pushMap } from '../process/push-map.ts';
 import { slotsOfList } from '../slot-list.ts';
 import { bytesText, textTable } from '../text-table.ts';
-import { planUnderWay, requireEqual, requireLogServer, runMovePlan } from './move-run.ts';
+import { handedOverText, planUnderWay, requireEqual, requireLogServer, runMovePlan } from './move-run.ts';
 import { untilActing } from './promote.ts';
 
 const count = wholeNumberShape(0, Number.MAX_SAFE_INTEGER);
@@ -53,10 +53,15 @@ async function planOfFlags(context: CommandContext, { map }: MapInForce): Promis
     });
   const ofShards = map.shards.filter(({ name }) => settings.shard.includes(name)).flatMap(({ slots }) => slots);
   const slots = [...new Set([...slotsOfList(settings.slots, map.slots), ...ofShards])].sort((a, b) => a - b);
+  const isMoving = movesOf(map).length > 0;
   if (to === null || slots.length === 0)
-    throw new DataPlaneError('ConfigInvalid', 'move: say what by --slots or --shard, and where by --to <node>', {
-      hint: '`skyshard status` shows nodes and slots; --dry-run changes nothing.',
-    });
+    throw new DataPlaneError(
+      'ConfigInvalid',
+      `${isMoving ? '' : 'no slot is moving: '}say what is to move by --slots or --shard, and where by --to <node>`,
+      {
+        hint: '`skyshard status` shows nodes and slots; --dry-run changes nothing.',
+      },
+    );
   const figures = await clusterFigures(context, false);
   const moves = slots.map((slot) => {
     const from = settings.from ?? map.primaryBySlot[slot]!;
@@ -72,12 +77,19 @@ async function planOfFlags(context: CommandContext, { map }: MapInForce): Promis
 
 /** Begins moves, or without flags goes on with those that are under way. */
 export const runMove: Command = async (context) => {
-  const { settings } = context;
+  const { settings, print } = context;
   const held = await mapInForce(context);
   if (settings.plan !== null) return runMovePlan(context, readPlan(settings.plan));
   const isBare = settings.to === null && settings.slots.length === 0 && settings.shard.length === 0;
   const underWay = isBare ? await planUnderWay(context, held) : null;
   if (underWay !== null && underWay.moves.length > 0) return runMovePlan(context, underWay);
+  const kept = isBare ? movesOf(held.map).flatMap(({ slots }) => slots) : [];
+  if (kept.length > 0) {
+    const list = rangesText(kept.sort((one, other) => one - other));
+    if (settings.json) print(`${JSON.stringify({ epoch: held.map.epoch, handedOver: kept })}\n`);
+    else print(handedOverText(held.map.epoch, list));
+    return exitCode.done;
+  }
   return runMovePlan(context, await planOfFlags(context, held));
 };
 

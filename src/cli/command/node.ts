@@ -4,6 +4,7 @@ import { Registry } from 'prom-client';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { mapAtStart } from '../../mapchange/map-store.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
+import { leftOutHint } from '../../node/node-map.ts';
 import { startNode } from '../../node/node-process.ts';
 import { parseShardMap } from '../../shardmap/shard-map.ts';
 import { readAccessTokens } from '../access-files.ts';
@@ -34,7 +35,9 @@ export const runNode: Command = (context) => {
   const address = map.nodes.get(name);
   if (address === undefined) {
     const known = [...map.nodes.keys()].join(', ');
-    throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}" (nodes: ${known})`);
+    const hint =
+      start.stored.committed === null ? `Start it by one of these names, or name it in ${settings.map}.` : leftOutHint;
+    throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}" (nodes: ${known})`, { hint });
   }
   if (settings.edge) requireEdgeUrl(context);
   return serve(context, `node-${name}`, async (dataDir) => {

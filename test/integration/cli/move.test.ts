@@ -115,8 +115,8 @@ it(
   'refuses what it cannot do, and changes nothing',
   async () => {
     const before = await primaries();
-    await operator.refused(['move'], 'say what by --slots or --shard');
-    await operator.refused(['move', '--slots=0'], 'say what by --slots or --shard');
+    await operator.refused(['move'], 'no slot is moving: say what is to move by --slots or --shard');
+    await operator.refused(['move', '--slots=0'], 'say what is to move by --slots or --shard');
     await operator.refused(['move', '--slots=0', '--to=n7'], 'the map has no node "n7"');
     await operator.refused(['move', '--slots=9', '--to=n2'], '"9" names no slots');
     await operator.refused(['move', '--slots=0', '--to=n0'], 'node n0 is the primary of slot 0 already');
@@ -200,6 +200,8 @@ it(
     expect(await movesOfPage()).toMatchObject([{ from: 'n0', to: 'n2', slots: 2, countByPhase: { kept: 2 } }]);
     const metrics = await fetch(`${cluster.run.nodes['n2']!.url}/metrics`);
     expect(await metrics.text()).toContain('skyshard_slots_moving{from="n0",to="n2",state="kept"} 2\n');
+    // The command that was killed after its last step says the same as one that was not.
+    expect(await operator.done('move')).toBe(out.slice(out.lastIndexOf('epoch ')));
     expect(await operator.done('move', 'reverse', '--slots=1')).toContain('slots 1 are back at their source');
     expect(await primaries()).toEqual(['0:n2', '1:n0', '2:n1', '3:n2']);
     expect(await operator.done('move')).toContain('slots 1 are handed over');

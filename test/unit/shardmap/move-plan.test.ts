@@ -194,6 +194,10 @@ it('says of each node what it is to a slot, or why it could not take it', () => 
     ['d', null],
   ]);
   expect(rows[0]!.text).toContain('zone x, 50.0 % of what all nodes hold');
+  // Where entries count too, shares are still of one whole.
+  const busy = explainSlot(map, figuresOf(map, undefined, { busy: [0, 1] }), 3);
+  const shares = busy.map(({ text }) => Number(/([\d.]+) % of what all/.exec(text)![1]));
+  expect(shares).toEqual([50, 50, 0, 0]);
   expect(rows[2]!.text).toContain('can take it, but 1 other copies are in its zone');
   expect(rows[3]!.text).toContain('does not answer');
 });
