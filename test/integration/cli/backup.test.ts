@@ -197,4 +197,4 @@ it('asks the nodes for the map in force, of which the file may know little', asy
   const made = await demo.run('backup', join(demo.folder, 'later'), `--map=${stale}`);
   expect(made, made.err).toMatchObject({ code: 0, out: expect.stringContaining('4 slots') });
   expect((await runCommand(['backup', 'list', join(demo.folder, 'later')])).out).toMatch(/\n\S+ +2 +4 of 4 .*whole\n$/);
-}, 60_000);
+}, 120_000);
