@@ -6,7 +6,6 @@
  * different moments, so that nothing waits for a backup. What slots owe each other is put right
  * when they are restored (`slot-restore.ts`).
  */
-import { rmSync } from 'node:fs';
 import { backoffMs } from '../base/backoff.ts';
 import { BytePace } from '../base/byte-pace.ts';
 import type { Clock } from '../base/clock.ts';
@@ -217,7 +216,6 @@ export class BackupRun {
     const { folder, map, onProgress } = this.#options;
     const what = `slot-${slot}`;
     const incoming = folder.incomingPath(what);
-    rmSync(incoming, { recursive: true, force: true });
     const manifest = await this.#fetch.fetch(
       { node, slot, map: { ...map(), slots: this.#slots } },
       ({ bytesDone }) => {

@@ -133,9 +133,9 @@ export class HeldSlots implements AsyncDisposable {
     if (away.length > 0) note('this node has slots no more by its map, and closes them', { slots: away });
     await this.#close([...away, ...copied.filter((slot) => open.includes(slot))]);
     await rebuilds.leave([...away, ...needless]);
-    const removed = removeMovedAway(dataDir, map, name);
+    const removed = await removeMovedAway(dataDir, map, name);
     if (removed.length > 0) note('slots have moved away, and their folders are removed', { slots: removed });
-    installCopies(dataDir, copied, note);
+    await installCopies(dataDir, copied, note);
     // Before they are opened: one whose log has lost what comes next is fetched again.
     for (const slot of copied) rebuilds.installed(slot);
     await this.#open(slotsToOpen(dataDir, map, name).filter((slot) => !readers.bySlot.has(slot)));

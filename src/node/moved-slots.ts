@@ -6,13 +6,13 @@
  * folder is removed: the move was cancelled, or its source dropped. Refuses: to
  * touch any other folder, and to believe an older map.
  */
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { openObjectShape, wholeNumberShape } from '../config/json-shape.ts';
 import { heldSlotsOf, type ShardMap } from '../shardmap/shard-map.ts';
 import { movesOf } from '../shardmap/slot-move.ts';
 import { readDurable, writeDurably } from '../storage/durable-file.ts';
+import { removeFolder } from '../storage/remove-folder.ts';
 import { slotPath } from './data-folder.ts';
 import { installFetched } from './replica-rebuilds.ts';
 import { forgetSlotsMade, isSlotThere } from './slot-folders.ts';
@@ -53,31 +53,31 @@ export function noteMoves(dataDir: string, map: ShardMap, name: string): void {
 }
 
 /** Brings a node's folder up to the map with which it starts; nothing of the folder is open. */
-export function takeFolder(
+export async function takeFolder(
   dataDir: string,
   map: ShardMap,
   name: string,
   say: (message: string, fields: Record<string, unknown>) => void,
-): void {
+): Promise<void> {
   noteMoves(dataDir, map, name);
-  const movedAway = removeMovedAway(dataDir, map, name);
+  const movedAway = await removeMovedAway(dataDir, map, name);
   if (movedAway.length > 0) say('slots have moved away, and their folders are removed', { slots: movedAway });
   // What a primary has is what others follow, whatever copy came before it was one.
   const isLed = (slot: number): boolean => map.primaryBySlot[slot] === name && isSlotThere(dataDir, slot);
   const others = heldSlotsOf(map, name).filter((slot) => !isLed(slot));
-  installFetched(dataDir, others, say);
+  await installFetched(dataDir, others, say);
 }
 
 /** Removes slots that have moved away, of which nothing is open. Returns them. */
-export function removeMovedAway(dataDir: string, map: ShardMap, name: string): number[] {
+export async function removeMovedAway(dataDir: string, map: ShardMap, name: string): Promise<number[]> {
   const noted = readNoted(dataDir);
   const held = new Set(heldSlotsOf(map, name));
   const gone = noted.slots.filter((slot) => !held.has(slot));
   if (gone.length === 0 || map.epoch < noted.epoch) return [];
   forgetSlotsMade(dataDir, gone);
   for (const slot of gone) {
-    rmSync(slotPath(dataDir, slot), { recursive: true, force: true });
-    rmSync(fetchingPath(dataDir, slot), { recursive: true, force: true });
+    await removeFolder(slotPath(dataDir, slot));
+    await removeFolder(fetchingPath(dataDir, slot));
   }
   const left = noted.slots.filter((slot) => held.has(slot));
   write(dataDir, noted, noted.epoch, left);

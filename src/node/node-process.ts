@@ -263,7 +263,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   if (hasReplicas(startMap)) await peers.process.reload();
   const { map, json: mapJson } = peers.process.maps.held;
   setAsideDamaged({ dataDir, name, map, note });
-  takeFolder(dataDir, map, name, note);
+  await takeFolder(dataDir, map, name, note);
   const options: NodeOptions = { ...given, mapJson };
   const hasLogServer = (options.logServer ?? null) !== null;
   const slots = slotsToOpen(dataDir, map, name, options.beginAgain);

@@ -16,6 +16,7 @@ import type { StreamPosition } from '../log/log-trimmer.ts';
 import { copySources } from '../shardmap/move-plan.ts';
 import { replicaSlotsOf, type ShardMap, type ShardMove } from '../shardmap/shard-map.ts';
 import { syncFolder, writeDurably } from '../storage/durable-file.ts';
+import { removeFolder } from '../storage/remove-folder.ts';
 import type { SlotFetch } from '../wire/node-status.ts';
 import { slotPath } from './data-folder.ts';
 import { positionsAt } from './replica-log-positions.ts';
@@ -43,10 +44,10 @@ const retryPolicy = { firstMs: 500, maxMs: 30_000 };
 const pausedLookMs = 250;
 
 /** Puts a copy, if it is whole, in the place of a slot that is not open. Returns whether it did. */
-function install(dataDir: string, slot: number): boolean {
+async function install(dataDir: string, slot: number): Promise<boolean> {
   const [from, path] = [fetchingPath(dataDir, slot), slotPath(dataDir, slot)];
   if (!existsSync(join(from, manifestName))) return false;
-  rmSync(path, { recursive: true, force: true });
+  await removeFolder(path);
   renameSync(from, path);
   rmSync(join(path, manifestName));
   syncFolder(dirname(path));
@@ -54,8 +55,13 @@ function install(dataDir: string, slot: number): boolean {
 }
 
 /** Puts copies that were fetched in the places of slots of which nothing is open. */
-export function installCopies(dataDir: string, slots: readonly number[], note: ReplicaRebuildsOptions['note']): void {
-  const installed = slots.filter((slot) => install(dataDir, slot));
+export async function installCopies(
+  dataDir: string,
+  slots: readonly number[],
+  note: ReplicaRebuildsOptions['note'],
+): Promise<void> {
+  const installed: number[] = [];
+  for (const slot of slots) if (await install(dataDir, slot)) installed.push(slot);
   if (installed.length > 0) note('slots begin again from copies of other nodes', { slots: installed });
 }
 
@@ -63,9 +69,13 @@ export function installCopies(dataDir: string, slots: readonly number[], note: R
  * Puts copies that an earlier process has fetched in the places of their slots; nothing is open
  * yet. What is not whole is removed, and what is of slots that the node has no more.
  */
-export function installFetched(dataDir: string, held: readonly number[], note: ReplicaRebuildsOptions['note']): void {
-  installCopies(dataDir, held, note);
-  rmSync(dirname(fetchingPath(dataDir, 0)), { recursive: true, force: true });
+export async function installFetched(
+  dataDir: string,
+  held: readonly number[],
+  note: ReplicaRebuildsOptions['note'],
+): Promise<void> {
+  await installCopies(dataDir, held, note);
+  await removeFolder(dirname(fetchingPath(dataDir, 0)));
 }
 
 export class ReplicaRebuilds implements AsyncDisposable {
@@ -153,7 +163,7 @@ export class ReplicaRebuilds implements AsyncDisposable {
         this.#fetching.stop.abort();
         await this.#fetching.done;
       }
-      rmSync(fetchingPath(this.#options.dataDir, slot), { recursive: true, force: true });
+      await removeFolder(fetchingPath(this.#options.dataDir, slot));
     }
   }
 

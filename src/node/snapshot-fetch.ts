@@ -5,7 +5,7 @@
  * of the copy must be what the file holds, down to the digest of its state. Refuses one that is cut
  * short, altered, of another slot, cluster or format; nothing of it stays.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lookAgainMs } from '../base/backoff.ts';
@@ -16,6 +16,7 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import { metaVersion } from '../slot/slot-meta.ts';
 import { requireDiskRoomIn } from '../storage/disk-room.ts';
 import { environmentFiles } from '../storage/environment.ts';
+import { removeFolder } from '../storage/remove-folder.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { decodeOfPeer } from '../wire/peer-bytes.ts';
@@ -107,7 +108,7 @@ export class SnapshotFetch {
   ): Promise<SnapshotManifest> {
     const { slotMapBytes: mapBytes, copyThreads, signal } = this.#options;
     const { node, slot } = from;
-    rmSync(folder, { recursive: true, force: true });
+    await removeFolder(folder);
     await this.#options.pace?.begin?.(signal);
     const { id, manifest: said } = await this.#untilMade(node, slot);
     try {
@@ -121,7 +122,7 @@ export class SnapshotFetch {
       if (differences.length > 0) refuse(node, slot, `it differs in ${differences.join(', ')} from what was sent`);
       return said;
     } catch (thrown) {
-      rmSync(folder, { recursive: true, force: true });
+      await removeFolder(folder);
       throw thrown;
     } finally {
       const payload = snapshotEndRequest.encode({ id });

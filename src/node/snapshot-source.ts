@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { environmentFiles } from '../storage/environment.ts';
+import { removeFolder } from '../storage/remove-folder.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import {
@@ -54,6 +55,8 @@ export class SnapshotSource implements AsyncDisposable {
   readonly #folder: string;
   readonly #timer: NodeJS.Timeout;
   #copy: Copy | null = null;
+  /** Resolves once nothing of the copies before is there, whose room the next one may need. */
+  #removed: Promise<void> = Promise.resolve();
   #count = 0;
 
   constructor(options: SnapshotSourceOptions) {
@@ -99,7 +102,7 @@ export class SnapshotSource implements AsyncDisposable {
     const folder = join(this.#folder, id);
     const stop = new AbortController();
     const task = { from: slotPath(dataDir, slot), folder, slot, mapBytes, fileDigest: null };
-    const made = copyThreads.run(task, stop.signal);
+    const made = this.#removed.then(() => copyThreads.run(task, stop.signal));
     const copy: Copy = {
       id,
       slot,
@@ -140,16 +143,22 @@ export class SnapshotSource implements AsyncDisposable {
     if (copy !== null && this.#options.clock.monotonicMs() - copy.askedMs > idleMsMax) await this.#end(copy);
   }
 
-  async #end(copy: Copy): Promise<void> {
+  #end(copy: Copy): Promise<void> {
     if (this.#copy === copy) this.#copy = null;
     copy.stop.abort();
-    await copy.made;
-    await copy.file?.close();
-    rmSync(copy.folder, { recursive: true, force: true });
+    const remove = async (): Promise<void> => {
+      await copy.made;
+      await copy.file?.close();
+      await removeFolder(copy.folder);
+    };
+    const removed = remove();
+    this.#removed = Promise.allSettled([this.#removed, removed]).then(() => {});
+    return removed;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     if (this.#copy !== null) await this.#end(this.#copy);
+    await this.#removed;
   }
 }
