@@ -20,6 +20,7 @@ import { requireDiskRoomIn } from '../storage/disk-room.ts';
 import type { ActingSlots } from './acting-slots.ts';
 import type { ApplyLink } from './apply-link.ts';
 import { slotPath } from './data-folder.ts';
+import { LeftFiles } from './left-files.ts';
 import { removeMovedAway } from './moved-slots.ts';
 import { searchPlaces } from './node-search.ts';
 import type { ReplicaReads } from './replica-reads.ts';
@@ -62,6 +63,7 @@ const actingMsMax = 5_000;
 export class HeldSlots implements AsyncDisposable {
   readonly #options: HeldSlotsOptions;
   readonly #stop = new AbortController();
+  readonly #left: LeftFiles;
   #isDue = true;
   #running: Promise<void> | null = null;
   /** What was waited for last. */
@@ -69,6 +71,7 @@ export class HeldSlots implements AsyncDisposable {
 
   constructor(options: HeldSlotsOptions) {
     this.#options = options;
+    this.#left = new LeftFiles(options);
   }
 
   /**
@@ -186,6 +189,7 @@ export class HeldSlots implements AsyncDisposable {
   async #close(slots: readonly number[]): Promise<void> {
     if (slots.length === 0) return;
     const { links, readers, threads, acting, replicas, snapshots, verifier } = this.#options;
+    await this.#left.keep(slots);
     readers.leave(slots);
     replicas.leave(slots);
     await threads.changeSlots('leave-slots', slots);
@@ -246,5 +250,6 @@ export class HeldSlots implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#running;
+    await this.#left[Symbol.asyncDispose]();
   }
 }

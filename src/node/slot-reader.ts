@@ -20,8 +20,8 @@ export function openReaders(slots: readonly number[], dataDir: string, mapBytes:
   );
 }
 
-/** Longer than any read of a slot takes. */
-const lastReadMsMax = 60_000;
+/** Longer than any read of a slot takes. Units: ms. */
+export const lastReadMsMax = 60_000;
 
 /** One thread's readers, of slots that come and go while others are read. */
 export class SlotReaders implements AsyncDisposable {
