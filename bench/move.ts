@@ -2,10 +2,11 @@
  * What callers see of a move of every slot from one node to another, and how fast that is.
  *
  * Two nodes, a router, ingest and a demo network as `skyshard up` starts them, with the log on a
- * NATS server of this machine. Reads and RPC writes come at a quarter of the capacity, an open
- * loop, and records of the firehose besides. Pairs of phases without and with a move alternate, one
- * of them there, the next one back; the median of the ratios of their p99 counts. At last a move
- * by `--throttle-p99-ms`, during which the source is asked once a second what its reads take.
+ * NATS server of this machine, and the command line behind all of them. Reads and RPC writes come
+ * at a quarter of the capacity, an open loop, and records of the firehose besides. Pairs of phases
+ * without and with a move alternate, one of them there, the next one back; the median of the ratios
+ * of their p99 counts. In both phases the target is asked what it has received. At last a move by
+ * `--throttle-p99-ms`, during which the source is asked once a second what its reads take.
  *
  * Arguments: the count of records.
  */
@@ -124,10 +125,15 @@ async function measure(load: DemoLoad, { phaseMs, pairs }: Sizes, print: BenchOp
   const [without, beside, moved] = [[] as Phase[], [] as Phase[], [] as Moved[]];
   const targets = ['n1', 'n0'];
   for (let pair = 0; pair < pairs; pair++) {
+    const to = targets[pair % 2]!;
     const phases = [
-      async () => void without.push(await load.phase(perSecond, phaseMs)),
       async () => {
-        const to = targets[pair % 2]!;
+        // What it costs the target to be asked is no part of what a move costs.
+        const copies = watchCopies(load, to);
+        without.push(await load.phase(perSecond, phaseMs));
+        await copies.end();
+      },
+      async () => {
         beside.push(await load.phase(perSecond, phaseMs, async () => void moved.push(await moveAll(load, to))));
       },
     ];
