@@ -45,11 +45,11 @@ function recordStart(owner: number, kind: EdgeKind, timeMs: number): Buffer {
 
 /**
  * Adds the edge of a record to those read; `rkeyMs` is the time of its key. Returns its index; -1
- * when it has a row of its own.
+ * when it has a row of its own, or is older than `oldestMs`.
  */
-function addEdgeOfRecord(edges: EdgeList, row: LentRow, rkeyMs: number): number {
+function addEdgeOfRecord(edges: EdgeList, row: LentRow, rkeyMs: number, oldestMs: number): number {
   const { isEdgeForm, sortMs, bodyAt } = view.read(row.value);
-  if (!isEdgeForm || Math.abs(sortMs - rkeyMs) > driftMsMax) return -1;
+  if (!isEdgeForm || sortMs < oldestMs || Math.abs(sortMs - rkeyMs) > driftMsMax) return -1;
   return edges.addRecord(row, sortMs, bodyAt);
 }
 
@@ -125,13 +125,19 @@ class RecordWalk {
   /** What was read and not yet returned is in `reorderBuffer`, newest first, from here on. */
   #head = 0;
   #end = 0;
+  /** Edges that may still be asked for. */
+  #left: number;
   /** No edge that is still unread is newer than this. Units: ms. */
   #reachMs = Number.MAX_SAFE_INTEGER;
   #isRead = false;
 
-  /** `before` is the position in `list` after which the walk begins. */
-  constructor(edges: Edges, before: number, budget: Budget) {
+  /**
+   * `before` is the position in `list` after which the walk begins; `next` must not be called for
+   * more than `max` edges.
+   */
+  constructor(edges: Edges, before: number, max: number, budget: Budget) {
     this.#before = before;
+    this.#left = max;
     this.#budget = budget;
     this.#rows = openRecords(edges, recordStart(edges.owner, edges.kind, list.sortMs(before)));
   }
@@ -147,6 +153,7 @@ class RecordWalk {
     const first = reorderBuffer[this.#head]!;
     if (floor >= 0 && list.compare(first, floor) > 0) return -1;
     this.#head++;
+    this.#left--;
     return first;
   }
 
@@ -163,8 +170,14 @@ class RecordWalk {
     // What is read later has an earlier key, so it cannot be newer than this.
     const rkeyMs = packedTidMs(row.key, recordPrefixBytes);
     this.#reachMs = rkeyMs + driftMsMax;
-    const edge = addEdgeOfRecord(list, row, rkeyMs);
+    const edge = addEdgeOfRecord(list, row, rkeyMs, this.#oldestMs);
     if (edge >= 0 && list.compare(edge, this.#before) > 0) this.#insert(edge);
+  }
+
+  /** The oldest of as many edges as may be asked for: of what is read ahead, most are older. */
+  get #oldestMs(): number {
+    const isEnough = this.#end - this.#head >= this.#left;
+    return isEnough ? list.sortMs(reorderBuffer[this.#end - 1]!) : Number.NEGATIVE_INFINITY;
   }
 
   /** Most edges are the oldest so far. */
@@ -197,8 +210,8 @@ class RecordWalk {
   }
 }
 
-/** Calls `visit` with the edges before a position, newest first, until it returns false. */
-function visitInTime(edges: Edges, start: Buffer, budget: Budget, visit: (edge: number) => boolean): void {
+/** Calls `visit` with up to `max` edges before a position, newest first, until it returns false. */
+function visitInTime(edges: Edges, start: Buffer, max: number, budget: Budget, visit: (edge: number) => boolean): void {
   const { prefix } = edges;
   const before = addPosition(list, start, prefix);
   const own = openOwnRows(edges, start);
@@ -208,7 +221,7 @@ function visitInTime(edges: Edges, start: Buffer, budget: Budget, visit: (edge: 
   };
   // Most owners have none: the cursor is then free again for the records, which saves a new one.
   let edge = nextOwn();
-  const records = new RecordWalk(edges, before, budget);
+  const records = new RecordWalk(edges, before, max, budget);
   try {
     for (; edge >= 0; edge = nextOwn()) {
       if (list.compare(edge, before) === 0) continue;
@@ -268,7 +281,7 @@ function readCrowd(edges: Edges, { key, crowd }: EdgePosition, limit: number, bu
   const recordFrom = crowd?.record ?? recordStart(owner, kind, list.sortMs(before));
   const ownFrom = crowd?.own ?? key;
   const records = new RowWalk(openRecords(edges, recordFrom), crowd?.record ?? null, (row) => {
-    const edge = addEdgeOfRecord(list, row, packedTidMs(row.key, recordPrefixBytes));
+    const edge = addEdgeOfRecord(list, row, packedTidMs(row.key, recordPrefixBytes), Number.NEGATIVE_INFINITY);
     return edge >= 0 && list.compare(edge, before) > 0 ? edge : -1;
   });
   const own = new RowWalk(openOwnRows(edges, ownFrom), ownFrom, (row) => list.addTimed(row, prefix.length));
@@ -311,7 +324,8 @@ export function readEdgePage(
   const found: number[] = [];
   const budget = { left: rowsMax };
   let hasMore = false;
-  visitInTime(edges, start.key, budget, (edge) => {
+  // One more than the limit says that there are more.
+  visitInTime(edges, start.key, limit + 1, budget, (edge) => {
     hasMore = found.length === limit;
     if (!hasMore) found.push(edge);
     return !hasMore;
