@@ -92,6 +92,16 @@ export class ByteWriter {
     return this;
   }
 
+  /** Like `raw`, faster for some dozens of bytes. */
+  few(source: Uint8Array, start: number, end: number): this {
+    this.reserve(end - start);
+    const { buffer } = this;
+    let at = this.length;
+    for (let from = start; from < end; from++) buffer[at++] = source[from]!;
+    this.length = at;
+    return this;
+  }
+
   lengthDelimited(value: Uint8Array): this {
     return this.varint(value.length).bytes(value);
   }

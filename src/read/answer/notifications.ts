@@ -8,13 +8,14 @@
 import { nsid } from '../../atproto/collection.ts';
 import { readDid } from '../../atproto/compact-key.ts';
 import { plcDidLength } from '../../atproto/did-plc.ts';
-import type { NoticeReason } from '../../atproto/notice-reason.ts';
+import { type NoticeReason, noticeReasons } from '../../atproto/notice-reason.ts';
 import { tidLength } from '../../atproto/tid.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendDid, appendPath, appendRkey } from '../../slot/packing/key-text.ts';
 import { getActor } from '../../slot/table/actor-row.ts';
+import { collectionByClass } from '../../slot/table/notice.ts';
 import { NoticeView } from '../../slot/table/notice-view.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { getUnreadCount, noticeKeyAt, noticePrefix } from '../../slot/table/unread-count.ts';
@@ -48,6 +49,16 @@ function startOf(owner: number, cursor: string): WalkStart {
 /** Whose notifications are read, and whom it follows. */
 export type Recipient = { readonly state: SlotState; readonly did: string; readonly edges: EdgeCache };
 
+const uriHead = Buffer.from('at://');
+const postPath = Buffer.from(`/${nsid.post}/`);
+/** Between DID and rkey of a source. */
+const pathByCollection: ReadonlyMap<string, Buffer> = new Map(
+  collectionByClass.map((collection) => [collection, Buffer.from(`/${collection}/`)]),
+);
+const bytesByReason: ReadonlyMap<NoticeReason, Buffer> = new Map(
+  noticeReasons.map((reason) => [reason, Buffer.from(reason)]),
+);
+
 type ItemByReason = Map<NoticeReason, { readonly item: RepeatedItem; readonly tidBack: number }>;
 
 const view = new NoticeView();
@@ -55,14 +66,14 @@ const view = new NoticeView();
 /** Writes the notices of one recipient. */
 class NoticeWriter {
   readonly #into: MessageWriter;
-  readonly #recipient: string;
+  readonly #recipient: Buffer;
   /** Items by their reason, without and with a subject, up to the time. */
   readonly #plainItems: ItemByReason = new Map();
   readonly #subjectItems: ItemByReason = new Map();
 
   constructor(into: MessageWriter, recipient: string) {
     this.#into = into;
-    this.#recipient = recipient;
+    this.#recipient = Buffer.from(recipient);
   }
 
   write(isPriority: boolean): void {
@@ -104,15 +115,15 @@ class NoticeWriter {
   #writeWhole(): number {
     const into = this.#into;
     const { bytes } = view;
-    into.textField(field.recipientDid, this.#recipient);
+    into.bytesField(field.recipientDid, this.#recipient);
     const uri = into.begin(field.uri, 1);
-    into.ascii('at://');
+    into.bytes(uriHead);
     appendDid(into, bytes, view.didAt);
-    into.ascii(`/${view.collection}/`);
+    into.bytes(pathByCollection.get(view.collection)!);
     appendRkey(into, bytes, view.rkeyAt);
     into.end(uri, 1);
     const tidEnd = into.length;
-    into.textField(field.reason, view.reason);
+    into.bytesField(field.reason, bytesByReason.get(view.reason)!);
     if (view.subjectAt >= 0) this.#writeSubject();
     return tidEnd;
   }
@@ -120,9 +131,9 @@ class NoticeWriter {
   #writeSubject(): void {
     const into = this.#into;
     const start = into.begin(field.reasonSubject, 1);
-    into.ascii(`at://${this.#recipient}`);
+    into.bytes(uriHead).bytes(this.#recipient);
     let rkeyAt = view.subjectAt;
-    if (view.isSubjectPost) into.ascii(`/${nsid.post}/`);
+    if (view.isSubjectPost) into.bytes(postPath);
     else rkeyAt = appendPath(into, view.bytes, rkeyAt);
     appendRkey(into, view.bytes, rkeyAt);
     into.end(start, 1);

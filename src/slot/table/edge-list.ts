@@ -58,18 +58,18 @@ export class EdgeList {
   /** Adds the edge of a record row, whose subject is its body. Returns its index. */
   addRecord({ key, keyLength, value }: LentRow, sortMs: number, bodyAt: number): number {
     const edge = this.#begin(sortMs);
-    this.#copy(key, recordPrefixBytes, keyLength);
+    this.#bytes.few(key, recordPrefixBytes, keyLength);
     this.#subjectAt[edge] = this.#bytes.length;
-    this.#copy(value, bodyAt, value.length);
+    this.#bytes.few(value, bodyAt, value.length);
     return edge;
   }
 
   /** Adds the edge of an `edgeByTime` row, whose time follows `prefixLength` bytes of its key. */
   addTimed({ key, keyLength, value }: LentRow, prefixLength: number): number {
     const edge = this.#begin(timeAt(key, prefixLength));
-    this.#copy(key, prefixLength + timeBytes, keyLength);
+    this.#bytes.few(key, prefixLength + timeBytes, keyLength);
     this.#subjectAt[edge] = this.#bytes.length;
-    this.#copy(value, 0, value.length);
+    this.#bytes.few(value, 0, value.length);
     return edge;
   }
 
@@ -95,16 +95,6 @@ export class EdgeList {
     this.#sortMs[edge] = sortMs;
     this.#rkeyAt[edge] = this.#bytes.length;
     return edge;
-  }
-
-  /** Hot: short parts are copied faster one by one. */
-  #copy(source: Buffer, start: number, end: number): void {
-    const writer = this.#bytes;
-    writer.reserve(end - start);
-    const { buffer } = writer;
-    let at = writer.length;
-    for (let from = start; from < end; from++) buffer[at++] = source[from]!;
-    writer.length = at;
   }
 
   #grow(): void {

@@ -46,7 +46,7 @@ export class NoticeView {
   }
 
   read({ key, keyLength, value }: LentRow): void {
-    this.#bytes.clear().raw(key, 0, keyLength).raw(value, 0, value.length);
+    this.#bytes.clear().few(key, 0, keyLength).few(value, 0, value.length);
     this.keyLength = keyLength;
     const noticeClass = this.#readKey();
     const head = value[0]!;
