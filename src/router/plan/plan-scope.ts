@@ -67,7 +67,8 @@ export class PlanScope implements PlanContext {
   }
 
   admitParts(parts: number): void {
-    this.admit(parts * itemsPerPart);
+    // They are held here, while what nodes have of them is counted when its turn comes.
+    this.admitForTurns(parts * itemsPerPart);
     this.#itemsOfParts += parts * itemsPerPart;
   }
 
