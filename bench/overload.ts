@@ -3,9 +3,16 @@
  *
  * A caller in a process of its own sends batches of many URIs three times a second, beside the
  * calls of page loads at a fixed rate of a quarter of the capacity. Pairs of phases with and
- * without it alternate, and the median of the ratios of their p99 counts. Then calls come at three
- * times the capacity, on many connections: goodput counts answers within a second. Both are open
- * loops; requests that find no free connection are not sent.
+ * without it alternate, and the median of the ratios of their p99 counts.
+ *
+ * Then calls come at three times the capacity, on many connections: goodput counts answers within a
+ * second. Both are open loops; requests that find no free connection are not sent. The load
+ * generator has a processor of its own, since it needs most at three times the capacity: on shared
+ * ones it takes from the servers what they need. So their capacity is measured again, with one
+ * processor less than above. It changes with what else a machine does, so phases at capacity and
+ * above it alternate, and the median of the ratios counts. `cores` is what the processes took of
+ * processors above the capacity, and `cores_at_capacity` at it: the generator of a bench that is to
+ * be believed has less than one.
  *
  * Arguments: the count of records, and the layouts if not all are meant: `box` is a node that is an
  * edge, `router` a router before two nodes.
@@ -22,7 +29,16 @@ import { GrpcLoad } from './grpc-load.ts';
 import { openLoop, saturate, saturatingInFlight } from './hot-load.ts';
 import { callsOf, type HotMethod } from './hot-request.ts';
 import { hotMethods } from './hot-requests.ts';
-import { type BenchOptions, type BenchResult, type Figures, median, runOpenLoop } from './report.ts';
+import { onOwnProcessor } from './own-processor.ts';
+import {
+  type BenchOptions,
+  type BenchResult,
+  type Figures,
+  median,
+  type Percentiles,
+  runOpenLoop,
+  startCpuMeter,
+} from './report.ts';
 
 export const question =
   'What do other callers see of one that asks for 20,000 records three times a second, and what is answered at three times the capacity?';
@@ -64,7 +80,7 @@ async function measure(layout: Layout, records: number, options: BenchOptions): 
       beside[`batches_of_${uris}`] = found;
       print(`${layout}, batches of ${uris}: p99 ${found['ratio_p99']} times; ${found['problem']}`);
     }
-    const over = await overloaded(box, method, capacity, phaseMs);
+    const over = await onOwnProcessor(Object.values(box.pids), () => overloaded(box, load, method, phaseMs, quick));
     print(`${layout}, at three times the capacity: goodput ${over['goodput']} of it`);
     return { capacity_per_s: capacity, ...beside, overloaded: over };
   } finally {
@@ -145,10 +161,65 @@ async function startGreedy(box: Box, uris: number): Promise<Greedy> {
   };
 }
 
-async function overloaded(box: Box, { requests }: HotMethod, capacity: number, durationMs: number): Promise<Figures> {
+/** Returns goodput, of the capacity that was measured right before, and how requests failed. */
+async function overloaded(
+  box: Box,
+  load: GrpcLoad,
+  method: HotMethod,
+  phaseMs: number,
+  quick: boolean,
+): Promise<Figures> {
+  const goodputs: number[] = [];
+  const capacities: number[] = [];
+  const phases: Overload[] = [];
+  const coresAtCapacity: Cores[] = [];
+  await saturate(load, method, phaseMs / 2);
+  for (let pair = 0; pair < (quick ? 2 : 5); pair++) {
+    const stop = startCoreMeter(box);
+    const { perSecond } = await saturate(load, method, phaseMs);
+    coresAtCapacity.push(stop());
+    const phase = await overload(box, method, perSecond * 3, phaseMs);
+    capacities.push(perSecond);
+    goodputs.push(phase.goodPerSecond / perSecond);
+    phases.push(phase);
+  }
+  const goodput = median(goodputs);
+  const { goodPerSecond: good_per_s, ...typical } = phases[goodputs.indexOf(goodput)]!;
+  return {
+    goodput: Math.round(goodput * 1000) / 1000,
+    goodputs: goodputs.map((each) => each.toFixed(2)).join(' '),
+    capacity_per_s: median(capacities),
+    cores_at_capacity: coresAtCapacity[goodputs.indexOf(goodput)]!,
+    good_per_s,
+    ...typical,
+  };
+}
+
+type Cores = Readonly<Record<string, number>>;
+
+/** Measures how many processors each process takes, until the returned function is called. */
+function startCoreMeter(box: Box): () => Cores {
+  const meter = startCpuMeter({ ...box.pids, generator: process.pid });
+  const startMs = systemClock.monotonicMs();
+  return () => {
+    const tookUs = (systemClock.monotonicMs() - startMs) * 1000;
+    return Object.fromEntries(Object.entries(meter.stop()).map(([name, us]) => [name, us / tookUs]));
+  };
+}
+
+type Overload = Percentiles & {
+  readonly goodPerSecond: number;
+  readonly answered: number;
+  readonly unsent: number;
+  readonly failed: Readonly<Record<string, number>>;
+  readonly cores: Cores;
+};
+
+async function overload(box: Box, { requests }: HotMethod, perSecond: number, durationMs: number): Promise<Overload> {
   const load = new GrpcLoad(box.port, connectionsOfOverload);
   let good = 0;
   const problems = new Map<string, number>();
+  const stop = startCoreMeter(box);
   try {
     const send = async (index: number): Promise<void> => {
       const startMs = systemClock.monotonicMs();
@@ -156,16 +227,17 @@ async function overloaded(box: Box, { requests }: HotMethod, capacity: number, d
         await load.ask(requests[index % requests.length]![0]![0]!.bytes);
         if (systemClock.monotonicMs() - startMs <= goodputMsMax) good++;
       } catch (error) {
-        const problem = /^grpc-status \d+/.exec((error as Error).message)?.[0] ?? 'no answer';
+        const { message } = error as Error;
+        const status = /^grpc-status \d+/.exec(message)?.[0] ?? 'no answer';
+        const problem = `${status} ${/\w+Max\b/.exec(message)?.[0] ?? ''}`.trimEnd();
         problems.set(problem, (problems.get(problem) ?? 0) + 1);
         throw error;
       }
     };
     const inFlightMax = connectionsOfOverload;
-    const { count, unsent, latency } = await runOpenLoop({ perSecond: capacity * 3, durationMs, inFlightMax, send });
-    const goodput = good / (durationMs / 1000) / capacity;
+    const { count, unsent, latency } = await runOpenLoop({ perSecond, durationMs, inFlightMax, send });
     const failed = Object.fromEntries(problems);
-    return { goodput: Math.round(goodput * 1000) / 1000, answered: count, unsent, failed, ...latency };
+    return { goodPerSecond: good / (durationMs / 1000), answered: count, unsent, failed, cores: stop(), ...latency };
   } finally {
     load.close();
   }
