@@ -15,9 +15,14 @@ import { rmSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { tokeniserVersion } from './tokenise.ts';
 
-const schemaVersion = 3;
+const schemaVersion = 4;
 export const namedKinds = ['actor', 'feed', 'pack'] as const;
 export type NamedKind = (typeof namedKinds)[number];
+/**
+ * Beginnings of words of names that have an index of their own, in characters. FTS5 would gather
+ * all names that begin so for one of another length.
+ */
+export const beginningLengths = [1, 2, 3, 4, 5, 7, 10] as const;
 export const postTables = ['post0', 'post1', 'post2', 'post3'] as const;
 
 /** How long a reader goes by what it read of which slots are served. Units: ms. */
@@ -46,7 +51,7 @@ function schema(): string {
   const named = namedKinds.map(
     (kind) => `
       CREATE TABLE ${kind}(id INTEGER PRIMARY KEY, k BLOB NOT NULL UNIQUE);
-      CREATE VIRTUAL TABLE ${kind}_name USING fts5(t, ${names}, prefix='1 2 3 4 5');
+      CREATE VIRTUAL TABLE ${kind}_name USING fts5(t, ${names}, prefix='${beginningLengths.join(' ')}');
       CREATE VIRTUAL TABLE ${kind}_text USING fts5(t, ${names});`,
   );
   return `

@@ -9,6 +9,7 @@
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { PostQuery, SearchTerm } from '../wire/search-messages.ts';
 import { authorTerm, filterTerm, traitTerm } from './filter-terms.ts';
+import { beginningLengths } from './index-file.ts';
 import { termsOf } from './tokenise.ts';
 
 export const queryTermsMax = 128;
@@ -45,23 +46,36 @@ export function termCountIn(clauses: readonly Clause[]): number {
   return clauses.flat(2).length;
 }
 
-function quoted(clause: Clause): string {
-  const phrases = clause.map((phrase) => `"${phrase.join(' ')}"`);
+/** More than a document has terms. */
+const anyDistance = 10_000;
+
+/**
+ * Returns the expression of a clause. FTS5 looks for the words of a phrase in one another's posts
+ * until they meet, however far that is; with the anchors near it, only in posts of these.
+ */
+function quoted(clause: Clause, anchors: readonly string[]): string {
+  const phrases = clause.map((phrase) => {
+    const words = `"${phrase.join(' ')}"`;
+    if (phrase.length === 1 || anchors.length === 0) return words;
+    return `NEAR(${[words, ...anchors.map((anchor) => `"${anchor}"`)].join(' ')}, ${anyDistance})`;
+  });
   return phrases.length === 1 ? phrases[0]! : `(${phrases.join(' OR ')})`;
 }
 
 /**
- * Returns the expression of FTS5 for clauses, and of a term that all posts of a window have.
+ * Returns the expression of FTS5 for clauses and `anchors`: terms that all posts must have that are
+ * looked at, such as that of a window, so that what is walked ends with theirs.
  *
  * Clauses that come first should be in the fewest posts: from the third on, each is looked at only
  * where those before it meet. FTS5 walks all clauses of one AND in turn; an excluded nothing keeps
  * it from making one AND of two.
  */
-export function matchOf(clauses: readonly Clause[], excluded: Clause, window: string | null): string {
-  const [first, second, ...others] = clauses.map(quoted);
-  let match = [window === null ? '' : `"${window}"`, first, second].filter((part) => part).join(' AND ');
+export function matchOf(clauses: readonly Clause[], excluded: Clause, anchors: readonly string[]): string {
+  const [first, second, ...others] = clauses.map((clause) => quoted(clause, anchors));
+  const both = [first, second].filter((part) => part !== undefined);
+  let match = [...anchors.map((anchor) => `"${anchor}"`), ...both].join(' AND ');
   for (const other of others) match = `((${match}) NOT "") AND ${other}`;
-  return excluded.length === 0 ? match : `(${match}) NOT ${quoted(excluded)}`;
+  return excluded.length === 0 ? match : `(${match}) NOT ${quoted(excluded, anchors)}`;
 }
 
 /**
@@ -97,20 +111,6 @@ function lookedUp(clauses: readonly Clause[]): readonly Clause[] {
     left -= terms;
   }
   return chosen;
-}
-
-/**
- * Returns clauses that are met where all words of the phrases are, whatever their order; null if
- * there are no phrases.
- */
-export function wordsOf(clauses: readonly Clause[]): readonly Clause[] | null {
-  const isPhrase = (clause: Clause): boolean => clause.some(({ length }) => length > 1);
-  if (!clauses.some(isPhrase)) return null;
-  const words = clauses.flatMap((clause): Clause[] => {
-    if (!isPhrase(clause)) return [clause];
-    return clause.length === 1 ? clause[0]!.map((word) => [[word]]) : [];
-  });
-  return words.length === 0 ? null : words;
 }
 
 /** Tells whether terms, with a space on each side, hold one of the alternatives. */
@@ -202,19 +202,31 @@ function lookedUpOfExcluded(unwanted: Clause): Clause {
   });
 }
 
-/** `terms`: how many a statement looks up. `isMatch`: tells whether terms have all of it. */
+/** What names or texts are asked for. */
 export type NamedExpression = {
-  readonly match: string;
+  /** Returns the expression of FTS5, with the term of a window. */
+  readonly match: (window: string | null) => string;
+  /** Terms that a statement looks up. */
   readonly terms: number;
+  /** Those of them that are whole words, as FTS5 takes them, the rarest first by their spelling. */
+  readonly words: readonly string[];
+  /** Tells whether terms have all that is asked for. */
   readonly isMatch: (text: string) => boolean;
 };
 
-/** `isWhole`: the index looks up all terms. */
+/** `isWhole`: the index looks up all of a name. */
 export type NamedExpressions = {
   readonly name: NamedExpression;
   readonly text: NamedExpression;
   readonly isWhole: boolean;
 };
+
+/** Returns the longest beginning of a word that has an index. */
+function indexedBeginning(word: string): string {
+  const characters = [...word];
+  const length = beginningLengths.findLast((each) => each <= characters.length)!;
+  return characters.slice(0, length).join('');
+}
 
 /**
  * Returns the expressions for names, whose last word may be begun only, and for what people say of
@@ -229,12 +241,17 @@ export function namedExpressions(text: string): NamedExpressions | null {
   const last = terms.at(-1);
   if (last === undefined) return null;
   const byRarity = terms.slice(0, -1).sort((one, other) => rarityOf(other) - rarityOf(one));
-  const others = byRarity.slice(0, lookedUpTermsMax - 1);
-  const of = (isBegun: boolean): NamedExpression => ({
-    match: [...others.map((term) => `"${term}"`), `"${last}"${isBegun ? ' *' : ''}`].join(' AND '),
-    terms: others.length + 1,
-    isMatch: (held) =>
-      held.includes(` ${last}${isBegun ? '' : ' '}`) && byRarity.every((term) => held.includes(` ${term} `)),
-  });
-  return { name: of(true), text: of(false), isWhole: others.length === byRarity.length };
+  const others = byRarity.slice(0, lookedUpTermsMax - 1).map((term) => `"${term}"`);
+  const begun = indexedBeginning(last);
+  const of = (isBegun: boolean): NamedExpression => {
+    const parts = [...others, isBegun ? `"${begun}" *` : `"${last}"`];
+    return {
+      match: (window) => [...(window === null ? [] : [`"${window}"`]), ...parts].join(' AND '),
+      terms: parts.length,
+      words: isBegun ? others : parts,
+      isMatch: (held) =>
+        held.includes(` ${last}${isBegun ? '' : ' '}`) && byRarity.every((term) => held.includes(` ${term} `)),
+    };
+  };
+  return { name: of(true), text: of(false), isWhole: others.length === byRarity.length && begun === last };
 }

@@ -6,6 +6,7 @@
  */
 import { xxh32 } from '../base/xxh32.ts';
 import type { NamedKind, Statements } from './index-file.ts';
+import { namedWindowTerms } from './named-windows.ts';
 import { levelOfNamedId, namedId } from './rank.ts';
 import type { NamedTerms } from './record-terms.ts';
 import { SpanCounts } from './span-counts.ts';
@@ -66,8 +67,9 @@ export class NamedIndex {
   #insert(id: number, { k, terms }: NamedEntry): void {
     const row = BigInt(id);
     this.#sql.run(`INSERT INTO ${this.#kind}(id, k) VALUES (?, ?)`, row, k);
-    this.#sql.run(`INSERT INTO ${this.#kind}_name(rowid, t) VALUES (?, ?)`, row, terms.name);
-    this.#sql.run(`INSERT INTO ${this.#kind}_text(rowid, t) VALUES (?, ?)`, row, terms.text);
+    const windows = namedWindowTerms(id);
+    this.#sql.run(`INSERT INTO ${this.#kind}_name(rowid, t) VALUES (?, ?)`, row, `${terms.name} ${windows}`);
+    this.#sql.run(`INSERT INTO ${this.#kind}_text(rowid, t) VALUES (?, ?)`, row, `${terms.text} ${windows}`);
     this.#spans.add(id, 1);
   }
 

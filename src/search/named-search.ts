@@ -15,13 +15,19 @@ import {
 import type { NamedKind, Statements } from './index-file.ts';
 import type { LiveHit, LiveSlots } from './live-slots.ts';
 import { type NamedExpression, namedExpressions } from './match-expression.ts';
+import { type NamedWindow, namedWindow } from './named-windows.ts';
 import { searchBudgetMs } from './post-search.ts';
+import { rareRowsOf } from './post-windows.ts';
 import type { NamedTerms } from './record-terms.ts';
-import { Budget, type Ranges, recordsOf, Windows, type Work } from './windows.ts';
+import { Budget, type Ranges, recordsOf, type Work } from './windows.ts';
 
 const kinds: Readonly<Record<NamedQuery['kind'], NamedKind>> = { actors: 'actor', feeds: 'feed', packs: 'pack' };
 /** All row ids are below; a rank is the id, and this for hits that are not by name. */
 const idsEnd = 2 ** 38;
+/** Rows that are read at a time where their records tell which are shown. */
+const rowsPerRead = 64;
+/** Words of a query of which it is told whether they are rare. */
+const probedWordsMax = 3;
 
 type NamedRow = { readonly id: number; readonly k: Uint8Array };
 
@@ -29,6 +35,8 @@ export type NamedSearchParts = {
   readonly sql: Statements;
   readonly live: LiveSlots;
   readonly rangesOf: (kind: NamedKind) => Ranges;
+  /** For tests: see PostCounts. */
+  readonly rowsOfTerm?: number | undefined;
   readonly clock: Clock;
   readonly work: Work;
 };
@@ -88,31 +96,56 @@ export class NamedSearch {
     return { hits, reached: null, isComplete: true };
   }
 
-  #rows(kind: NamedKind, { part, expression }: Stage, from: number, to: number, limit: number): NamedRow[] {
-    const { sql, work } = this.#parts;
-    work.looks += expression?.terms ?? 1;
-    const range = [BigInt(from), BigInt(to), BigInt(limit)] as const;
+  #rows(kind: NamedKind, { part, expression }: Stage, { from, end, term }: NamedWindow, limit: number): NamedRow[] {
+    const { sql } = this.#parts;
+    const range = [BigInt(from), BigInt(Math.min(end, idsEnd)), BigInt(limit)] as const;
     if (expression === null) {
       return sql.all<NamedRow>(`SELECT id, k FROM ${kind} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`, ...range);
     }
     const words = `${kind}${part}`;
     const text = `SELECT ${kind}.id, ${kind}.k FROM ${words} CROSS JOIN ${kind} ON ${kind}.id = ${words}.rowid
       WHERE ${words} MATCH ? AND ${words}.rowid >= ? AND ${words}.rowid < ? ORDER BY ${words}.rowid LIMIT ?`;
-    return sql.all<NamedRow>(text, expression.match, ...range);
+    return sql.all<NamedRow>(text, expression.match(term), ...range);
+  }
+
+  /** Tells whether one of the words has few rows, which bound a statement of several. */
+  #isRare(kind: NamedKind, { part, expression }: Stage, from: number): boolean {
+    const { sql, work } = this.#parts;
+    const limit = rareRowsOf(this.#parts);
+    const words = `${kind}${part}`;
+    const text = `SELECT 1 FROM ${words} WHERE ${words} MATCH ? AND rowid >= ? ORDER BY rowid LIMIT 1 OFFSET ?`;
+    return expression!.words.slice(0, probedWordsMax).some((word) => {
+      work.look(1, limit);
+      return sql.get(text, word, BigInt(from), BigInt(limit - 1)) === undefined;
+    });
+  }
+
+  /** Returns how a stage is divided: a function that returns the window at an id, or null. */
+  #windows(kind: NamedKind, stage: Stage, from: number): (from: number) => NamedWindow | null {
+    const terms = stage.expression?.terms ?? 1;
+    const whole = (at: number): NamedWindow => ({ from: at, end: idsEnd, term: null, rows: rareRowsOf(this.#parts) });
+    if (terms === 1) return whole;
+    const ranges = this.#parts.rangesOf(kind);
+    const divided = (at: number): NamedWindow | null => namedWindow(ranges, at, terms, this.#parts.rowsOfTerm);
+    return divided(from)?.term != null && this.#isRare(kind, stage, from) ? whole : divided;
   }
 
   /** Adds hits of a stage. Returns the id up to which it walked (exclusive); null at its end. */
   #walk({ kind: asked, after, limit }: NamedQuery, stage: Stage, budget: Budget, hits: SearchHit[]): number | null {
     const kind = kinds[asked];
+    const { work } = this.#parts;
     const { base, expression, isWanted } = stage;
-    const windows = new Windows(this.#parts.rangesOf(kind), expression?.terms ?? 1, budget);
     let from = Math.max(0, firstRankAfter(after) - base);
-    const rowsMax = limit + 4;
+    const windows = this.#windows(kind, stage, from);
+    const rowsMax = isWanted === null ? limit + 4 : rowsPerRead;
     while (from < idsEnd) {
-      const end = windows.begin(from, idsEnd);
-      const rows = this.#rows(kind, stage, from, end, rowsMax);
-      const costMs = windows.end();
-      this.#parts.work.rows += rows.length;
+      const beganMs = budget.nowMs();
+      const window = windows(from);
+      if (window === null) return null;
+      const rows = this.#rows(kind, stage, window, rowsMax);
+      const costMs = budget.nowMs() - beganMs;
+      work.look(1 + (expression?.terms ?? 0), window.rows);
+      work.rows += rows.length;
       for (const row of rows) {
         const found = this.#live(kind, row.k, isWanted);
         const hit = found && { rank: base + row.id, key: found.name };
@@ -120,7 +153,7 @@ export class NamedSearch {
         // Each has cost the reading of a record. One is always taken, so that pages go on.
         if (hits.length >= limit || budget.isWorkSpent) return row.id + 1;
       }
-      from = rows.length < rowsMax ? end : rows.at(-1)!.id + 1;
+      from = rows.length < rowsMax ? window.end : rows.at(-1)!.id + 1;
       if (!budget.allows(costMs) && from < idsEnd) return from;
     }
     return null;

@@ -10,8 +10,15 @@ import { decodeDocKey } from './doc-key.ts';
 import { authorTerm } from './filter-terms.ts';
 import type { Statements } from './index-file.ts';
 import type { LiveSlots } from './live-slots.ts';
-import { type Clause, isOfMany, matchOf, type PostExpression, postExpression, wordsOf } from './match-expression.ts';
-import { firstRowsOf, type PostCounts, type PostWindow, PostWindows } from './post-windows.ts';
+import { type Clause, isOfMany, matchOf, type PostExpression, postExpression } from './match-expression.ts';
+import {
+  type PostCounts,
+  type PostWindow,
+  PostWindows,
+  type RareWord,
+  rareRowsOf,
+  windowRowsMax,
+} from './post-windows.ts';
 import { type Budget, recordsOf, type Work } from './windows.ts';
 
 /** Followed authors up to which the index is asked for each; more are looked up by post. */
@@ -22,8 +29,6 @@ const followedOwnersMax = 2_000;
 const rowsPerRead = 32;
 /** Posts of a clause by which it is told how rare that is; with fewer, it needs no windows. */
 const probedRows = 128;
-/** Posts with all words of a phrase up to which their records tell whether they have it. */
-const phraseRecordsMax = 16;
 
 /** A row that is read without its key has none. */
 export type DocRow = { readonly id: number; readonly w: number; readonly k?: Uint8Array };
@@ -47,11 +52,8 @@ type Filter = ((k: Uint8Array) => boolean) | null;
 /** What is walked: clauses from the rarest to the most common, and a filter of what they find. */
 export type Walk = Pick<PostExpression, 'excluded' | 'terms'> & {
   readonly clauses: readonly Clause[];
-  readonly words: readonly Clause[] | null;
-  /** True if each statement is cheap without a window. */
-  readonly isBounded: boolean;
-  /** Tells by a post's record whether it has what is asked for; null if `isWanted` does. */
-  readonly isMatch: Filter;
+  /** Terms that bound each statement without windows; null if it must have some. */
+  readonly anchors: readonly string[] | null;
   readonly isWanted: Filter;
 };
 
@@ -84,13 +86,11 @@ export class PostWalk {
     const walk = {
       excluded,
       terms: terms + authors.length,
-      isMatch: isWhole ? isMatch : null,
       isWanted: bothOf(by?.isWanted ?? null, isWhole ? null : isMatch),
     };
     const isPlain = expression.isPlain && authors.length === 0;
-    if (isPlain) return { ...walk, clauses, words: null, isBounded: true };
-    const ordered = this.#byRarity(clauses, walk.terms, ids);
-    return { ...walk, ...ordered, words: wordsOf(ordered.clauses) };
+    if (isPlain) return { ...walk, clauses, anchors: [] };
+    return { ...walk, ...this.#byRarity(clauses, walk.terms, ids) };
   }
 
   /** Returns how posts of followed authors are found; null if none of these is here. */
@@ -138,28 +138,47 @@ export class PostWalk {
     clauses: readonly Clause[],
     terms: number,
     ids: Pick<IdRange, 'from' | 'to'>,
-  ): { readonly clauses: readonly Clause[]; readonly isBounded: boolean } {
+  ): Pick<Walk, 'anchors' | 'clauses'> {
     const { counts } = this.#parts;
-    if (clauses.length < 3 && counts.total() <= firstRowsOf(counts, terms)) return { clauses, isBounded: false };
-    const reaches = new Map(clauses.map((clause) => [clause, this.#reachOf(clause, ids)]));
-    const ordered = [...clauses].sort((one, other) => reaches.get(other)! - reaches.get(one)!);
-    return { clauses: ordered, isBounded: [...reaches.values()].includes(Number.MAX_SAFE_INTEGER) };
+    if (clauses.length < 3 && counts.total() <= windowRowsMax(counts, terms)) return { clauses, anchors: null };
+    const reaches = new Map(clauses.map((clause) => [clause, this.#rarestOf(clause, ids)]));
+    const ordered = [...clauses].sort((one, other) => reaches.get(other)!.reach - reaches.get(one)!.reach);
+    const { word, reach } = reaches.get(ordered[0]!)!;
+    return { clauses: ordered, anchors: reach === Number.MAX_SAFE_INTEGER ? [word] : null };
   }
 
-  /** Returns how many ids the newest `probedRows` of a clause take up; most for fewer rows. */
-  #reachOf(clause: Clause, { from, to }: Pick<IdRange, 'from' | 'to'>): number {
+  /** Returns the word of a clause whose newest `probedRows` take up the most ids, and how many. */
+  #rarestOf(
+    clause: Clause,
+    { from, to }: Pick<IdRange, 'from' | 'to'>,
+  ): { readonly word: string; readonly reach: number } {
     // All alternatives would have to be looked up.
-    if (clause.length > 1) return isOfMany(clause) ? 0 : to - from;
-    const [phrase] = clause;
-    const probed = Math.min(probedRows, this.#parts.counts.firstRows ?? probedRows);
-    const reaches = phrase!.map((word) => {
-      const sql = `SELECT rowid AS id FROM post0 WHERE post0 MATCH ? AND rowid >= ? AND rowid < ?
-        ORDER BY rowid LIMIT 1 OFFSET ?`;
-      this.#parts.work.looks++;
-      const row = this.#parts.sql.get<{ id: number }>(sql, `"${word}"`, BigInt(from), BigInt(to), BigInt(probed - 1));
-      return row === undefined ? Number.MAX_SAFE_INTEGER : row.id - from;
+    if (clause.length > 1) return { word: '', reach: isOfMany(clause) ? 0 : to - from };
+    const probed = Math.min(probedRows, this.#parts.counts.rowsOfTerm ?? probedRows);
+    const words = clause[0]!.map((word) => {
+      const end = this.#endOf(word, { from, to, limit: probed });
+      return { word, reach: end === null ? Number.MAX_SAFE_INTEGER : end - from };
     });
-    return Math.max(...reaches);
+    return words.reduce((rarest, other) => (other.reach > rarest.reach ? other : rarest));
+  }
+
+  /** Returns the id of the last of a word's first `limit` posts; null if it has fewer. */
+  #endOf(word: string, { from, to, limit }: IdRange): number | null {
+    const { sql, work } = this.#parts;
+    const text = `SELECT rowid AS id FROM post0 WHERE post0 MATCH ? AND rowid >= ? AND rowid < ?
+      ORDER BY rowid LIMIT 1 OFFSET ?`;
+    const row = sql.get<{ id: number }>(text, `"${word}"`, BigInt(from), BigInt(to), BigInt(limit - 1));
+    work.look(1, limit);
+    return row?.id ?? null;
+  }
+
+  /** Returns the word of clauses that seems the rarest, and up to where it has few posts. */
+  #rareFrom(clauses: readonly Clause[], from: number, to: number): RareWord | null {
+    const asked = clauses.filter(({ length }) => length === 1);
+    const rarest = asked.map((clause) => this.#rarestOf(clause, { from, to }));
+    if (rarest.length === 0) return null;
+    const { word } = rarest.reduce((one, other) => (other.reach > one.reach ? other : one));
+    return { word, end: this.#endOf(word, { from, to, limit: rareRowsOf(this.#parts.counts) }) ?? to };
   }
 
   /** Returns rows of a table within [from, to), newest first. */
@@ -173,20 +192,11 @@ export class PostWalk {
   }
 
   /** Returns rows of a window; fewer than `limit` only if there are no others. */
-  #rowsOf(table: string, walk: Walk, { from, end, term }: PostWindow, { hasKeys, limit }: RowRange): DocRow[] {
-    const { clauses, excluded, words, isMatch, isWanted } = walk;
-    const { work } = this.#parts;
+  #rowsOf(table: string, walk: Walk, { from, end, anchors }: PostWindow, { hasKeys, limit }: RowRange): DocRow[] {
+    const { clauses, excluded, isWanted } = walk;
     const columns = hasKeys || isWanted !== null ? 'doc.id, doc.w, doc.k' : 'doc.id, doc.w';
-    work.looks += walk.terms + 1;
-    const match = matchOf(clauses, excluded, term);
-    if (words === null || term === null) return this.#rows(table, match, columns, { from, to: end, limit });
-    // FTS5 looks for a phrase beyond the window, so that is asked for only where all its words are.
-    const anyOrder = matchOf(words, excluded, term);
-    const range = { from, to: end, limit: phraseRecordsMax };
-    const near = this.#rows(table, anyOrder, 'doc.id, doc.w, doc.k', range);
-    if (near.length < phraseRecordsMax) return isMatch === null ? near : near.filter(({ k }) => isMatch(k!));
-    work.looks += walk.terms + 1;
-    return this.#rows(table, match, columns, { from: near[0]!.id, to: end, limit });
+    const match = matchOf(clauses, excluded, anchors);
+    return this.#rows(table, match, columns, { from, to: end, limit });
   }
 
   /**
@@ -195,14 +205,17 @@ export class PostWalk {
    * Returns: the id up to which it walked (exclusive), or null at the end.
    */
   run(table: string, walk: Walk, range: RowRange, budget: Budget, take: (row: DocRow) => boolean): number | null {
-    const { isWanted, isBounded, terms } = walk;
-    const windows = isBounded ? null : new PostWindows(this.#parts.counts, terms, budget);
+    const { isWanted, anchors, clauses, terms } = walk;
+    const { counts, work } = this.#parts;
+    const rareFrom = (from: number): RareWord | null => this.#rareFrom(clauses, from, range.to);
+    const windows = anchors === null ? new PostWindows(counts, terms, budget, rareFrom) : null;
     const asked = isWanted === null ? range : { ...range, limit: rowsPerRead };
     let { from } = range;
     while (from < range.to) {
-      const window = windows === null ? { from, end: range.to, term: null } : windows.begin(from, range.to);
+      const window = windows?.begin(from, range.to) ?? (anchors && { from, end: range.to, anchors });
       if (window === null) return null;
       const { end } = window;
+      work.look(terms + 1, windows?.rows ?? probedRows);
       const rows = this.#rowsOf(table, walk, window, asked);
       const costMs = windows?.end() ?? 0;
       for (const row of rows) {

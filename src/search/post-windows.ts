@@ -3,19 +3,23 @@
  *
  * SQLite cannot be interrupted from here, and FTS5 looks for the next post that has all of several
  * words wherever that is: it heeds a bound on row ids only once it has found one. So each post has
- * a term for each of the windows in which it is, from nine minutes to three days, and a statement
- * asks for one of them besides the words: it ends with the posts of that window. Which length it
- * has follows from how many posts there are, and what the windows before it cost; where all posts
- * are few enough, there is one window without a term.
+ * a term for each of the windows in which it is, from a minute to nine hours, and a statement asks
+ * for one of them besides the words: it ends with the posts of that window, of which there may be
+ * no more than may be walked if the words never meet. Where one of the words has few posts, they
+ * bound a statement as well, and a window is as long as that holds.
  */
 import { idsPerSpan } from './index-file.ts';
 import type { Budget } from './windows.ts';
 
-/** Log2 of the row ids of a window, of 4 ms each; the second as a row of `span` counts them. */
-const windowBits = [17, 20, 23, 26] as const;
+/** Log2 of the row ids of a window, of 4 ms each; of the first, even if each id has a post. */
+const windowBits = [14, 17, 20, 23] as const;
 
 function termOf(bits: number, id: number): string {
   return `=w${bits.toString(36)}_${Math.floor(id / 2 ** bits).toString(36)}`;
+}
+
+function endOf(bits: number, id: number): number {
+  return (Math.floor(id / 2 ** bits) + 1) * 2 ** bits;
 }
 
 /** Returns the terms of the windows in which a row id is. */
@@ -24,56 +28,77 @@ export function windowTerms(id: number): string {
 }
 
 /**
- * Rows of the first window, divided by the terms that are compared for each: a million for three,
- * which take 2 to 8 ms; shorter windows would cost more together.
+ * Rows of a window, times the terms that are compared for each: 60 to 80 ns each where all posts
+ * have a word that hardly ever meets the others, or the words of a phrase in another order.
  */
-const firstRowsDefault = 3_000_000;
-const rowsMin = 6_000;
-const rowsMax = 4_000_000;
+const rowsOfTermDefault = 80_000;
+const rareRowsMax = 2_000;
 /** What a window may cost. Units: ms. */
-const windowMs = 10;
+const windowMs = 6;
 /** What a term costs however few rows there are: a look into each segment. Units: ms. */
 const termMs = 0.1;
 /** Rows of `span` that are read at a time, at least those of the largest window. */
 const spansRead = 128;
+/** A word that was not rare is looked at again after so many windows, and then twice as many. */
+const firstPause = 4;
 
 /** How many posts there are in a range of row ids. */
 export type Span = { readonly bucket: number; readonly rows: number };
 
-/** From `from` to `end` (exclusive) all posts have the term, if there is one. */
-export type PostWindow = { readonly from: number; readonly end: number; readonly term: string | null };
+/** From `from` to `end` (exclusive); what finds no other posts has all of `anchors`. */
+export type PostWindow = { readonly from: number; readonly end: number; readonly anchors: readonly string[] };
+
+/** The rarest word, and the id (exclusive) up to which it has few posts from another on. */
+export type RareWord = { readonly word: string; readonly end: number };
 
 export type PostCounts = {
   /** Returns ascending ranges that have posts, from one on. */
   readonly spansFrom: (bucket: number, limit: number) => readonly Span[];
   /** Returns how many posts there are, about. */
   readonly total: () => number;
-  /** For tests: rows of the first window. */
-  readonly firstRows?: number;
+  /** For tests: rows of a window, times terms. */
+  readonly rowsOfTerm?: number | undefined;
 };
 
-/** Returns how many posts the first window of a walk for so many terms has, about. */
-export function firstRowsOf({ firstRows = firstRowsDefault }: PostCounts, terms: number): number {
-  return Math.max(Math.min(rowsMin, firstRows), firstRows / Math.max(1, terms));
+/** Returns how many posts a window of a walk for so many terms may have. */
+export function windowRowsMax({ rowsOfTerm = rowsOfTermDefault }: PostCounts, terms: number): number {
+  return rowsOfTerm / Math.max(1, terms);
+}
+
+/** Returns how many rows of a word bound a statement without a window. */
+export function rareRowsOf({ rowsOfTerm = rareRowsMax }: Pick<PostCounts, 'rowsOfTerm'>): number {
+  return Math.min(rareRowsMax, rowsOfTerm);
 }
 
 export class PostWindows {
   readonly #counts: PostCounts;
-  readonly #rowsMin: number;
+  readonly #rowsMax: number;
   readonly #terms: number;
   readonly #budget: Budget;
+  readonly #rareFrom: (from: number) => RareWord | null;
   #spans: readonly Span[] = [];
   #areLast = false;
   #rows: number;
   #windowRows = 0;
   #beganMs = 0;
+  #rare: RareWord | null = null;
+  /** Windows until a rare word is asked for, first after one window. */
+  #pauseLeft = 1;
+  #pause = firstPause;
 
-  constructor(counts: PostCounts, terms: number, budget: Budget) {
+  /** `rareFrom` costs as much as a window; null if there is no word of which to tell. */
+  constructor(counts: PostCounts, terms: number, budget: Budget, rareFrom: (from: number) => RareWord | null) {
     this.#counts = counts;
     this.#terms = terms;
     this.#budget = budget;
-    this.#rowsMin = Math.min(rowsMin, counts.firstRows ?? rowsMin);
-    this.#rows = firstRowsOf(counts, terms);
+    this.#rareFrom = rareFrom;
+    this.#rowsMax = windowRowsMax(counts, terms);
+    this.#rows = this.#rowsMax;
+  }
+
+  /** How many posts a statement of the window under way may look at, for each of its terms. */
+  get rows(): number {
+    return this.#rare === null ? this.#windowRows : rareRowsOf(this.#counts);
   }
 
   /** Begins the next window with posts, at `from` or later; null if none is below `end`. */
@@ -83,22 +108,43 @@ export class PostWindows {
     const [first] = this.#spans;
     const start = first === undefined ? end : Math.max(from, first.bucket * idsPerSpan.post);
     if (first === undefined || start >= end) return null;
-    const total = this.#counts.total();
-    if (total <= this.#rows) {
-      this.#windowRows = total;
-      return { from: start, end, term: null };
+    if (this.#counts.total() <= this.#rowsMax) {
+      this.#windowRows = this.#counts.total();
+      return { from: start, end, anchors: [] };
     }
+    const bits = this.#bitsOf(start, first);
+    const next = Math.min(end, endOf(bits, start));
+    const rare = this.#rareAt(start, next);
+    if (rare !== null) return { from: start, end: Math.min(end, rare.end), anchors: [rare.word] };
+    return { from: start, end: next, anchors: [termOf(bits, start)] };
+  }
+
+  /** Returns the log2 of the ids of the longest window that has few enough posts. */
+  #bitsOf(start: number, first: Span): number {
     const [least, ...others] = windowBits;
     let bits: number = least;
-    this.#windowRows = first.rows / (idsPerSpan.post / 2 ** least);
+    this.#windowRows = Math.min(2 ** least, (first.rows * 2 ** least) / idsPerSpan.post);
     for (const larger of others) {
-      const rows = this.#rowsBefore((Math.floor(start / 2 ** larger) + 1) * 2 ** larger);
+      const rows = this.#rowsBefore(endOf(larger, start));
       if (rows > this.#rows) break;
       bits = larger;
       this.#windowRows = rows;
     }
-    const next = (Math.floor(start / 2 ** bits) + 1) * 2 ** bits;
-    return { from: start, end: Math.min(end, next), term: termOf(bits, start) };
+    return bits;
+  }
+
+  /** Returns a word that has few posts up to beyond the end of a window, at times. */
+  #rareAt(start: number, end: number): RareWord | null {
+    if (this.#rare !== null && this.#rare.end <= end) this.#rare = null;
+    if (this.#rare === null && this.#pauseLeft-- <= 0) {
+      this.#rare = this.#rareFrom(start);
+      if (this.#rare !== null && this.#rare.end <= end) this.#rare = null;
+      if (this.#rare === null) {
+        this.#pauseLeft = this.#pause;
+        this.#pause *= 2;
+      }
+    }
+    return this.#rare;
   }
 
   #readSpans(bucket: number): void {
@@ -123,7 +169,7 @@ export class PostWindows {
     const costMs = this.#budget.nowMs() - this.#beganMs;
     const rowMs = Math.max(0.005, costMs - this.#terms * termMs) / Math.max(1, this.#windowRows);
     const nextMs = Math.min(windowMs, this.#budget.leftMs);
-    this.#rows = Math.min(rowsMax, Math.max(this.#rowsMin, Math.min(4 * this.#rows, nextMs / rowMs)));
+    this.#rows = Math.min(this.#rowsMax, 4 * this.#rows, nextMs / rowMs);
     return costMs;
   }
 }

@@ -38,7 +38,7 @@ export type SearchReaderOptions = {
   /** Called when the file is damaged. */
   readonly onDamage: () => void;
   /** See PostCounts. */
-  readonly firstRows?: number;
+  readonly rowsOfTerm?: number;
 };
 
 export class SearchReader {
@@ -100,7 +100,8 @@ export class SearchReader {
       const { clock } = this.#options;
       if (query.kind !== 'posts') {
         const rangesOf = (kind: NamedKind): Ranges => this.#ranges(sql, kind);
-        return new NamedSearch({ sql, live: this.#live, rangesOf, clock, work: this.work }).find(query);
+        const { rowsOfTerm } = this.#options;
+        return new NamedSearch({ sql, live: this.#live, rangesOf, rowsOfTerm, clock, work: this.work }).find(query);
       }
       const posts = new PostSearch({
         sql,
@@ -145,7 +146,7 @@ export class SearchReader {
   }
 
   #postCounts(sql: Statements): PostCounts {
-    const { firstRows } = this.#options;
+    const { rowsOfTerm } = this.#options;
     return {
       spansFrom: (bucket, limit) =>
         sql.all<Span>(
@@ -154,7 +155,7 @@ export class SearchReader {
           BigInt(limit),
         ),
       total: () => this.#totalPosts(sql),
-      ...(firstRows === undefined ? {} : { firstRows }),
+      ...(rowsOfTerm === undefined ? {} : { rowsOfTerm }),
     };
   }
 

@@ -1,17 +1,5 @@
-/**
- * Divides a walk through the index into windows of row ids that cost little each.
- *
- * SQLite cannot be interrupted from here, so a statement must be cheap by its bounds. A window
- * holds as many rows as may be walked in the time for one, by what the windows before it cost.
- */
+/** What queries have done, by which they end: work that is counted, and time. */
 import type { Clock } from '../base/clock.ts';
-
-/** Rows of the first window, divided by the terms that are compared for each. */
-const firstRows = 100_000;
-const rowsMin = 5_000;
-const rowsMax = 4_000_000;
-/** What a window should cost. Units: ms. */
-const windowMs = 3;
 
 /** Counts of rows by ranges of `idsPerRange` row ids, ascending. */
 export type Ranges = {
@@ -31,6 +19,14 @@ export class Work {
   rows = 0;
   /** Records that were read in their slots; one whose words were read counts by its length. */
   records = 0;
+  /** Rows that the statement of the most may have walked, for each of its terms. */
+  walkedMax = 0;
+
+  /** Counts a statement of some terms, and the rows of each that it may walk at most. */
+  look(terms: number, rows: number): void {
+    this.looks += terms;
+    this.walkedMax = Math.max(this.walkedMax, terms * rows);
+  }
 
   /** What that takes at least. Units: µs. */
   get us(): number {
@@ -79,56 +75,4 @@ export class Budget {
   nowMs(): number {
     return this.#clock.monotonicMs();
   }
-}
-
-export class Windows {
-  readonly #ranges: Ranges;
-  readonly #budget: Budget;
-  #rows: number;
-  #beganMs = 0;
-
-  constructor(ranges: Ranges, terms: number, budget: Budget) {
-    this.#ranges = ranges;
-    this.#budget = budget;
-    this.#rows = Math.max(rowsMin, firstRows / Math.max(1, terms));
-  }
-
-  /** Begins a window at `from`. Returns its end (exclusive), at most `end`. */
-  begin(from: number, end: number): number {
-    this.#beganMs = this.#budget.nowMs();
-    return Math.min(end, this.#endAfter(from));
-  }
-
-  #endAfter(from: number): number {
-    const { idsPerRange, starts, rows } = this.#ranges;
-    let left = this.#rows;
-    for (let index = firstRangeOf(this.#ranges, from); index < starts.length; index++) {
-      const start = Math.max(from, starts[index]!);
-      const end = starts[index]! + idsPerRange;
-      const inRange = (rows[index]! * (end - start)) / idsPerRange;
-      if (inRange > left) return Math.max(from + 1, Math.ceil(start + ((end - start) * left) / inRange));
-      left -= inRange;
-    }
-    return Number.POSITIVE_INFINITY;
-  }
-
-  /** Ends the window, whose cost decides the size of the next. Returns that cost. Units: ms. */
-  end(): number {
-    const costMs = Math.max(0.05, this.#budget.nowMs() - this.#beganMs);
-    const factor = Math.min(4, Math.max(0.1, windowMs / costMs));
-    this.#rows = Math.min(rowsMax, Math.max(rowsMin, this.#rows * factor));
-    return costMs;
-  }
-}
-
-/** Returns the index of the first range that ends after an id. */
-function firstRangeOf({ idsPerRange, starts }: Ranges, id: number): number {
-  let low = 0;
-  let high = starts.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (starts[middle]! + idsPerRange > id) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

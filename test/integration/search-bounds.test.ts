@@ -71,8 +71,8 @@ const forms: Readonly<Record<string, [Partial<PostQuery>, (lacks: number | null)
 
 it.each([3_000_000, 1])(
   'queries of many terms look few of them up, and find the same (windows from %i posts on)',
-  (firstRows) => {
-    search = new SearchHarness(1, 1, { clock, firstRows });
+  (rowsOfTerm) => {
+    search = new SearchHarness(1, 1, { clock, rowsOfTerm });
     const lacksByUri = writeWords(400);
     for (const [name, [query, isFound]] of Object.entries(forms)) {
       for (const sort of ['latest', 'top'] as const) {
@@ -81,7 +81,7 @@ it.each([3_000_000, 1])(
           const { answer, looks, us } = counted(() => search.posts('', { ...query, sort, untilMs, after }));
           expect(us, name).toBeLessThan(workUsMax);
           // A statement looks up few terms; there are some probes and windows, in each table.
-          if (firstRows > 1) expect(looks, name).toBeLessThan(500);
+          if (rowsOfTerm > 1) expect(looks, name).toBeLessThan(500);
           return answer;
         };
         const expected = [...lacksByUri].filter(([, lacks]) => isFound(lacks)).map(([uri]) => uri);
@@ -96,7 +96,7 @@ it.each([3_000_000, 1])(
 );
 
 it('a query of posts that may not be shown ends by the records it looks at, and its pages go on', () => {
-  search = new SearchHarness(1, 1, { clock, firstRows: 3_000_000 });
+  search = new SearchHarness(1, 1, { clock, rowsOfTerm: 3_000_000 });
   const { network } = search;
   const [gone, there] = [didOf('gone'), didOf('there')];
   network.profile(gone, 'gone.test');
@@ -130,7 +130,7 @@ it('a query of posts that may not be shown ends by the records it looks at, and 
 });
 
 it('actors are looked up by few of many words, and found by all of them', () => {
-  search = new SearchHarness(1, 1, { clock, firstRows: 3_000_000 });
+  search = new SearchHarness(1, 1, { clock, rowsOfTerm: 3_000_000 });
   const { network } = search;
   const others = Array.from({ length: 30 }, (_unused, index) => numberedDid(index));
   for (const [index, did] of others.entries()) {
@@ -159,7 +159,7 @@ it('actors are looked up by few of many words, and found by all of them', () => 
 });
 
 it('a token with any number for a rank is a page', () => {
-  search = new SearchHarness(1, 1, { clock, firstRows: 3_000_000 });
+  search = new SearchHarness(1, 1, { clock, rowsOfTerm: 3_000_000 });
   writeWords(3);
   for (const rank of [0.5, 2 ** 37 + 0.5, 1e300, -1e300]) {
     const after = { rank, key: 'x' };
@@ -167,4 +167,83 @@ it('a token with any number for a rank is a page', () => {
       expect(search.posts('w1', { sort, after }).hits.length).toBeLessThan(4);
     expect(search.reader.find({ kind: 'actors', text: 'w1', isTypeahead: false, after, limit: 3 }).hits).toEqual([]);
   }
+});
+
+/** Queries of words that all posts have, or that come in turns and never meet. */
+const turns: Readonly<Record<string, [string, (index: number) => boolean]>> = {
+  'two words in turns, but for some': ['even odd', (index) => index < 20 || index === 300],
+  'three words in turns': ['turn0 turn1 turn2', () => false],
+  'words that meet in one post': ['always even odd once', (index) => index === 300],
+  'a phrase of words of all': ['"beyond behind"', () => false],
+  'a phrase of words that met at first': ['"odd even"', (index) => index < 20 || index === 300],
+  'a phrase of words that met at first, the wrong way': ['"even odd"', () => false],
+  'words that a phrase is not to have': [
+    'even -"beyond behind" -"odd even"',
+    (index) => index % 2 === 0 && index >= 20 && index !== 300,
+  ],
+  'a rare word and a phrase in turns': ['once "odd even"', (index) => index === 300],
+  'words that were rare at first': ['early late', () => false],
+};
+
+it('no statement may walk more rows than a window has, with words that hardly ever meet', () => {
+  const rowsOfTerm = 120;
+  search = new SearchHarness(1, 1, { clock, rowsOfTerm });
+  const { network } = search;
+  const textOf = (index: number): string => {
+    const either = index < 20 || index === 300 ? 'odd even' : index % 2 === 0 ? 'even' : 'odd';
+    const later = index < 400 ? '' : index % 2 === 0 ? 'early' : 'late';
+    return `always ${either} turn${index % 3} behind always beyond ${later} ${index === 300 ? 'once' : ''}`;
+  };
+  const records = Array.from({ length: 1_200 }, (_unused, index) => ({
+    text: textOf(index),
+    createdAt: new Date(network.timeMs - index * 8_000).toISOString(),
+  }));
+  const uris = network.putAll(didOf('alice'), post, records, (index) => `r${index}`);
+  search.settle();
+  const { work } = search.reader;
+  for (const [name, [query, isFound]] of Object.entries(turns)) {
+    const found = search.all((after) => {
+      work.walkedMax = 0;
+      const answer = search.posts(query, { untilMs: network.timeMs + 1, after });
+      // A window has a term of its own.
+      expect(work.walkedMax, name).toBeLessThanOrEqual(3 * rowsOfTerm);
+      return answer;
+    });
+    expect(found.sort(), name).toEqual(uris.filter((_uri, index) => isFound(index)).sort());
+    search.posts(query, { sort: 'top', untilMs: network.timeMs + 1 });
+    expect(work.walkedMax, name).toBeLessThanOrEqual(3 * rowsOfTerm);
+  }
+});
+
+it('no statement may walk more actors than a window has, and a long beginning is no exception', () => {
+  const rowsOfTerm = 40;
+  search = new SearchHarness(1, 1, { clock, rowsOfTerm });
+  const { network } = search;
+  const dids = Array.from({ length: 300 }, (_unused, index) => numberedDid(index));
+  for (const [index, did] of dids.entries()) {
+    network.identity(did, `commonbeginning${index}.test`);
+    const either = index === 7 ? 'even odd' : index % 2 === 0 ? 'even' : 'odd';
+    const record = { displayName: `always ${either}`, description: index % 3 === 0 ? 'third' : '' };
+    network.put(did, 'app.bsky.actor.profile', { ...record, createdAt: network.now }, 'self');
+  }
+  search.settle();
+  const { work } = search.reader;
+  const ask = (text: string, isTypeahead: boolean): string[] =>
+    search.all((after) => {
+      work.walkedMax = 0;
+      const { answer, us } = counted(() => search.reader.find({ kind: 'actors', limit: 7, text, isTypeahead, after }));
+      expect(work.walkedMax, text).toBeLessThanOrEqual(3 * rowsOfTerm);
+      expect(us, text).toBeLessThan(workUsMax);
+      return answer;
+    });
+  for (const isTypeahead of [false, true]) {
+    expect(ask('even odd', isTypeahead)).toEqual([dids[7]]);
+    expect(ask('odd commonbeginning7', isTypeahead).sort()).toEqual(
+      dids.filter((_did, index) => /^7/.test(String(index)) && (index % 2 === 1 || index === 7)).sort(),
+    );
+    expect(ask('commonbeginning29', isTypeahead).length).toBe(11);
+    expect(ask('commonbeginningx', isTypeahead)).toEqual([]);
+  }
+  expect(ask('even third', false).length).toBe(50);
+  expect(ask('even third', true)).toEqual([]);
 });

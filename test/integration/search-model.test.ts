@@ -120,10 +120,10 @@ const clock: Clock = { ...systemClock, monotonicMs: () => 0 };
 it.each([
   [1, 3_000_000],
   [2, 3_000_000],
-  [3, 1],
-  [4, 1],
-])('latest and top are those of a list (seed %i, windows from %i posts on)', (seed, firstRows) => {
-  search = new SearchHarness(4, 1, { clock, firstRows });
+  [3, 100],
+  [4, 100],
+])('latest and top are those of a list (seed %i, windows from %i posts on)', (seed, rowsOfTerm) => {
+  search = new SearchHarness(4, 1, { clock, rowsOfTerm });
   const random = seededRandom(seed);
   const posts = makeCorpus(random, 150);
   let foundSome = 0;

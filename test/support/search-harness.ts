@@ -19,7 +19,7 @@ import { makeMemoryFolder } from './memory-folder.ts';
 import { SlotCluster } from './slot-cluster.ts';
 
 /** The clock of budgets, and the posts of a walk's first window. */
-type Walking = { readonly clock: Clock; readonly firstRows: number };
+type Walking = { readonly clock: Clock; readonly rowsOfTerm: number };
 
 /** The index of one node, over every so many slots. */
 class NodeIndex {
@@ -30,14 +30,14 @@ class NodeIndex {
   reader: SearchReader;
   damages = 0;
 
-  constructor(path: string, places: readonly SlotPlace[], slots: number, { clock, firstRows }: Walking) {
+  constructor(path: string, places: readonly SlotPlace[], slots: number, { clock, rowsOfTerm }: Walking) {
     this.path = path;
     this.#slots = new Map(places.map((place) => [place.slot, new IndexedSlot(place)]));
     const onDamage = (): void => {
       this.damages++;
     };
     this.#open = () =>
-      new SearchReader({ path, places, primaries: places.map(({ slot }) => slot), slots, clock, onDamage, firstRows });
+      new SearchReader({ path, places, primaries: places.map(({ slot }) => slot), slots, clock, onDamage, rowsOfTerm });
     this.writer = IndexWriter.open(path, this.#slots, 0);
     this.reader = this.#open();
   }
@@ -70,7 +70,7 @@ export class SearchHarness implements AsyncDisposable {
   readonly nodes: readonly NodeIndex[];
   readonly #folder: string;
 
-  constructor(slots = 2, nodes = 1, walking: Walking = { clock: systemClock, firstRows: 3_000_000 }) {
+  constructor(slots = 2, nodes = 1, walking: Walking = { clock: systemClock, rowsOfTerm: 3_000_000 }) {
     this.#folder = makeMemoryFolder('skyshard-search-');
     this.network = new ReadsNetwork({ slots, isSearched: true, path: this.#folder });
     const { cluster } = this.network;

@@ -1,51 +1,35 @@
-/** A walk through the index is divided by what it costs. */
+/** Windows of actors, feeds and packs, and the budget of a walk. */
 import { expect, it } from 'vitest';
 import type { Clock } from '../../../src/base/clock.ts';
-import { Budget, type Ranges, Windows, Work } from '../../../src/search/windows.ts';
+import { namedWindow, namedWindowTerms } from '../../../src/search/named-windows.ts';
+import { Budget, type Ranges, Work } from '../../../src/search/windows.ts';
 
-/** Ten thousand rows in each range of a hundred thousand ids, and then a gap. */
+const level = 2 ** 32;
+
+/** Levels of many and of few rows. */
 const ranges: Ranges = {
-  idsPerRange: 100_000,
-  starts: [0, 100_000, 200_000, 5_000_000],
-  rows: [10_000, 10_000, 10_000, 2_000_000],
+  idsPerRange: level,
+  starts: [10, 14, 15, 30, 31].map((each) => each * level),
+  rows: [3, 100, 20_000, 300_000, 1_500_000],
 };
 
-/** A walk that costs so much for each row. Returns the rows of each window. */
-function walk(usPerRow: number, terms: number, end = 6_000_000): number[] {
-  let ms = 0;
-  const clock: Clock = { nowMs: () => 0, monotonicMs: () => ms, sleep: async () => {} };
-  const windows = new Windows(ranges, terms, new Budget(clock, new Work(), 1_000));
-  const sizes: number[] = [];
-  for (let from = 0; from < end; ) {
-    const to = windows.begin(from, end);
-    expect(to).toBeGreaterThan(from);
-    const rows = rowsBetween(from, to);
-    ms += (rows * usPerRow) / 1_000;
-    windows.end();
-    sizes.push(rows);
-    from = to;
-  }
-  return sizes;
-}
-
-function rowsBetween(from: number, to: number): number {
-  return ranges.starts.reduce((sum, start, at) => {
-    const overlap = Math.max(0, Math.min(to, start + ranges.idsPerRange) - Math.max(from, start));
-    return sum + (ranges.rows[at]! * overlap) / ranges.idsPerRange;
-  }, 0);
-}
-
-it('windows cover all, and soon cost about the same, whatever a row costs', () => {
-  for (const usPerRow of [0.002, 0.02, 0.2]) {
-    const sizes = walk(usPerRow, 1);
-    expect(sizes.reduce((sum, rows) => sum + rows, 0)).toBeCloseTo(2_030_000, -1);
-    const settled = sizes.slice(4, -1).map((rows) => (rows * usPerRow) / 1_000);
-    for (const ms of settled) expect(ms).toBeLessThan(5);
+it('windows cover all levels, each has few rows, and all of them have its term', () => {
+  for (const terms of [2, 12]) {
+    let [from, rows] = [5, 0];
+    for (let window = namedWindow(ranges, from, terms); window !== null; window = namedWindow(ranges, from, terms)) {
+      expect(window.from).toBeGreaterThanOrEqual(from);
+      for (const id of [window.from, window.end - 1]) expect(namedWindowTerms(id).split(' ')).toContain(window.term);
+      expect(window.rows).toBeLessThanOrEqual(80_000 / terms);
+      rows += window.rows;
+      from = window.end;
+    }
+    expect(rows).toBeCloseTo(1_820_103, 0);
   }
 });
 
-it('the first window is smaller for more terms', () => {
-  expect(walk(0.02, 1)[0]).toBeGreaterThan(4 * walk(0.02, 20)[0]!);
+it('few rows are one window without a term', () => {
+  const few = { ...ranges, rows: [1, 2, 3, 4, 5] };
+  expect(namedWindow(few, 0, 3)).toEqual({ from: 10 * level, end: Number.POSITIVE_INFINITY, term: null, rows: 15 });
 });
 
 it('a budget is spent once its time is over', () => {
