@@ -22,11 +22,11 @@ import type { ApplyLink } from './apply-link.ts';
 import { slotPath } from './data-folder.ts';
 import { LeftFiles } from './left-files.ts';
 import { removeMovedAway } from './moved-slots.ts';
-import { searchPlaces } from './node-search.ts';
+import { searchedSlots, searchPlaces } from './node-search.ts';
 import type { ReplicaReads } from './replica-reads.ts';
 import { installCopies, type ReplicaRebuilds } from './replica-rebuilds.ts';
 import type { ServePool } from './serve-pool.ts';
-import { answeredSlots, noteSlotsMade, slotsToOpen, unmadeChildren } from './slot-folders.ts';
+import { noteSlotsMade, slotsToOpen, unmadeChildren } from './slot-folders.ts';
 import { freshState, type SlotReaders } from './slot-reader.ts';
 import type { SlotVerifier } from './slot-verifier.ts';
 import type { SlotWrites } from './slot-writes.ts';
@@ -243,7 +243,7 @@ export class HeldSlots implements AsyncDisposable {
     const { name, dataDir, search, readers } = this.#options;
     await search?.usePlaces(searchPlaces(this.#options, [...readers.bySlot.keys()]));
     const map = this.#options.map();
-    search?.useSlots(answeredSlots(dataDir, map, name), map.slots);
+    search?.useSlots(searchedSlots(dataDir, map, name));
   }
 
   /** Resolves once nothing is changed any more. */

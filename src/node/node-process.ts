@@ -30,7 +30,7 @@ import { NodeHistograms } from './node-histograms.ts';
 import { followNodeMap, requireServable } from './node-map.ts';
 import type { NodeOptions } from './node-options.ts';
 import { NodePeers } from './node-peers.ts';
-import { startNodeSearch } from './node-search.ts';
+import { searchedSlots, startNodeSearch } from './node-search.ts';
 import { PositionComparison, type PositionComparisonOptions } from './position-comparison.ts';
 import type { ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
 import { ReplicaReads, withUnmadeChildren } from './replica-reads.ts';
@@ -38,7 +38,7 @@ import { ReplicaRebuilds } from './replica-rebuilds.ts';
 import type { ThreadMetrics } from './serve-messages.ts';
 import { feedsBetween, ServePool, type ServePoolOptions } from './serve-pool.ts';
 import { setAsideDamaged } from './slot-attempts.ts';
-import { answeredSlots, requireNoRestore, slotsToOpen } from './slot-folders.ts';
+import { requireNoRestore, slotsToOpen } from './slot-folders.ts';
 import { SlotReaders } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotVerifier } from './slot-verifier.ts';
@@ -109,7 +109,7 @@ function mapParts(
     useMap: (newest) => {
       for (const link of node.links) link.useMap(newest.json);
       threads.useMap(newest.json, newest.map);
-      node.search?.useSlots(answeredSlots(dataDir, newest.map, name), newest.map.slots);
+      node.search?.useSlots(searchedSlots(dataDir, newest.map, name));
       peers.useMap(newest.map);
       node.held?.follow();
     },
@@ -285,12 +285,7 @@ export async function startNode(given: NodeOptions): Promise<RunningNode> {
   );
   slotReaders.open(slots);
   const { links } = node;
-  node.search = startNodeSearch(
-    options,
-    { slots: map.slots, held: slots, answered: answeredSlots(dataDir, map, name) },
-    links,
-    feeds.commits,
-  );
+  node.search = startNodeSearch(options, { held: slots, ...searchedSlots(dataDir, map, name) }, links, feeds.commits);
   const controlParts = { ...shared, search: node.search, links, slotReaders };
   const controlled = controlOf(options, controlParts);
   const { control, comparison, held } = controlled;

@@ -6,6 +6,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import type { SlotPlace } from '../search/indexed-slot.ts';
 import { SearchPool } from '../search/search-pool.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import {
@@ -16,6 +17,7 @@ import {
 } from '../wire/search-messages.ts';
 import type { ApplyLink } from './apply-link.ts';
 import { slotPath } from './data-folder.ts';
+import { answeredSlots, unmadeChildren } from './slot-folders.ts';
 
 /** What search needs of a node's options. */
 export type NodeSearchOptions = {
@@ -37,17 +39,26 @@ export function searchPlaces(
   return slots.map((slot) => ({ slot, path: slotPath(dataDir, slot), mapBytes }));
 }
 
-/** The number of slots of the cluster; those that are open; those that the node answers for. */
+/**
+ * The number of slots of the cluster; those that the node answers for; those that splits are yet to
+ * make here.
+ */
 export type SearchedSlots = {
   readonly slots: number;
-  readonly held: readonly number[];
-  readonly answered: readonly number[];
+  readonly primaries: readonly number[];
+  readonly coming: readonly number[];
 };
+
+/** Returns what search must know of a map. */
+export function searchedSlots(dataDir: string, map: ShardMap, name: string): SearchedSlots {
+  const { slots } = map;
+  return { slots, primaries: answeredSlots(dataDir, map, name), coming: unmadeChildren(dataDir, map, name) };
+}
 
 /** Starts the threads; null where there shall be none. Slots must be open. */
 export function startNodeSearch(
   options: NodeSearchOptions,
-  { slots, held, answered }: SearchedSlots,
+  { held, ...slots }: SearchedSlots & { readonly held: readonly number[] },
   links: readonly ApplyLink[],
   commits: Int32Array,
 ): SearchPool | null {
@@ -57,8 +68,7 @@ export function startNodeSearch(
   const pool = new SearchPool({
     path: join(dataDir, 'search', 'index.db'),
     places: searchPlaces({ dataDir, slotMapBytes }, held),
-    primaries: answered,
-    slots,
+    ...slots,
     threads: searchThreads,
     commits,
     onProgress: (progress) => {

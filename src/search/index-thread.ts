@@ -13,7 +13,7 @@ import { CaughtUpWaits } from './caught-up-waits.ts';
 import { isDamage, isDiskFull, isIndexFailure, removeIndexFile } from './index-file.ts';
 import { verifySlot } from './index-verifier.ts';
 import { IndexWriter } from './index-writer.ts';
-import { IndexedSlot } from './indexed-slot.ts';
+import { IndexedSlot, mayCome } from './indexed-slot.ts';
 import type { FromSearchThreads, PlacesMessage, SearchThreadOptions, ToIndexThread } from './search-thread-messages.ts';
 
 /** How long changes gather, so that a transaction has many: part of how soon a post is found. */
@@ -54,6 +54,8 @@ class IndexLoop {
   #places: PlacesMessage | null = null;
   /** Asked for while the file was not open. */
   readonly #rebuilds: (number | null)[] = [];
+  /** What the node knows of splits. */
+  #splits: Pick<SearchThreadOptions, 'coming' | 'slots'>;
   readonly #verifications: Verification[] = [];
   readonly #waits = new CaughtUpWaits();
   #wake = new AbortController();
@@ -61,6 +63,7 @@ class IndexLoop {
   constructor(options: SearchThreadOptions, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
+    this.#splits = options;
     this.#slots = new Map(options.places.map((place) => [place.slot, new IndexedSlot(place)]));
   }
 
@@ -139,7 +142,9 @@ class IndexLoop {
   #open(): IndexWriter {
     if (this.#writer !== null) return this.#writer;
     this.#commitsTaken = null;
-    this.#writer = IndexWriter.open(this.#options.path, this.#slots);
+    this.#writer = IndexWriter.open(this.#options.path, this.#slots, {
+      mayCome: (split) => mayCome(split, this.#splits),
+    });
     post({ type: 'opened' });
     return this.#writer;
   }
@@ -203,6 +208,9 @@ class IndexLoop {
         return this.#wake.abort();
       case 'damaged':
         this.#isDamaged = true;
+        return this.#wake.abort();
+      case 'splits':
+        this.#splits = message;
         return this.#wake.abort();
       case 'places':
         this.#places = message;

@@ -10,7 +10,7 @@ import { systemClock } from '../base/clock.ts';
 import type { SlotSearch } from '../wire/search-messages.ts';
 import { decodeDocKey } from './doc-key.ts';
 import { namedKinds, openForWriting, removeIndexFile, Statements, servedKnownMs } from './index-file.ts';
-import { type BuildPosition, IndexBatch, type IndexedSlot } from './indexed-slot.ts';
+import { type BuildPosition, IndexBatch, type IndexedSlot, type Split } from './indexed-slot.ts';
 import { NamedIndex } from './named-index.ts';
 import { PostIndex } from './post-index.ts';
 
@@ -20,8 +20,6 @@ const changesPerCommit = 2_000;
 /** Posts of a step of a build, which takes 0.2 to 0.3 s; fewer make more segments to merge. */
 const postsPerStep = 4_000;
 const rowsPerPurge = 1_000;
-/** A slot has split some moments before this thread is told of its child. */
-const childMsMax = 5_000;
 /** Readers that ask by a key which is no more served have noticed by then. */
 const purgeDelayMsDefault = 2 * servedKnownMs;
 
@@ -45,18 +43,8 @@ function keysOf(rows: readonly { readonly k: Uint8Array }[]): Uint8Array[] {
   return rows.map(({ k }) => k);
 }
 
-/** Children of slots that have split, of which the index was not told yet. */
-class LateChildren {
-  readonly #missedSinceMs = new Map<number, number>();
-
-  /** False for one that has not come seconds after the first look: it is on another node. */
-  mayCome(child: number): boolean {
-    const nowMs = systemClock.monotonicMs();
-    const sinceMs = this.#missedSinceMs.get(child) ?? nowMs;
-    this.#missedSinceMs.set(child, sinceMs);
-    return nowMs - sinceMs < childMsMax;
-  }
-}
+/** `mayCome`: tells whether the child of a slot that has split is still to come to this node. */
+export type IndexWriterOptions = { readonly purgeDelayMs?: number; readonly mayCome?: (split: Split) => boolean };
 
 export class IndexWriter {
   readonly #slots: ReadonlyMap<number, IndexedSlot>;
@@ -71,10 +59,12 @@ export class IndexWriter {
   #purge: Purge | null = null;
   #purgeFromMs = 0;
   #isOnDisk = false;
-  readonly #lateChildren = new LateChildren();
+  readonly #mayCome: (split: Split) => boolean;
 
-  private constructor(slots: ReadonlyMap<number, IndexedSlot>, db: DatabaseSync, purgeDelayMs: number) {
+  private constructor(slots: ReadonlyMap<number, IndexedSlot>, db: DatabaseSync, options: IndexWriterOptions) {
+    const { purgeDelayMs = purgeDelayMsDefault, mayCome = () => false } = options;
     this.#purgeDelayMs = purgeDelayMs;
+    this.#mayCome = mayCome;
     this.#slots = slots;
     this.#db = db;
     this.#sql = new Statements(db);
@@ -85,11 +75,11 @@ export class IndexWriter {
   }
 
   /** Opens the file; one of another version is removed. Errors: those of SQLite. */
-  static open(path: string, slots: ReadonlyMap<number, IndexedSlot>, purgeDelayMs = purgeDelayMsDefault): IndexWriter {
+  static open(path: string, slots: ReadonlyMap<number, IndexedSlot>, options: IndexWriterOptions = {}): IndexWriter {
     const db = openForWriting(path);
-    if (db !== null) return new IndexWriter(slots, db, purgeDelayMs);
+    if (db !== null) return new IndexWriter(slots, db, options);
     removeIndexFile(path);
-    return new IndexWriter(slots, openForWriting(path)!, purgeDelayMs);
+    return new IndexWriter(slots, openForWriting(path)!, options);
   }
 
   /** Reads what the file says of the slots. */
@@ -157,12 +147,13 @@ export class IndexWriter {
   }
 
   /**
-   * True for a slot that has split and whose child is not served: until it is, what it has is found
-   * by the rows of before the split. So no slot is served before its child, but for those rows.
+   * True for a slot that has split and whose child is to come or not served: until it is, what it
+   * has is found by the rows of before the split. So no slot is served before its child, but for
+   * those rows.
    */
   #awaitsChild({ slot }: SlotRow): boolean {
-    const child = this.#slots.get(slot)!.child;
-    if (child !== null && !this.#slots.has(child) && this.#lateChildren.mayCome(child)) return true;
+    const { split } = this.#slots.get(slot)!;
+    if (split !== null && !this.#slots.has(split.child) && this.#mayCome(split)) return true;
     return [...this.#slots.values()].some((other) => {
       const isServed = this.#rows.get(other.slot)!.served !== 0;
       return !isServed && other.slot > slot && other.parent === slot;

@@ -66,6 +66,21 @@ export type BuildPosition = { readonly owner: number; readonly afterPost: Buffer
 /** Owners that a step of a build looks at; most that a slot knows have no records. */
 const ownersPerStep = 2_000;
 
+/** What came from a slot by a split into so many slots of the cluster. */
+export type Split = { readonly slots: number; readonly child: number };
+
+/**
+ * Tells whether the child of a split is still to come to a node, by what that knows of its map.
+ *
+ * A slot, of a replica above all, may have split before its node has the map of so many slots.
+ */
+export function mayCome(
+  { slots, child }: Split,
+  known: { readonly slots: number; readonly coming: readonly number[] },
+): boolean {
+  return slots > known.slots || known.coming.includes(child);
+}
+
 export class IndexedSlot {
   readonly slot: number;
   readonly #environment: Environment;
@@ -92,10 +107,10 @@ export class IndexedSlot {
     return parentOfChild(this.slot, readSlotMeta(this.#state));
   }
 
-  /** The slot that came from this one by its last split, or null; it may be on another node. */
-  get child(): number | null {
+  /** The last split of this slot, or null; what came from it may be on another node. */
+  get split(): Split | null {
     const { slots, splitSeq } = readSlotMeta(this.#state);
-    return splitSeq > 0 && this.slot < slots / 2 ? this.slot + slots / 2 : null;
+    return splitSeq > 0 && this.slot < slots / 2 ? { slots, child: this.slot + slots / 2 } : null;
   }
 
   changesFrom(seq: number, limit: number): { readonly changes: SearchChange[]; readonly nextSeq: number } {

@@ -41,6 +41,7 @@ export class SearchPool implements AsyncDisposable {
   #primaries: readonly number[];
   #slots: number;
   #places: readonly SlotPlace[];
+  #coming: readonly number[];
 
   constructor({ threads, onProgress, note, clock, ...threadOptions }: SearchPoolOptions) {
     mkdirSync(dirname(threadOptions.path), { recursive: true, mode: 0o700 });
@@ -53,11 +54,13 @@ export class SearchPool implements AsyncDisposable {
     this.#primaries = threadOptions.primaries;
     this.#slots = threadOptions.slots;
     this.#places = threadOptions.places;
+    this.#coming = threadOptions.coming;
     const data = (): SearchThreadOptions => ({
       ...threadOptions,
       primaries: this.#primaries,
       slots: this.#slots,
       places: this.#places,
+      coming: this.#coming,
     });
     const common = (): WorkerOptions => ({ workerData: data(), execArgv });
     const startSearch = (): Worker =>
@@ -85,10 +88,15 @@ export class SearchPool implements AsyncDisposable {
     return (await thread.ask((id) => ({ type: 'query', id, payload: copy }), [copy.buffer])) as Uint8Array;
   }
 
-  /** Takes the slots for which alone the node answers, and the number of slots of the cluster. */
-  useSlots(primaries: readonly number[], slots: number): void {
+  /**
+   * Takes the number of slots of the cluster, those for which alone the node answers, and those
+   * that splits are yet to make here: of the latter the index must know before their parents split.
+   */
+  useSlots({ slots, primaries, coming }: Pick<SearchThreadOptions, 'coming' | 'primaries' | 'slots'>): void {
     this.#primaries = primaries;
     this.#slots = slots;
+    this.#coming = coming;
+    this.#index.send({ type: 'splits', slots, coming });
     for (const thread of this.#threads) thread.send({ type: 'primaries', primaries, slots });
   }
 

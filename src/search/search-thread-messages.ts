@@ -10,6 +10,8 @@ export type SearchThreadOptions = {
   readonly slots: number;
   /** Slots among the places that this node is the primary of. */
   readonly primaries: readonly number[];
+  /** Slots that splits of others are yet to make on this node. */
+  readonly coming: readonly number[];
   /** Of one element in shared memory: rises with each commit of a slot of the node. */
   readonly commits: Int32Array;
 };
@@ -38,6 +40,8 @@ export type ToIndexThread =
   /** Answered once the index has all that queues hold now. */
   | { readonly type: 'catch-up'; readonly id: number; readonly timeoutMs: number }
   | { readonly type: 'damaged' }
+  /** The slots of the cluster, and of them those that splits are yet to make on this node. */
+  | { readonly type: 'splits'; readonly slots: number; readonly coming: readonly number[] }
   | PlacesMessage
   | { readonly type: 'close' };
 
