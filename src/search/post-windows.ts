@@ -3,7 +3,7 @@
  *
  * SQLite cannot be interrupted from here, and FTS5 looks for the next post that has all of several
  * words wherever that is: it heeds a bound on row ids only once it has found one. So each post has
- * a term for each of the windows in which it is, from a minute to nine hours, and a statement asks
+ * a term for each of the windows in which it is, from a minute to six days, and a statement asks
  * for one of them besides the words: it ends with the posts of that window, of which there may be
  * no more than may be walked if the words never meet. Where one of the words has few posts, they
  * bound a statement as well, and a window is as long as that holds.
@@ -12,7 +12,7 @@ import { idsPerSpan } from './index-file.ts';
 import type { Budget } from './windows.ts';
 
 /** Log2 of the row ids of a window, of 4 ms each; of the first, even if each id has a post. */
-const windowBits = [14, 17, 20, 23] as const;
+const windowBits = [14, 17, 20, 23, 27] as const;
 
 function termOf(bits: number, id: number): string {
   return `=w${bits.toString(36)}_${Math.floor(id / 2 ** bits).toString(36)}`;
@@ -32,13 +32,13 @@ export function windowTerms(id: number): string {
  * have a word that hardly ever meets the others, or the words of a phrase in another order.
  */
 const rowsOfTermDefault = 80_000;
-const rareRowsMax = 2_000;
+const rareRowsMax = 6_000;
 /** What a window may cost. Units: ms. */
 const windowMs = 6;
 /** What a term costs however few rows there are: a look into each segment. Units: ms. */
 const termMs = 0.1;
 /** Rows of `span` that are read at a time, at least those of the largest window. */
-const spansRead = 128;
+const spansRead = 256;
 /** A word that was not rare is looked at again after so many windows, and then twice as many. */
 const firstPause = 4;
 

@@ -205,13 +205,13 @@ it('no statement may walk more rows than a window has, with words that hardly ev
     const found = search.all((after) => {
       work.walkedMax = 0;
       const answer = search.posts(query, { untilMs: network.timeMs + 1, after });
-      // A window has a term of its own.
-      expect(work.walkedMax, name).toBeLessThanOrEqual(3 * rowsOfTerm);
+      // A window has a term of its own, and a rare word of five has as many posts as a window of one.
+      expect(work.walkedMax, name).toBeLessThanOrEqual(6 * rowsOfTerm);
       return answer;
     });
     expect(found.sort(), name).toEqual(uris.filter((_uri, index) => isFound(index)).sort());
     search.posts(query, { sort: 'top', untilMs: network.timeMs + 1 });
-    expect(work.walkedMax, name).toBeLessThanOrEqual(3 * rowsOfTerm);
+    expect(work.walkedMax, name).toBeLessThanOrEqual(6 * rowsOfTerm);
   }
 });
 

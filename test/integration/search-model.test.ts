@@ -141,9 +141,10 @@ it.each([
     for (const [at, time] of times.entries())
       expect(time, name).toBeLessThan((times[at - 1] ?? Number.POSITIVE_INFINITY) + 300);
     const top = search.all((after) => search.posts('', { ...query, sort: 'top', untilMs, after, limit }));
-    expect([...top].sort(), name).toEqual(
-      expected.length < 200 ? expected.map(({ uri }) => uri).sort() : [...top].sort(),
-    );
+    const uris = expected.map(({ uri }) => uri);
+    // Many windows are more work than `top` may do, and then it is of those that were seen.
+    if (rowsOfTerm < posts.length || uris.length >= 200) expect(uris, name).toEqual(expect.arrayContaining(top));
+    else expect([...top].sort(), name).toEqual(uris.sort());
     const scoreOf = new Map(posts.map((post) => [post.uri, modelScore(post, untilMs)]));
     const scores = top.map((uri) => scoreOf.get(uri)!);
     for (const [at, score] of scores.entries())
