@@ -31,7 +31,7 @@ export const question = 'How much CPU does a page of a search take at most, with
 
 const pagesMax = 20;
 
-/** Text of a post, of which the newest has the highest number. Words that come in turns never meet. */
+/** Text of a post, the newest of which has the highest number. Words in turns never meet. */
 function postText(random: SeededRandom, index: number, count: number): string {
   const words = ['always', index % 2 === 0 ? 'even' : 'odd', `turn${'abc'[index % 3]}`, 'beyond', 'always', 'behind'];
   for (const word of ['half', 'other', 'third', 'last']) if (random.next() < 0.5) words.push(word);

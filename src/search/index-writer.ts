@@ -77,9 +77,8 @@ export class IndexWriter {
   /** Opens the file; one of another version is removed. Errors: those of SQLite. */
   static open(path: string, slots: ReadonlyMap<number, IndexedSlot>, options: IndexWriterOptions = {}): IndexWriter {
     const db = openForWriting(path);
-    if (db !== null) return new IndexWriter(slots, db, options);
-    removeIndexFile(path);
-    return new IndexWriter(slots, openForWriting(path)!, options);
+    if (db === null) removeIndexFile(path);
+    return new IndexWriter(slots, db ?? openForWriting(path)!, options);
   }
 
   /** Reads what the file says of the slots. */

@@ -205,7 +205,7 @@ it('no statement may walk more rows than a window has, with words that hardly ev
     const found = search.all((after) => {
       work.walkedMax = 0;
       const answer = search.posts(query, { untilMs: network.timeMs + 1, after });
-      // A window has a term of its own, and a rare word of five has as many posts as a window of one.
+      // Five terms and a window's, each of no more posts than a window of one term has.
       expect(work.walkedMax, name).toBeLessThanOrEqual(6 * rowsOfTerm);
       return answer;
     });
