@@ -28,8 +28,8 @@ const phaseMsMax = 600_000;
 const firstSeenMs = Date.UTC(2026, 0, 1);
 
 /**
- * The command line, behind all other processes: it runs on a machine of its operator, or on a core to
- * spare. Here its start alone would take one of the cores that serve for most of a second.
+ * The command line, behind all other processes: it runs on a machine of its operator, or on a core
+ * to spare. Here its start alone would take one of the cores that serve for most of a second.
  */
 const commandLine: Program = ['nice', '-n', '19', ...sourceProgram];
 
