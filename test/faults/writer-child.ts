@@ -24,7 +24,10 @@ export type WriterSettings = {
   readonly token: string;
   /** DIDs of the actors, each of whom gets a post. */
   readonly actors: readonly string[];
-  /** The first creation from this write on is acknowledged though it is not done, or done twice. */
+  /**
+   * The first creation from this write on is acknowledged though it is not done, or done twice. If
+   * what was not done is undone, nothing is missing: then the next one is not done either.
+   */
   readonly error: { readonly kind: 'lost' | 'doubled'; readonly id: number } | null;
 };
 
@@ -59,11 +62,18 @@ const server = logUrl === null ? {} : { server: serverOf(logUrl) };
 const log = new RemoteLog({ caller, map: () => map, lingerMs: 2, ...server });
 
 let planted: 'lost' | 'doubled' | null = error?.kind ?? null;
+let lost: FanWrite | null = null;
+
+function isOfSameEdge(a: FanWrite, b: FanWrite): boolean {
+  return a.fan === b.fan && a.kind === b.kind && a.actor === b.actor;
+}
 
 async function append(write: FanWrite): Promise<void> {
   const isPlanted = error !== null && write.id >= error.id && write.isThere;
   const kind = isPlanted ? planted : null;
   if (isPlanted) planted = null;
+  if (kind === 'lost') lost = write;
+  else if (lost !== null && isOfSameEdge(lost, write)) [planted, lost] = ['lost', null];
   if (kind !== 'lost') await log.append(write.fan, commitOf(write, actors));
   if (kind === 'doubled') {
     const again = { ...write, fan: ghostOf(write.fan), commit: 0 };
