@@ -83,6 +83,8 @@ export class PlanScope implements PlanContext {
   }
 
   inTurn<Answer>(items: number, ask: () => Promise<Answer> | Answer): Promise<Answer> {
+    // Or a request that fills all the room that there is would wait for itself.
+    this.#endBegun();
     return this.#of.queue.runPart(this.caller, items, this.deadlineMs, ask);
   }
 
@@ -92,9 +94,15 @@ export class PlanScope implements PlanContext {
 
   /** Gives back what was taken. Must be called once. */
   end(): void {
-    const { admission, queue, memory } = this.#of;
+    const { admission, memory } = this.#of;
     admission.release(this.caller, this.#items);
-    queue.ended(this.#itemsBegun);
+    this.#endBegun();
     if (this.#bytes > 0) memory.release(this.caller, this.#bytes);
+  }
+
+  #endBegun(): void {
+    if (this.#itemsBegun === 0) return;
+    this.#of.queue.ended(this.#itemsBegun);
+    this.#itemsBegun = 0;
   }
 }

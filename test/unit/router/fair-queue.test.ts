@@ -1,7 +1,9 @@
 /** The order in which what waits begins, and what no longer waits. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, expect, test } from 'vitest';
+import { Admission, defaultAdmissionLimits } from '../../../src/router/plan/admission.ts';
 import { FairQueue, itemsPerTurn } from '../../../src/router/plan/fair-queue.ts';
+import { PlanScope, type ScopeParts } from '../../../src/router/plan/plan-scope.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
 const limits = {
@@ -191,4 +193,20 @@ test('no more waits than may, of all and of one caller', () => {
   expect(queue.refusalOf('b')).toBeNull();
   void waitWhole('b', 50_000);
   expect(queue.refusalOf('c')?.message).toContain('itemsWaitingMax = 100000');
+});
+
+test('the parts of a request that takes all the room do not wait for the request', async () => {
+  const admission = new Admission(defaultAdmissionLimits);
+  const parts = { admission, queue, clock } as Partial<ScopeParts> as ScopeParts;
+  const scope = new PlanScope(parts, 'caller', null as never, deadlineMs);
+  scope.admit(2 * limits.itemsRunningMax);
+  expect(queue.isCrowded).toBe(true);
+  scope.admitParts(1);
+  let answer = '';
+  void scope.inTurn(10, () => 'the rest').then((part) => (answer = part));
+  await nextTurn();
+  await nextTurn();
+  expect(answer).toBe('the rest');
+  scope.end();
+  expect(queue.itemsRunning).toBe(0);
 });
