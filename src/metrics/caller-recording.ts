@@ -15,11 +15,14 @@ const decay = 0.98;
 const otherLabel = 'other';
 const unnamedLabel = 'unnamed';
 
+/** `name` is one string for all requests, which a map finds sooner than an equal one. */
+type Busy = { readonly name: string; count: number };
+
 export class CallerRecording {
   readonly #durations: RecordedHistogram;
   readonly #items: RecordedHistogram;
   /** Requests of late, by caller. */
-  readonly #busiest = new Map<string, { count: number }>();
+  readonly #busiest = new Map<string, Busy>();
   readonly #candidates = new Map<string, number>();
 
   constructor(recording: Recording) {
@@ -34,7 +37,7 @@ export class CallerRecording {
     const busy = this.#busyOf(name);
     if (busy !== null) {
       busy.count++;
-      return this.#durations.with(name, method).recordMs(durationMs);
+      return this.#durations.with(busy.name, method).recordMs(durationMs);
     }
     const count = this.#candidates.get(name);
     if (count !== undefined || this.#candidates.size < candidatesMax) this.#candidates.set(name, (count ?? 0) + 1);
@@ -43,16 +46,16 @@ export class CallerRecording {
 
   /** Records how many items a request of a caller asks for. */
   recordItems(caller: string, items: number): void {
-    const name = caller === '' ? unnamedLabel : caller;
-    this.#items.with(this.#busyOf(name) === null ? otherLabel : name).record(items);
+    const busy = this.#busyOf(caller === '' ? unnamedLabel : caller);
+    this.#items.with(busy?.name ?? otherLabel).record(items);
   }
 
   /** Returns the entry of one of the busiest, which it becomes while there is room. */
-  #busyOf(name: string): { count: number } | null {
+  #busyOf(name: string): Busy | null {
     const known = this.#busiest.get(name);
     if (known !== undefined) return known;
     if (name === otherLabel || this.#busiest.size >= busiestCallersMax) return null;
-    const made = { count: 0 };
+    const made = { name, count: 0 };
     this.#busiest.set(name, made);
     return made;
   }
@@ -75,6 +78,6 @@ export class CallerRecording {
     this.#busiest.delete(least[0]);
     for (const histogram of [this.#durations, this.#items]) histogram.drop(least[0]);
     this.#candidates.delete(name);
-    this.#busiest.set(name, { count });
+    this.#busiest.set(name, { name, count });
   }
 }

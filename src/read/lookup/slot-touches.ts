@@ -41,8 +41,9 @@ export class SlotTouches {
 
   /** Ends a call. Returns the group of its slots; `several` for none or more than one. */
   takeGroup(): string {
-    const name = this.#nameByGroup[this.#group] ?? severalGroups;
+    const group = this.#group;
     this.#group = none;
-    return name;
+    // An array is slow to be asked for what it can't have.
+    return group < 0 ? severalGroups : (this.#nameByGroup[group] ?? severalGroups);
   }
 }

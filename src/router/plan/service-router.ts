@@ -157,8 +157,10 @@ export class ServiceRouter implements AsyncDisposable {
     const plan = this.#options.plans.get(method);
     const answer =
       plan === undefined ? Promise.reject(unknownMethod(method)) : this.#answer(plan, request, context, run);
-    if (answer instanceof Promise) return this.#later(method, context.caller, answer, run);
-    this.#ended(method, context.caller, run, null);
+    // Of methods that there are, always the same string, by which what is recorded is found sooner.
+    const name = plan?.method ?? method;
+    if (answer instanceof Promise) return this.#later(name, context.caller, answer, run);
+    this.#ended(name, context.caller, run, null);
     return answer;
   }
 
