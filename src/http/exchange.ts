@@ -85,24 +85,6 @@ export class Exchange {
     });
   }
 
-  /**
-   * Reads a body of which nothing is kept, for an answer that does not depend on it: a client gets
-   * an answer only once it has sent the body. Must be called before the first await.
-   *
-   * `done` is told whether the body comes too slowly or is too large to be read to its end.
-   */
-  skipBody(limits: BodyLimits, done: (isBroken: boolean) => void): void {
-    this.#response.onData((chunk, isLast) => {
-      if (this.#isEnded) return;
-      if (isLast) {
-        this.#refused?.drop();
-        return done(false);
-      }
-      this.#refused ??= new RefusedBody(limits, () => done(true));
-      this.#refused.read(chunk.byteLength, false);
-    });
-  }
-
   /** Calls `write` to send an answer, unless one was sent or the client has gone. */
   answer(write: (response: HttpResponse) => void): void {
     if (this.#isEnded) return;

@@ -71,12 +71,6 @@ export const metricTable = {
     'Bytes of large answers that are prepared, or that their clients have not read.',
   ),
   skyshard_request_items_waiting: row('gauge', 'router', '', 'Items of requests that wait for their turn.'),
-  skyshard_request_items_running_max: row(
-    'gauge',
-    'router',
-    '',
-    'Items that may be under way at nodes before requests wait, by what these answered lately.',
-  ),
   skyshard_request_turns_total: row(
     'counter',
     'router',

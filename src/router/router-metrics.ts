@@ -11,7 +11,6 @@ type Links = () => Readonly<Record<string, LinkSnapshot>>;
 export function registerRouterMetrics(registry: Registry, router: ServiceRouter, links: Links = () => ({})): void {
   registerReadout(registry, 'skyshard_request_items_in_flight', () => router.itemsInFlight);
   registerReadout(registry, 'skyshard_request_items_waiting', () => router.queue.itemsWaiting);
-  registerReadout(registry, 'skyshard_request_items_running_max', () => router.queue.itemsRunningMax);
   registerReadout(registry, 'skyshard_request_answer_bytes', () => router.preparedBytes);
   registerReadout(registry, 'skyshard_request_turns_total', () => router.queue.turns);
   registerReadout(registry, 'skyshard_requests_coalesced_total', () => router.counts.coalesced);

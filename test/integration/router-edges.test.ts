@@ -476,60 +476,6 @@ describe('a request that fails', () => {
   });
 });
 
-describe('a router that has no time for a request', () => {
-  let other: RunningRouter;
-  let session: http2.ClientHttp2Session;
-  const open = Promise.withResolvers<void>();
-  const served: Promise<Reply>[] = [];
-  const path = '/bsky.Service/GetActors';
-
-  beforeAll(async () => {
-    nodes.gate = open.promise;
-    other = await startRouter(optionsOf({ limits: { itemsRunningMax: 1, itemsWaitingMax: 1 } }));
-    session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
-    const later = (did: string): Promise<Reply> =>
-      send(path, grpc, frame(encodeMessage('GetActorsRequest', { dids: [did] })), 'POST', other);
-    served.push(later(didOf(1)));
-    await until(() => other.router.itemsInFlight > 0);
-    served.push(later(didOf(2)));
-    await until(() => other.router.queue.itemsWaiting > 0);
-  });
-
-  afterAll(async () => {
-    open.resolve();
-    for (const reply of await Promise.all(served)) expect(reply.headers['grpc-status']).toBe('0');
-    nodes.gate = Promise.resolve();
-    session.destroy();
-    await other.close();
-  });
-
-  /** It is no message: to read it is another error. */
-  const malformed = Buffer.alloc(3);
-  const refusal = {
-    'grpc-status': '8',
-    'grpc-message': expect.stringContaining('itemsWaitingMax = 1'),
-    'x-request-id': expect.stringMatching(/./),
-  };
-
-  test('refuses it without reading its message, and the connection goes on', async () => {
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-    for (const body of [malformed, [malformed, malformed], malformed]) {
-      const { headers } = await send(path, grpc, body, 'POST', { port: other.port, agent });
-      expect(headers).toMatchObject(refusal);
-      expect(headers['connection']).not.toBe('close');
-    }
-    agent.destroy();
-    expect(other.router.refusedByLimit['itemsWaitingMax']).toBe(3);
-  });
-
-  test('refuses it over HTTP/2 before its body is there', async () => {
-    const stream = session.request({ ':method': 'POST', ':path': path, ...grpc });
-    stream.on('error', () => {});
-    const [headers] = await once(stream, 'response');
-    expect(headers).toMatchObject(refusal);
-  });
-});
-
 describe('a router that stops', () => {
   test('is not ready first, tells connections to go, and answers meanwhile', async () => {
     const clock = new ManualClock();

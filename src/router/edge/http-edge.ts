@@ -20,7 +20,6 @@ import type { ServiceRouter } from '../plan/service-router.ts';
 import {
   type BodyLimitsOfCalls,
   boundReply,
-  busyReply,
   failedReply,
   readHead,
   replyTo,
@@ -78,9 +77,6 @@ function attachService({ app, pages }: Listener, { router, limits, isDraining }:
     if (head === undefined) return exchange.send(415, 'text/plain', typeRefusal, true);
     const refusal = pages.callRefusal((name) => request.getHeader(name));
     if (refusal !== null) return sendReply(exchange, failedReply(head, refusal), true);
-    const busy = busyReply(router, head);
-    if (busy !== null)
-      return exchange.skipBody(limits, (isBroken) => sendReply(exchange, busy, isBroken || isDraining()));
     const done = (body: Buffer | BodyBound): void => {
       if (typeof body === 'string') return sendReply(exchange, boundReply(head, body), true);
       const reply = replyTo(router, head, body);

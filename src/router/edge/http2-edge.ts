@@ -26,7 +26,6 @@ import { type Http2Connection, Http2Connections, type Http2Limits, http2LimitDef
 import {
   type BodyLimitsOfCalls,
   boundReply,
-  busyReply,
   type CallSharing,
   failedReply,
   readHead,
@@ -191,8 +190,6 @@ function serveStream(
     const error = new DataPlaneError('ResourceExhausted', 'answers are not read (unreadBytesOfConnectionMax)');
     return sendReply(stream, failedReply(head, error));
   }
-  const busy = busyReply(options.router, head);
-  if (busy !== null) return sendReply(stream, busy);
   const { limits } = options;
   const source = new JointSource([connection.budget, limits.callers.of(head.caller)]);
   const done = (body: Buffer | BodyBound): void => {

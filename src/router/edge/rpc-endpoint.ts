@@ -106,12 +106,6 @@ function thrownReply(router: ServiceRouter, { protocol, method, caller, trace }:
   return errorReply(protocol, error, requestId);
 }
 
-/** Returns the reply to a call that the router has no time for, whatever its body, or null. */
-export function busyReply(router: ServiceRouter, head: RpcHead): RpcReply | null {
-  const refusal = router.refusalOf(head.method, head.caller);
-  return refusal === null ? null : thrownReply(router, head, refusal);
-}
-
 /** Returns the reply to a call that is refused before it runs. */
 export function failedReply(head: RpcHead, error: DataPlaneError): RpcReply {
   return errorReply(head.protocol, error, newRequestId());

@@ -206,7 +206,6 @@ export function largeReply(
 
 /** Percent-encodes what `grpc-message` may not contain: "%", and all but printable ASCII. */
 function headerText(text: string): string {
-  if (/^[ -$&-~]*$/.test(text)) return text;
   return Buffer.from(text)
     .toString()
     .replace(/[^ -$&-~]+/g, encodeURIComponent);

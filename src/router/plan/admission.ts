@@ -22,10 +22,7 @@ export const defaultAdmissionLimits: AdmissionLimits = {
   itemsInFlightMax: 40_000,
   itemsInFlightOfCallerMax: 30_000,
   itemsRunningMax: 20_000,
-  runMsMax: 200,
-  waitMsMax: 500,
-  itemsWaitingMax: 400_000,
-  itemsWaitingOfCallerMax: 300_000,
+  waitMsMax: 1_000,
   ...answerMemoryDefaults,
   ...hedgeLimitDefaults,
 };

@@ -67,8 +67,7 @@ export class PlanScope implements PlanContext {
   }
 
   admitParts(parts: number): void {
-    // They are held here, while what nodes have of them is counted when its turn comes.
-    this.admitForTurns(parts * itemsPerPart);
+    this.admit(parts * itemsPerPart);
     this.#itemsOfParts += parts * itemsPerPart;
   }
 
@@ -83,8 +82,6 @@ export class PlanScope implements PlanContext {
   }
 
   inTurn<Answer>(items: number, ask: () => Promise<Answer> | Answer): Promise<Answer> {
-    // Or a request that fills all the room that there is would wait for itself.
-    this.#endBegun();
     return this.#of.queue.runPart(this.caller, items, this.deadlineMs, ask);
   }
 
@@ -94,15 +91,9 @@ export class PlanScope implements PlanContext {
 
   /** Gives back what was taken. Must be called once. */
   end(): void {
-    const { admission, memory } = this.#of;
+    const { admission, queue, memory } = this.#of;
     admission.release(this.caller, this.#items);
-    this.#endBegun();
+    queue.ended(this.#itemsBegun);
     if (this.#bytes > 0) memory.release(this.caller, this.#bytes);
-  }
-
-  #endBegun(): void {
-    if (this.#itemsBegun === 0) return;
-    this.#of.queue.ended(this.#itemsBegun);
-    this.#itemsBegun = 0;
   }
 }

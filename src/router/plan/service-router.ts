@@ -83,7 +83,7 @@ export class ServiceRouter implements AsyncDisposable {
   }
 
   /** What waits for its turn, and how often that came. */
-  get queue(): Pick<FairQueue, 'itemsRunningMax' | 'itemsWaiting' | 'turns'> {
+  get queue(): { readonly itemsWaiting: number; readonly turns: number } {
     return this.#queue;
   }
 
@@ -104,7 +104,7 @@ export class ServiceRouter implements AsyncDisposable {
 
   /** Requests that admission refused, by the name of the limit. */
   get refusedByLimit(): Readonly<Record<string, number>> {
-    return { ...this.#admission.refusedByLimit, ...this.#memory.refusedByLimit, ...this.#queue.refusedByLimit };
+    return { ...this.#admission.refusedByLimit, ...this.#memory.refusedByLimit, waitMsMax: this.#queue.refusals };
   }
 
   /** Returns how long a request may take. Units: ms. */
@@ -162,13 +162,6 @@ export class ServiceRouter implements AsyncDisposable {
     if (answer instanceof Promise) return this.#later(name, context.caller, answer, run);
     this.#ended(name, context.caller, run, null);
     return answer;
-  }
-
-  /** Returns why a request is refused whatever it asks for, so that its body need not be read. */
-  refusalOf(method: string, caller: string): DataPlaneError | null {
-    const refusal = this.#queue.refusalOf(caller);
-    if (refusal !== null) this.#options.observer?.ended(labelOf(method), caller, 0, refusal.code);
-    return refusal;
   }
 
   #ended(method: string, caller: string, run: RequestRun, code: ErrorCode | null): void {
@@ -301,12 +294,14 @@ export class ServiceRouter implements AsyncDisposable {
     const { caller, timeoutMs } = context;
     const items = weightOf(plan.method) + Math.ceil(request.length / bytesPerItem);
     const deadlineMs = run.startMs + this.timeoutMsOf(plan.method, timeoutMs);
-    const refusal = this.#queue.refusalOf(caller);
-    if (refusal !== null) throw refusal;
-    await this.#queue.turnOf(caller, items, deadlineMs, false);
-    run.waitedMs = this.#options.clock.monotonicMs() - run.startMs;
-    // The plan counts what it asks for.
-    this.#queue.giveBack(items);
+    this.#admission.take(caller, items);
+    try {
+      await this.#queue.turnOf(caller, items, deadlineMs, false);
+      run.waitedMs = this.#options.clock.monotonicMs() - run.startMs;
+      this.#queue.ended(items);
+    } finally {
+      this.#admission.release(caller, items);
+    }
     return this.#runHedged(plan, request, context, run);
   }
 }

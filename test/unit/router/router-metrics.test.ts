@@ -87,8 +87,7 @@ test('records how long each part of a large request waited for its turn, and how
 test('records what a request asked for, in however many parts its answer came', async () => {
   const recording = new Recording();
   const router = routerOf({
-    // Parts that are there must not take the room of those that are asked for.
-    admission: { ...defaultAdmissionLimits, itemsRunningMax: 500 },
+    admission: defaultAdmissionLimits,
     observer: new RequestMetrics(recording, new Registry()),
   });
   const dids = Array.from({ length: 40 }, (_unused, number) => didOf(number));

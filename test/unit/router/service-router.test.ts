@@ -208,7 +208,7 @@ describe('a router that has too much under way', () => {
   test('lets callers wait, and serves them in turn', async () => {
     const open = Promise.withResolvers<void>();
     nodes.gate = open.promise;
-    const router = routerOf({ admission: { itemsRunningMax: 20, waitMsMax: 60_000 } });
+    const router = routerOf({ admission: { itemsRunningMax: 20 } });
     const ends: string[] = [];
     const ask = async (caller: string): Promise<void> => {
       await router.handle('GetInteractionCounts', counts, { caller, timeoutMs: 10_000 });
