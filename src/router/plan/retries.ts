@@ -53,7 +53,7 @@ export class Retries {
       if (code === 'WrongEpoch' && reloadMap !== undefined) {
         this.#counts.repeated++;
         await this.#reload(epoch, reloadMap);
-      } else if (code === 'Unavailable' && hasCopies) this.#counts.rerouted++;
+      } else if ((code === 'Unavailable' || code === 'WrongEpoch') && hasCopies) this.#counts.rerouted++;
       else throw failure;
       try {
         return await runAgain();
