@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
+import { reporters } from './test/support/outside-errors.ts';
 import { stripSource } from './test/support/stripped-source.ts';
-import { reporters } from './test/support/unhandled-errors.ts';
 
 const loadStripped = stripSource();
 

@@ -13,6 +13,7 @@
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { reporters } from '../support/outside-errors.ts';
 import { stripSource } from '../support/stripped-source.ts';
 import { prepare } from './prepare.ts';
 import { runCommand } from './run-command.ts';
@@ -73,7 +74,7 @@ const vitest = await startVitest('test', positionals, {
   hookTimeout: setupDeadlineMs,
   teardownTimeout: testDeadlineMs,
   // `npm test` of the whole project adds up the counts of this report.
-  ...(jsonFile === undefined ? {} : { reporters: ['default', 'json'], outputFile: { json: jsonFile } }),
+  ...(jsonFile === undefined ? {} : { reporters: reporters(), outputFile: { json: jsonFile } }),
   ...(values.testNamePattern === undefined ? {} : { testNamePattern: values.testNamePattern }),
 });
 const failed = vitest.state.getCountOfFailedTests() > 0 || vitest.state.getUnhandledErrors().length > 0;

@@ -13,8 +13,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { bundleSource } from './bundled-source.ts';
+import { outsideErrorsFileVariable } from './outside-errors.ts';
 import { installRequiredServers } from './required-servers.ts';
-import { unhandledErrorsFileVariable } from './unhandled-errors.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const conformanceFolder = join(root, 'test', 'conformance');
@@ -124,15 +124,15 @@ function countReport(path: string): Outcome | null {
   };
 }
 
-/** Returns the errors that no test caught, as the reporter wrote them. */
-function unhandledErrors(path: string): string[] {
+/** Returns the errors of hooks, and those that nothing caught, as the reporter wrote them. */
+function outsideErrors(path: string): string[] {
   if (!existsSync(path)) return [];
   return (JSON.parse(readFileSync(path, 'utf8')) as string[]).map((text) => text.slice(0, messageCharsMax));
 }
 
 async function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Promise<Outcome> {
   const report = join(folder, `${name}.json`);
-  const unhandledFile = join(folder, `${name}-unhandled.json`);
+  const outsideFile = join(folder, `${name}-outside-errors.json`);
   const [program, ...rest] = words(report);
   const startedMs = performance.now();
   console.log(`\n== ${name}`);
@@ -142,7 +142,7 @@ async function runStep({ name, words, cwd, minutesMax }: Step, folder: string): 
     env: {
       ...process.env,
       PATH: `${binFolder}${delimiter}${process.env['PATH'] ?? ''}`,
-      [unhandledErrorsFileVariable]: unhandledFile,
+      [outsideErrorsFileVariable]: outsideFile,
     },
     timeout: minutesMax * 60_000,
   });
@@ -154,8 +154,9 @@ async function runStep({ name, words, cwd, minutesMax }: Step, folder: string): 
   // A run may also fail without a failed test: by an unhandled error or a time-out.
   if (status !== 0 && outcome.failed === 0) {
     outcome.failed = 1;
-    outcome.failures.push([`ended with status ${status}`, ...unhandledErrors(unhandledFile)].join('\n'));
+    outcome.failures.push(`ended with status ${status}`);
   }
+  outcome.failures.push(...outsideErrors(outsideFile));
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
   console.log(`== ${name}: ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s${late}`);
   return outcome;
