@@ -240,10 +240,9 @@ export class HeldSlots implements AsyncDisposable {
   }
 
   async #useSearch(): Promise<void> {
-    const { name, dataDir, search, readers } = this.#options;
-    await search?.usePlaces(searchPlaces(this.#options, [...readers.bySlot.keys()]));
-    const map = this.#options.map();
-    search?.useSlots(searchedSlots(dataDir, map, name));
+    const { name, dataDir, search, readers, map } = this.#options;
+    const places = searchPlaces(this.#options, [...readers.bySlot.keys()]);
+    await search?.usePlaces({ places, ...searchedSlots(dataDir, map(), name) });
   }
 
   /** Resolves once nothing is changed any more. */

@@ -25,9 +25,6 @@ export type NamedKind = (typeof namedKinds)[number];
 export const beginningLengths = [1, 2, 3, 4, 5, 7, 10] as const;
 export const postTables = ['post0', 'post1', 'post2', 'post3'] as const;
 
-/** How long a reader goes by what it read of which slots are served. Units: ms. */
-export const servedKnownMs = 200;
-
 /** What every connection may hold of the file in memory. Units: KiB. */
 const cacheKib = 64 * 1024;
 

@@ -89,9 +89,13 @@ class IndexLoop {
 
   /** Goes on with the slots that the node has now, as after a start. */
   async #usePlaces(): Promise<void> {
-    const message = this.#places;
-    if (message === null) return;
-    this.#places = null;
+    for (let message = this.#places; message !== null; message = this.#places) {
+      this.#places = null;
+      await this.#useThese(message);
+    }
+  }
+
+  async #useThese(message: PlacesMessage): Promise<void> {
     this.#writer?.close();
     this.#writer = null;
     for (const { id } of this.#verifications.splice(0))
@@ -213,6 +217,7 @@ class IndexLoop {
         this.#splits = message;
         return this.#wake.abort();
       case 'places':
+        this.#splits = message;
         this.#places = message;
         return this.#wake.abort();
       case 'close':

@@ -6,10 +6,9 @@
  * gets a new key: until that is done, the rows of the old one are served, and are removed later.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import { systemClock } from '../base/clock.ts';
 import type { SlotSearch } from '../wire/search-messages.ts';
 import { decodeDocKey } from './doc-key.ts';
-import { namedKinds, openForWriting, removeIndexFile, Statements, servedKnownMs } from './index-file.ts';
+import { namedKinds, openForWriting, removeIndexFile, Statements } from './index-file.ts';
 import { type BuildPosition, IndexBatch, type IndexedSlot, type Split } from './indexed-slot.ts';
 import { NamedIndex } from './named-index.ts';
 import { PostIndex } from './post-index.ts';
@@ -20,8 +19,6 @@ const changesPerCommit = 2_000;
 /** Posts of a step of a build, which takes 0.2 to 0.3 s; fewer make more segments to merge. */
 const postsPerStep = 4_000;
 const rowsPerPurge = 1_000;
-/** Readers that ask by a key which is no more served have noticed by then. */
-const purgeDelayMsDefault = 2 * servedKnownMs;
 
 /** `served` and `building` are keys, 0 for none; `owner` is the next one to build, 0 for none. */
 type SlotRow = {
@@ -44,7 +41,7 @@ function keysOf(rows: readonly { readonly k: Uint8Array }[]): Uint8Array[] {
 }
 
 /** `mayCome`: tells whether the child of a slot that has split is still to come to this node. */
-export type IndexWriterOptions = { readonly purgeDelayMs?: number; readonly mayCome?: (split: Split) => boolean };
+export type IndexWriterOptions = { readonly mayCome?: (split: Split) => boolean };
 
 export class IndexWriter {
   readonly #slots: ReadonlyMap<number, IndexedSlot>;
@@ -55,16 +52,12 @@ export class IndexWriter {
   readonly #rows = new Map<number, SlotRow>();
   /** Within the owner at which a build is. */
   readonly #afterPost = new Map<number, Buffer>();
-  readonly #purgeDelayMs: number;
   #purge: Purge | null = null;
-  #purgeFromMs = 0;
   #isOnDisk = false;
   readonly #mayCome: (split: Split) => boolean;
 
   private constructor(slots: ReadonlyMap<number, IndexedSlot>, db: DatabaseSync, options: IndexWriterOptions) {
-    const { purgeDelayMs = purgeDelayMsDefault, mayCome = () => false } = options;
-    this.#purgeDelayMs = purgeDelayMs;
-    this.#mayCome = mayCome;
+    this.#mayCome = options.mayCome ?? (() => false);
     this.#slots = slots;
     this.#db = db;
     this.#sql = new Statements(db);
@@ -174,7 +167,6 @@ export class IndexWriter {
 
   #beginPurge(): void {
     this.#purge = { stage: 1, id: 0 };
-    this.#purgeFromMs = systemClock.monotonicMs() + this.#purgeDelayMs;
     this.#storePurge();
   }
 
@@ -225,7 +217,7 @@ export class IndexWriter {
         return true;
       }
     }
-    if (this.#purge === null || systemClock.monotonicMs() < this.#purgeFromMs) return false;
+    if (this.#purge === null) return false;
     this.#purgeSome(this.#purge);
     return true;
   }

@@ -46,12 +46,13 @@ export class LiveSlots {
     this.#bySlot.set(slot, { environment, state: new SlotState(slot, environment), isFresh: false });
   }
 
-  /** Opens slots that are new, and closes those that are gone. */
-  async usePlaces(places: readonly SlotPlace[]): Promise<void> {
-    const slots = new Set(places.map(({ slot }) => slot));
-    const gone = [...this.#bySlot].filter(([slot]) => !slots.has(slot));
+  /** Opens slots that are new and closes those that are gone; takes all else at once. */
+  async usePlaces(places: readonly SlotPlace[], primaries: readonly number[], slots: number): Promise<void> {
+    const held = new Set(places.map(({ slot }) => slot));
+    const gone = [...this.#bySlot].filter(([slot]) => !held.has(slot));
     for (const [slot] of gone) this.#bySlot.delete(slot);
     for (const place of places) if (!this.#bySlot.has(place.slot)) this.#open(place);
+    this.usePrimaries(primaries, slots);
     for (const [, { environment }] of gone) await environment.close();
   }
 

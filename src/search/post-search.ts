@@ -50,7 +50,7 @@ export class PostSearch {
     const walk = this.#walk.plan(query, this.#idsOf(query));
     if (walk === null) return nothing();
     if (query.sort === 'latest') return this.#latest(query, walk, budget);
-    return this.#parts.sql.inSnapshot(() => this.#top(query, walk, budget));
+    return this.#top(query, walk, budget);
   }
 
   /** The ids that a query's times allow; those that share a sort time are a little further on. */

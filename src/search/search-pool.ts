@@ -10,12 +10,12 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { SearchStatus, VerifiedSlot } from '../wire/search-messages.ts';
 import type { SlotProgress } from './index-writer.ts';
-import type { SlotPlace } from './indexed-slot.ts';
 import { RestartingWorker } from './restarting-worker.ts';
 import type {
   FromSearchThreads,
   PlacesMessage,
   SearchThreadOptions,
+  SlotsOfSearch,
   ToIndexThread,
   ToSearchThread,
 } from './search-thread-messages.ts';
@@ -38,10 +38,7 @@ export type SearchPoolOptions = SearchThreadOptions & {
 export class SearchPool implements AsyncDisposable {
   readonly #index: RestartingWorker<ToIndexThread>;
   readonly #threads: readonly RestartingWorker<ToSearchThread>[];
-  #primaries: readonly number[];
-  #slots: number;
-  #places: readonly SlotPlace[];
-  #coming: readonly number[];
+  #of: SlotsOfSearch;
 
   constructor({ threads, onProgress, note, clock, ...threadOptions }: SearchPoolOptions) {
     mkdirSync(dirname(threadOptions.path), { recursive: true, mode: 0o700 });
@@ -51,17 +48,9 @@ export class SearchPool implements AsyncDisposable {
       else if (message.type === 'opened') for (const thread of this.#threads) thread.send({ type: 'reopen' });
       else if (message.type === 'damaged') this.#index.send({ type: 'damaged' });
     };
-    this.#primaries = threadOptions.primaries;
-    this.#slots = threadOptions.slots;
-    this.#places = threadOptions.places;
-    this.#coming = threadOptions.coming;
-    const data = (): SearchThreadOptions => ({
-      ...threadOptions,
-      primaries: this.#primaries,
-      slots: this.#slots,
-      places: this.#places,
-      coming: this.#coming,
-    });
+    const { path, commits, ...of } = threadOptions;
+    this.#of = of;
+    const data = (): SearchThreadOptions => ({ path, commits, ...this.#of });
     const common = (): WorkerOptions => ({ workerData: data(), execArgv });
     const startSearch = (): Worker =>
       new Worker(new URL('./search-thread.ts', import.meta.url), { ...common(), name: 'skyshard-search' });
@@ -92,21 +81,19 @@ export class SearchPool implements AsyncDisposable {
    * Takes the number of slots of the cluster, those for which alone the node answers, and those
    * that splits are yet to make here: of the latter the index must know before their parents split.
    */
-  useSlots({ slots, primaries, coming }: Pick<SearchThreadOptions, 'coming' | 'primaries' | 'slots'>): void {
-    this.#primaries = primaries;
-    this.#slots = slots;
-    this.#coming = coming;
+  useSlots({ slots, primaries, coming }: Omit<SlotsOfSearch, 'places'>): void {
+    this.#of = { places: this.#of.places, slots, primaries, coming };
     this.#index.send({ type: 'splits', slots, coming });
     for (const thread of this.#threads) thread.send({ type: 'primaries', primaries, slots });
   }
 
   /**
    * Takes the slots that this node has from now on, which are open. Resolves once no thread has
-   * others open.
+   * others open, and all searches find what a new one has.
    */
-  async usePlaces(places: readonly SlotPlace[]): Promise<void> {
-    this.#places = places;
-    const message = (id: number): PlacesMessage => ({ type: 'places', id, places });
+  async usePlaces(of: SlotsOfSearch): Promise<void> {
+    this.#of = of;
+    const message = (id: number): PlacesMessage => ({ type: 'places', id, ...of });
     // A thread that has failed takes them when it starts again.
     const done = [this.#index, ...this.#threads].map((thread) => thread.ask(message).catch(operatingFailure));
     await Promise.all(done);

@@ -9,31 +9,21 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { SearchAnswer, SearchQuery } from '../wire/search-messages.ts';
-import {
-  idsPerSpan,
-  isDamage,
-  isIndexFailure,
-  type NamedKind,
-  openForReading,
-  Statements,
-  servedKnownMs,
-} from './index-file.ts';
-import type { SlotPlace } from './indexed-slot.ts';
+import { idsPerSpan, isDamage, isIndexFailure, type NamedKind, openForReading, Statements } from './index-file.ts';
 import { LiveSlots } from './live-slots.ts';
 import { NamedSearch } from './named-search.ts';
 import { PostSearch } from './post-search.ts';
 import type { PostCounts, Span } from './post-windows.ts';
+import type { SlotsOfSearch } from './search-thread-messages.ts';
 import { type Ranges, Work } from './windows.ts';
 
 const rangesKnownMs = 2_000;
+/** How often a reader looks whether slots go on in other files. */
+const lookEveryMs = 200;
 
-export type SearchReaderOptions = {
+/** With the slots of the node when the reader starts. */
+export type SearchReaderOptions = Omit<SlotsOfSearch, 'coming'> & {
   readonly path: string;
-  readonly places: readonly SlotPlace[];
-  /** The number of slots of the cluster, when it starts. */
-  readonly slots: number;
-  /** Slots among the places that this node is the primary of. */
-  readonly primaries: readonly number[];
   readonly clock: Clock;
   /** Called when the file is damaged. */
   readonly onDamage: () => void;
@@ -49,7 +39,9 @@ export class SearchReader {
   #db: DatabaseSync | null = null;
   #sql: Statements | null = null;
   readonly #rangesByKind = new Map<NamedKind, { readonly ranges: Ranges; readonly untilMs: number }>();
-  #servedUntilMs = 0;
+  /** The state of the file of which it is known which slots are served, or null. */
+  #servedVersion: number | null = null;
+  #lookUntilMs = 0;
   #unservedCount = 0;
   #total = 0;
   #totalUntilMs = 0;
@@ -62,18 +54,19 @@ export class SearchReader {
   /** Takes the slots for which this node answers from now on, of so many of the cluster. */
   usePrimaries(primaries: readonly number[], slots: number): void {
     this.#live.usePrimaries(primaries, slots);
-    this.#servedUntilMs = 0;
+    this.refresh();
   }
 
   /** Takes the slots that the node has from now on. Resolves once it has no others open. */
-  async usePlaces(places: readonly SlotPlace[]): Promise<void> {
-    await this.#live.usePlaces(places);
+  usePlaces({ places, primaries, slots }: Omit<SlotsOfSearch, 'coming'>): Promise<void> {
+    const closed = this.#live.usePlaces(places, primaries, slots);
     this.refresh();
+    return closed;
   }
 
   /** Has the next query read again which slots are served, and how many rows there are. */
   refresh(): void {
-    this.#servedUntilMs = 0;
+    this.#servedVersion = null;
     this.#totalUntilMs = 0;
     this.#rangesByKind.clear();
   }
@@ -95,22 +88,8 @@ export class SearchReader {
   find(query: SearchQuery): SearchAnswer {
     try {
       const sql = this.#open();
-      this.#live.begin();
-      this.#requireServed(sql);
-      const { clock } = this.#options;
-      if (query.kind !== 'posts') {
-        const rangesOf = (kind: NamedKind): Ranges => this.#ranges(sql, kind);
-        const { rowsOfTerm } = this.#options;
-        return new NamedSearch({ sql, live: this.#live, rangesOf, rowsOfTerm, clock, work: this.work }).find(query);
-      }
-      const posts = new PostSearch({
-        sql,
-        live: this.#live,
-        counts: this.#postCounts(sql),
-        clock,
-        work: this.work,
-      });
-      return posts.find(query);
+      // Rows of a key go once no slot is served by it, which may be in the middle of a query.
+      return sql.inSnapshot(() => this.#find(sql, query));
     } catch (thrown) {
       if (!isIndexFailure(thrown)) throw thrown;
       this.reopen();
@@ -118,6 +97,16 @@ export class SearchReader {
       const message = 'the search index cannot be read, and is opened or built again';
       throw new DataPlaneError('Unavailable', message, { cause: thrown });
     }
+  }
+
+  #find(sql: Statements, query: SearchQuery): SearchAnswer {
+    this.#live.begin();
+    this.#requireServed(sql);
+    const { clock, rowsOfTerm } = this.#options;
+    const parts = { sql, live: this.#live, clock, work: this.work };
+    if (query.kind === 'posts') return new PostSearch({ ...parts, counts: this.#postCounts(sql) }).find(query);
+    const rangesOf = (kind: NamedKind): Ranges => this.#ranges(sql, kind);
+    return new NamedSearch({ ...parts, rangesOf, rowsOfTerm }).find(query);
   }
 
   #open(): Statements {
@@ -130,14 +119,18 @@ export class SearchReader {
 
   #requireServed(sql: Statements): void {
     const nowMs = this.#options.clock.monotonicMs();
-    if (nowMs >= this.#servedUntilMs) {
+    if (nowMs >= this.#lookUntilMs) {
+      this.#live.reopenReplaced();
+      this.#lookUntilMs = nowMs + lookEveryMs;
+    }
+    const { data_version: version } = sql.get<{ data_version: number }>('PRAGMA data_version')!;
+    if (version !== this.#servedVersion) {
       const rows = sql.all<{ slot: number; served: number }>('SELECT slot, served FROM slot WHERE served > 0');
       const own = new Set(this.#live.slots);
       const keys = new Map(rows.filter(({ slot }) => own.has(slot)).map(({ slot, served }) => [slot, served]));
-      this.#live.reopenReplaced();
       this.#live.useKeys(keys);
       this.#unservedCount = own.size - keys.size - this.#live.unservedChildCount;
-      this.#servedUntilMs = nowMs + servedKnownMs;
+      this.#servedVersion = version;
     }
     if (this.#unservedCount > 0) {
       const message = `the search index of ${this.#unservedCount} slots is being built from their records`;

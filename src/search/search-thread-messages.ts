@@ -4,24 +4,25 @@ import type { SearchStatus, VerifiedSlot } from '../wire/search-messages.ts';
 import type { SlotProgress } from './index-writer.ts';
 import type { SlotPlace } from './indexed-slot.ts';
 
-export type SearchThreadOptions = {
-  readonly path: string;
+export type SlotsOfSearch = {
+  /** All slots of the node. */
   readonly places: readonly SlotPlace[];
+  /** How many the cluster has. */
   readonly slots: number;
   /** Slots among the places that this node is the primary of. */
   readonly primaries: readonly number[];
   /** Slots that splits of others are yet to make on this node. */
   readonly coming: readonly number[];
+};
+
+export type SearchThreadOptions = SlotsOfSearch & {
+  readonly path: string;
   /** Of one element in shared memory: rises with each commit of a slot of the node. */
   readonly commits: Int32Array;
 };
 
-/** All slots of the node. Answered once the thread has no others open. */
-export type PlacesMessage = {
-  readonly type: 'places';
-  readonly id: number;
-  readonly places: readonly SlotPlace[];
-};
+/** Answered once the thread has no other slots open. */
+export type PlacesMessage = SlotsOfSearch & { readonly type: 'places'; readonly id: number };
 
 /** A message with an `id` is answered by `answered` or `failed` with the same. */
 export type ToSearchThread =

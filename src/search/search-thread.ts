@@ -35,9 +35,7 @@ function run(options: SearchThreadOptions): void {
       case 'primaries':
         return reader.usePrimaries(message.primaries, message.slots);
       case 'places':
-        return void reader
-          .usePlaces(message.places)
-          .then(() => post({ type: 'answered', id: message.id, value: null }));
+        return void reader.usePlaces(message).then(() => post({ type: 'answered', id: message.id, value: null }));
       case 'close':
         return void reader.close().then(() => parentPort!.close());
     }

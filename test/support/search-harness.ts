@@ -38,14 +38,14 @@ class NodeIndex {
     };
     this.#open = () =>
       new SearchReader({ path, places, primaries: places.map(({ slot }) => slot), slots, clock, onDamage, rowsOfTerm });
-    this.writer = IndexWriter.open(path, this.#slots, { purgeDelayMs: 0 });
+    this.writer = IndexWriter.open(path, this.#slots);
     this.reader = this.#open();
   }
 
   async restart(): Promise<void> {
     this.writer.close();
     await this.reader.close();
-    this.writer = IndexWriter.open(this.path, this.#slots, { purgeDelayMs: 0 });
+    this.writer = IndexWriter.open(this.path, this.#slots);
     this.reader = this.#open();
   }
 
