@@ -72,6 +72,8 @@ export class FaultyCluster implements AsyncDisposable {
   #openings = 0;
   readonly #streams = new Streams();
   readonly #replicas: FollowingSlots | null;
+  /** Whether a slot goes on without a chunk, which stays so until it runs; kept as it takes long. */
+  readonly #goesOn = new WeakMap<Slot, boolean>();
 
   constructor(options: FaultyClusterOptions) {
     this.#options = options;
@@ -180,6 +182,7 @@ export class FaultyCluster implements AsyncDisposable {
   async #makeChild(parent: Slot, random: SeededRandom): Promise<void> {
     const { index, slots } = parent;
     const child = index + slots / 2;
+    this.#goesOn.delete(parent);
     const step = await makeChildAtLast(parent, this.#pathOf(child), random);
     if (step !== 'made') {
       this.splits.crashes++;
@@ -261,8 +264,13 @@ export class FaultyCluster implements AsyncDisposable {
   /** Takes one random step. Returns false when nothing is left to do. */
   #turn(random: SeededRandom): boolean {
     const streams = [...this.#streams.ready];
+    const goesOn = (slot: Slot): boolean => {
+      const known = this.#goesOn.get(slot) ?? slot.hasUnapplied;
+      this.#goesOn.set(slot, known);
+      return known;
+    };
     const busy = this.slots.filter(
-      (slot) => !slot.awaitsChild && (slot.hasUnapplied || this.#inboxes.of(slot.index).length > 0),
+      (slot) => !slot.awaitsChild && (this.#inboxes.of(slot.index).length > 0 || goesOn(slot)),
     );
     const choices = streams.length + busy.length;
     if (choices === 0) return false;
@@ -289,6 +297,7 @@ export class FaultyCluster implements AsyncDisposable {
   }
 
   #run(slot: Slot, random: SeededRandom): void {
+    this.#goesOn.delete(slot);
     const parcels = this.#inboxes.take(slot.index, random, this.#count > this.#options.slots);
     const own = this.#replicas === null ? [] : ownChunks(slot, parcels.length === 0);
     const chunks = [...own, ...parcels.map(({ bytes }) => bytes)];

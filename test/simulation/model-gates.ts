@@ -15,22 +15,23 @@ export type GateVerdict = { readonly isViolating: boolean; readonly isContested:
 const allowed: GateVerdict = { isViolating: false, isContested: false };
 
 function recordAt(model: Model, ref: Ref, timeMs: number): ModelRecord | null {
-  return model.versions.get(uriOf(ref))?.findLast(({ fromMs }) => fromMs <= timeMs)?.record ?? null;
+  return model.versions.at(uriOf(ref), timeMs);
 }
 
-/** Whether some record was such at a time, and whether one was that is so no more. */
+/** Whether some record about a subject was such at a time, and whether one was that is so no more. */
 function anyAt(
   model: Model,
   timeMs: number,
+  { collection, subject }: { readonly collection: string; readonly subject: string },
   isSuch: (record: ModelRecord) => boolean,
 ): { readonly is: boolean; readonly hasEnded: boolean; readonly endsLater: boolean; readonly wasSwept: boolean } {
   let is = false;
   let hasEnded = false;
   let endsLater = false;
   let wasSwept = false;
-  for (const [uri, versions] of model.versions) {
+  for (const [uri, versions] of model.versions.about(collection, subject)) {
     for (const [index, { fromMs, record }] of versions.entries()) {
-      if (record === null || !isSuch(record)) continue;
+      if (record === null || record.value['subject'] !== subject || !isSuch(record)) continue;
       const untilMs = versions[index + 1]?.fromMs ?? Number.POSITIVE_INFINITY;
       if (fromMs <= timeMs && timeMs < untilMs) is = true;
       if (untilMs !== Number.POSITIVE_INFINITY) hasEnded = true;
@@ -80,10 +81,8 @@ export function replyVerdict(model: Model, reply: ModelRecord): GateVerdict {
   const listed = anyAt(
     model,
     reply.indexedMs,
-    ({ collection, value }) =>
-      collection === 'app.bsky.graph.listitem' &&
-      value['subject'] === reply.did &&
-      lists.includes(String(value['list'])),
+    { collection: 'app.bsky.graph.listitem', subject: reply.did },
+    ({ value }) => lists.includes(String(value['list'])),
   );
   // Of a follow that came in with the reply, or after it, the end is noted once somebody asks.
   const following = followAt(model, reply.did, root.did, reply.indexedMs);
@@ -99,12 +98,7 @@ export function replyVerdict(model: Model, reply: ModelRecord): GateVerdict {
 }
 
 function followAt(model: Model, follower: string, subject: string, timeMs: number): ReturnType<typeof anyAt> {
-  return anyAt(
-    model,
-    timeMs,
-    ({ did, collection, value }) =>
-      did === follower && collection === 'app.bsky.graph.follow' && value['subject'] === subject,
-  );
+  return anyAt(model, timeMs, { collection: 'app.bsky.graph.follow', subject }, ({ did }) => did === follower);
 }
 
 /** Whether the gate of the quoted post forbids a quote. */

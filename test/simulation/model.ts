@@ -13,6 +13,7 @@ import { ModelMutes } from './model-mutes.ts';
 import { ModelOperators } from './model-operators.ts';
 import { ModelPrivate } from './model-private.ts';
 import { edgeOf, parsedValue, type Ref, replyRefsOf, type Value } from './model-record.ts';
+import { ModelVersions } from './model-versions.ts';
 
 export type ModelRecord = {
   readonly did: string;
@@ -28,9 +29,6 @@ export type ModelRecord = {
   /** Of a reply: its author followed that of the root when it was indexed. */
   readonly isFollower: boolean;
 };
-
-/** A record from a time on, until the next version; null while there is none. */
-export type ModelVersion = { readonly fromMs: number; readonly record: ModelRecord | null };
 
 export type ModelActor = {
   handle: string | null;
@@ -73,8 +71,7 @@ export class Model {
   readonly actors = new Map<string, ModelActor>();
   readonly repos = new Map<string, Repo>();
   readonly records = new Map<string, ModelRecord>();
-  /** All versions of each record, in order. */
-  readonly versions = new Map<string, ModelVersion[]>();
+  readonly versions = new ModelVersions();
   /** Records that the end of a snapshot has removed, which is later than all events. */
   readonly swept = new Set<string>();
   /** Records by owner, kind and subject: the one that counts, then its duplicates in order. */
@@ -318,10 +315,7 @@ export class Model {
 
   #version(uri: string, fromMs: number, record: ModelRecord | null): void {
     if (record === null && fromMs === this.appendMs) this.swept.add(uri);
-    const versions = this.versions.get(uri) ?? [];
-    this.versions.set(uri, versions);
-    while (versions.length > 0 && versions.at(-1)!.fromMs >= fromMs) versions.pop();
-    versions.push({ fromMs, record });
+    this.versions.add(uri, fromMs, record);
     this.changes.set(uri, [...(this.changes.get(uri) ?? []), this.part]);
   }
 
