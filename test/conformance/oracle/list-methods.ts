@@ -5,6 +5,7 @@ import {
   anyIn,
   batches,
   eachActor,
+  eachActorAndBatch,
   eachPair,
   listOf,
   type MethodName,
@@ -93,11 +94,8 @@ export const listMethods: readonly MethodRow[] = [
   {
     method: 'getReferencelistoptoutsByActorAndSubjects',
     requests: (facts) =>
-      eachActor(facts).flatMap((actor) =>
-        batches(lists(facts), [...facts.goneUris.slice(0, batchSample), ...malformed]).map((subjectUris) => ({
-          ...actor,
-          subjectUris,
-        })),
+      eachActorAndBatch(facts, lists(facts), [...facts.goneUris.slice(0, batchSample), ...malformed]).map(
+        ({ actorDid, batch }) => ({ actorDid, subjectUris: batch }),
       ),
     isFilled: someOf('uris'),
   },

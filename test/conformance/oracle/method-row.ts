@@ -63,6 +63,24 @@ export function eachActor(facts: Facts): readonly { readonly actorDid: string }[
   return [...facts.dids, ...facts.unknownDids, 'nonsense', ''].map((actorDid) => ({ actorDid }));
 }
 
+const batchSample = 8;
+
+/**
+ * Every batch for the actors with the most records, and for unknown and malformed DIDs; all at once
+ * for the others.
+ */
+export function eachActorAndBatch(
+  facts: Facts,
+  known: readonly string[],
+  unknown: readonly string[],
+): readonly { readonly actorDid: string; readonly batch: readonly string[] }[] {
+  const all = batches(known, unknown);
+  const others = new Set(facts.dids.slice(batchSample));
+  return eachActor(facts).flatMap(({ actorDid }) =>
+    (others.has(actorDid) ? [known] : all).map((batch) => ({ actorDid, batch })),
+  );
+}
+
 const pairedSample = 16;
 /** Collections whose records relate actors. */
 const relating = /\/app\.bsky\.graph\.(?:block|list|listblock|listitem)\//;

@@ -1,6 +1,15 @@
 /** Rows of the oracle's table: mutes, bookmarks, drafts, subscriptions and preferences. */
 import { type Facts, urisOf } from './facts.ts';
-import { anyIn, batches, eachActor, eachPair, listOf, type MethodRow, type Paging } from './method-row.ts';
+import {
+  anyIn,
+  batches,
+  eachActor,
+  eachActorAndBatch,
+  eachPair,
+  listOf,
+  type MethodRow,
+  type Paging,
+} from './method-row.ts';
 
 const malformed = ['nonsense', ''] as const;
 /** The order of private writes is theirs alone, so their items are never ties. */
@@ -30,9 +39,9 @@ export const privateMethods: readonly MethodRow[] = [
   {
     method: 'getThreadMutesOnSubjects',
     requests: (facts) =>
-      eachActor(facts).flatMap((actor) =>
-        batches(posts(facts), [...facts.goneUris, ...malformed]).map((threadRoots) => ({ ...actor, threadRoots })),
-      ),
+      eachActorAndBatch(facts, posts(facts), [...facts.goneUris, ...malformed]).map(({ actorDid, batch }) => {
+        return { actorDid, threadRoots: batch };
+      }),
     isFilled: (answer) => listOf(answer, 'muted').includes(true),
   },
   {
@@ -44,9 +53,9 @@ export const privateMethods: readonly MethodRow[] = [
   {
     method: 'getBookmarksByActorAndSubjects',
     requests: (facts) =>
-      eachActor(facts).flatMap((actor) =>
-        batches(posts(facts), [...facts.goneUris, ...malformed]).map((uris) => ({ ...actor, uris })),
-      ),
+      eachActorAndBatch(facts, posts(facts), [...facts.goneUris, ...malformed]).map(({ actorDid, batch }) => {
+        return { actorDid, uris: batch };
+      }),
     isFilled: (answer) => JSON.stringify(answer).includes('at://'),
   },
   {
@@ -64,9 +73,9 @@ export const privateMethods: readonly MethodRow[] = [
   {
     method: 'getActivitySubscriptionsByActorAndSubjects',
     requests: (facts) =>
-      eachActor(facts).flatMap((actor) =>
-        batches(facts.dids, [...facts.unknownDids, ...malformed]).map((subjectDids) => ({ ...actor, subjectDids })),
-      ),
+      eachActorAndBatch(facts, facts.dids, [...facts.unknownDids, ...malformed]).map(({ actorDid, batch }) => {
+        return { actorDid, subjectDids: batch };
+      }),
     isFilled: (answer) => JSON.stringify(answer).includes('"subjectDid"'),
   },
   {
