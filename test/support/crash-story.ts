@@ -18,6 +18,17 @@ import type { CrashCluster } from './crash-cluster.ts';
  * acknowledgement was lost, is applied again, then to the later record.
  */
 export function storyOf(seed: number, records: number): readonly OutsideEntry[] {
+  const name = `${seed} ${records}`;
+  const story = storyByName.get(name) ?? makeStory(seed, records);
+  storyByName.set(name, story);
+  return story;
+}
+
+/** The tests of a file share them. */
+const storyByName = new Map<string, readonly OutsideEntry[]>();
+const meaningOfStory = new WeakMap<readonly OutsideEntry[], Meaning>();
+
+function makeStory(seed: number, records: number): readonly OutsideEntry[] {
   const history = makeHistory({ random: seededRandom(seed), name: `c${seed}`, steps: 400 });
   const isTimeless = (entry: OutsideEntry): boolean =>
     !entry.kind.startsWith('resync') && !(entry.kind === 'private' && atAppendTime.has(entry.write.type));
@@ -43,11 +54,16 @@ function isMarkBeforeWrite(entry: OutsideEntry, rest: readonly OutsideEntry[]): 
 }
 
 /** The facts that must be readable, and the authors of the entries. */
-function meaningOf(entries: readonly OutsideEntry[]): { model: Model; facts: Facts; dids: Set<string> } {
+type Meaning = { readonly model: Model; readonly facts: Facts; readonly dids: ReadonlySet<string> };
+
+function meaningOf(entries: readonly OutsideEntry[]): Meaning {
+  const known = meaningOfStory.get(entries);
+  if (known !== undefined) return known;
   const model = new Model(Number.MAX_SAFE_INTEGER);
   for (const entry of entries) model.apply(entry);
-  const dids = new Set(entries.map((entry) => entry.did));
-  return { model, facts: factsOfModel(model), dids };
+  const meaning = { model, facts: factsOfModel(model), dids: new Set(entries.map((entry) => entry.did)) };
+  meaningOfStory.set(entries, meaning);
+  return meaning;
 }
 
 /** Compares everything that the slots hold with what a run without crashes would hold. */
