@@ -118,31 +118,43 @@ function micros(text: string): number {
   return Number(number!.replaceAll(',', '')) * { µs: 1, ms: 1e3, s: 1e6 }[unit as 'µs' | 'ms' | 's'];
 }
 
+const views = ['cluster', 'latency', 'load', 'ingest', 'advice'] as const;
+
+/** Checks what a page shows of a view once some messages have come, and keeps a picture of it. */
+async function expectSound(page: Page, view: string, look: string, problems: readonly string[]): Promise<void> {
+  await page.screenshot({ path: join(shotFolder, `${view}-${look}.png`), fullPage: true });
+  expect(await page.locator('main section').count(), view).toBeGreaterThan(0);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(wide, `${view} is wider than its window`).toBeLessThanOrEqual(0);
+  expect(await page.locator('#login').isVisible()).toBe(false);
+  expect(await page.locator('#state').textContent(), view).toContain('times of Asia/Tokyo');
+  expect(problems).toEqual([]);
+}
+
 describe('the page', () => {
-  it.each([
-    ['light', { colorScheme: 'light' }],
-    ['dark', { colorScheme: 'dark' }],
-    ['phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
-  ] as const)(
-    'has every view without a problem, %s',
-    async (name, options) => {
-      for (const view of ['cluster', 'latency', 'load', 'ingest', 'advice']) {
-        const { page, problems } = await open(view, options);
-        await page.waitForTimeout(4_000);
-        await page.screenshot({ path: join(shotFolder, `${view}-${name}.png`), fullPage: true });
-        expect(await page.locator('main section').count(), view).toBeGreaterThan(0);
-        const wide = await page.evaluate(
-          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        );
-        expect(wide, `${view} is wider than its window`).toBeLessThanOrEqual(0);
-        expect(await page.locator('#login').isVisible()).toBe(false);
-        expect(await page.locator('#state').textContent(), view).toContain('times of Asia/Tokyo');
-        expect(problems).toEqual([]);
-        await page.context().close();
-      }
-    },
-    180_000,
-  );
+  it('has every view without a problem, light and dark', async () => {
+    for (const view of views) {
+      const { page, problems } = await open(view, { colorScheme: 'light' });
+      await page.waitForTimeout(3_000);
+      await expectSound(page, view, 'light', problems);
+      await page.emulateMedia({ colorScheme: 'dark' });
+      await page.waitForTimeout(1_500);
+      await expectSound(page, view, 'dark', problems);
+      await page.context().close();
+    }
+  }, 180_000);
+
+  it('has every view without a problem, on a phone', async () => {
+    const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+    const { page, problems } = await open(views[0], phone);
+    for (const view of views) {
+      await page.locator(`#tabs a[href="#view=${view}"]`).tap();
+      await page.waitForTimeout(1_500);
+      expect(page.url()).toContain(`view=${view}`);
+      await expectSound(page, view, 'phone', problems);
+    }
+    await page.context().close();
+  }, 180_000);
 
   it('is used by the keyboard, and its URL holds the view', async () => {
     const { page } = await open('cluster');
@@ -175,7 +187,7 @@ describe('the page', () => {
 
   it('shows the percentiles that the histograms have', async () => {
     const { page } = await open('latency&series=request%7CPing&process=router');
-    await page.waitForTimeout(10_000);
+    await page.waitForTimeout(4_000);
     isPaused = true;
     await page.waitForTimeout(3_000);
     const shown = await rowOf(page, 'Figures', 'router');
@@ -200,7 +212,8 @@ describe('the page', () => {
     await page.context().close();
   }, 60_000);
 
-  it('shows nodes with the calls that their histograms have, and their slots', async () => {
+  // Both at once: they wait for ten seconds of load.
+  it.concurrent('shows nodes with the calls that their histograms have, and their slots', async () => {
     const { page } = await open('cluster');
     await page.waitForTimeout(11_000);
     const rows = await Promise.all(['n0', 'n1'].map((name) => rowOf(page, 'Nodes', name)));
@@ -220,7 +233,7 @@ describe('the page', () => {
     await page.context().close();
   }, 60_000);
 
-  it('shows as many requests and items a second as the histograms have, and the memory of a process', async () => {
+  it.concurrent('shows as many requests and items a second as the histograms have, and the memory of a process', async () => {
     const { page } = await open('load');
     const [requests, items]: [Map<string, number>, Map<string, number>] = [new Map(), new Map()];
     await until(async () => {
