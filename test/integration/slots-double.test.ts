@@ -211,6 +211,8 @@ async function start(shards: readonly ShardOfTest[], threads: ReplicatedCluster[
 
 /** How often something is done, at least. */
 const turnsMin = 6;
+/** Between two turns, so that most of the machine is left to the nodes. */
+const turnPauseMs = 10;
 
 /** Does something over and over until it is told to end. */
 function onAndOn(work: () => Promise<void>): { end(): Promise<number> } {
@@ -219,7 +221,7 @@ function onAndOn(work: () => Promise<void>): { end(): Promise<number> } {
     let turns = 0;
     for (; !isOver || turns < turnsMin; turns++) {
       await work();
-      await systemClock.sleep(1);
+      await systemClock.sleep(turnPauseMs);
     }
     return turns;
   })();
