@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readEntries, readFrames, readTruth, writeDataSet } from '../../../bench/data-set-file.ts';
 import { graphEntries, graphFrames } from '../../../bench/graph-output.ts';
+import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 
 let folder = '';
 
@@ -30,7 +31,11 @@ test('a file of frames reads back as generated, over several chunks', () => {
 test('a file of entries reads back as generated', () => {
   const path = join(folder, 'entries');
   writeDataSet(path, 'entries', options);
-  expect([...readEntries(path)]).toEqual([...graphEntries(options)]);
+  const [read, made] = [[...readEntries(path)], [...graphEntries(options)]];
+  // Some are compared as tests do, which would take half a minute for all.
+  expect(read.slice(0, 100)).toEqual(made.slice(0, 100));
+  expect(read.length).toBe(made.length);
+  expect(read.map(encodeEntry).findIndex((bytes, index) => !bytes.equals(encodeEntry(made[index]!)))).toBe(-1);
 });
 
 test('a torn file, or one of another kind or version, is refused', () => {
