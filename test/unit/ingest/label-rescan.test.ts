@@ -11,6 +11,7 @@ import type { Connection } from '../../support/scripted-network.ts';
 
 const labelerDid = 'did:web:labeler.example';
 const alice = `did:plc:${'a'.repeat(24)}`;
+const sleepMsMax = 100;
 
 let labeler: ScriptedLabeler;
 let values: string[];
@@ -46,7 +47,8 @@ function rescan(labelers: readonly FollowedLabeler[], limits: LabelRescanOptions
   const { signal } = new AbortController();
   const request = { isWanted: () => true, positions, signal, isGivenUp: (name: string) => givenUp.has(name) };
   return rescanLabels(labelers, request, {
-    clock: systemClock,
+    // Waits between attempts grow to many seconds.
+    clock: { ...systemClock, sleep: (ms, of) => systemClock.sleep(Math.min(ms, sleepMsMax), of) },
     random: seededRandom(1),
     note: () => {},
     limits,
