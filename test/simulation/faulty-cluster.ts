@@ -72,7 +72,7 @@ export class FaultyCluster implements AsyncDisposable {
   #openings = 0;
   readonly #streams = new Streams();
   readonly #replicas: FollowingSlots | null;
-  /** Whether a slot goes on without a chunk, which stays so until it runs; kept as it takes long. */
+  /** Whether a slot goes on without a chunk: so until it runs, and kept, as asking takes long. */
   readonly #goesOn = new WeakMap<Slot, boolean>();
 
   constructor(options: FaultyClusterOptions) {

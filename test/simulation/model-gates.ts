@@ -18,7 +18,7 @@ function recordAt(model: Model, ref: Ref, timeMs: number): ModelRecord | null {
   return model.versions.at(uriOf(ref), timeMs);
 }
 
-/** Whether some record about a subject was such at a time, and whether one was that is so no more. */
+/** Whether some record of a subject was such at a time, and whether one was that is so no more. */
 function anyAt(
   model: Model,
   timeMs: number,

@@ -11,7 +11,7 @@ function expectAgreement({ failure }: SimulationResult): void {
 }
 
 /** Enough for each fault to occur; `npm run simulate` runs as many as there is time for. */
-const histories = 60;
+const histories = 48;
 
 describe('slots whose effects travel over a bad network', () => {
   it('match the model, whatever the slot count, the batches and the order of arrival', async () => {
@@ -50,7 +50,7 @@ describe('slots that lose their folders, or get older ones back', () => {
 
 describe('slots that are doubled in the middle of every kind of history', () => {
   it('match the model, whoever hears of a split first and whatever ends while a child is made', async () => {
-    const result = await simulate({ seed: 110_000, histories: 20, slotCounts: [1, 2, 4], doublings: 2 });
+    const result = await simulate({ seed: 110_000, histories: 12, slotCounts: [1, 2, 4], doublings: 2 });
     expectAgreement(result);
     console.log(`seeds from 110000: ${JSON.stringify(result)}`);
     for (const [what, count] of Object.entries({ ...result.faults, ...result.splits })) {
@@ -59,7 +59,7 @@ describe('slots that are doubled in the middle of every kind of history', () => 
   }, 600_000);
 
   it('match it, and are the same in replicas that read their log later, in other transactions', async () => {
-    const options = { histories: 12, slotCounts: [1, 2, 4], doublings: 2, hasReplicas: true };
+    const options = { histories: 8, slotCounts: [1, 2, 4], doublings: 2, hasReplicas: true };
     const result = await simulate({ seed: 130_000, ...options });
     expectAgreement(result);
     console.log(`seeds from 130000: ${JSON.stringify(result)}`);
