@@ -63,7 +63,12 @@ function fill(): void {
   }
 }
 
-/** Writes rows once more as they are. A step that is over at once copies 128. */
+/** A step that is over at once copies 128. */
+const rowsBeyondStep = 130;
+/** A compaction that cannot follow takes a thousand steps until it gives up. */
+const givesUpWithinMs = 55_000;
+
+/** Writes rows once more as they are. */
 function rewrite(count: number): void {
   const { environment } = slot;
   environment.transact(() => {
@@ -117,10 +122,10 @@ it('copies in steps what was written while the copy was brought to disk', async 
 it('gives up when more is written than it can copy, and leaves the slot as it is', async () => {
   const compactor = compactorOf('asked');
   msPerLook = 10;
-  onRest = () => rewrite(200);
+  onRest = () => rewrite(rowsBeyondStep);
   compactor.take([slot]);
   compactor.begin(slot);
-  expect(await until(() => phaseOf(compactor))).toBe('failed');
+  expect(await until(() => phaseOf(compactor), givesUpWithinMs)).toBe('failed');
   expect(compactor.compactionOf(slot).problem).toContain('more is written to');
   expect(replacedCount).toBe(0);
   expect(slot.environment.isInPlace).toBe(true);
@@ -142,10 +147,10 @@ it('is tried again at the next look after it failed', async () => {
   const compactor = compactorOf('itself');
   msPerLook = 10;
   onRest = () => {
-    if (notes.length === 0) rewrite(200);
+    if (notes.length === 0) rewrite(rowsBeyondStep);
   };
   compactor.take([slot]);
-  await until(() => replacedCount === 1);
+  await until(() => replacedCount === 1, givesUpWithinMs);
   expect(notes.map(({ message }) => message)).toEqual(['a slot is not compacted', 'a slot is compacted']);
   await compactor.close();
 }, 60_000);
