@@ -9,8 +9,11 @@ export const brokenDiskCodes: ReadonlySet<unknown> = new Set([5, 'EIO']);
  * its use is broken. MDB_BAD_VALSIZE is not among them: a key that is too long is a defect of ours.
  */
 const [lmdbCodeMin, lmdbCodeMax, badValueSize] = [-30797, -30780, -30781];
-/** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_PANIC and MDB_INVALID: pages are not as they must be. */
-const damagedCodes: ReadonlySet<unknown> = new Set([-30797, -30796, -30795, -30793]);
+/**
+ * Pages are not as they must be: MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_PANIC, MDB_INVALID,
+ * MDB_CURSOR_FULL, MDB_PAGE_FULL, MDB_INCOMPATIBLE and MDB_BAD_TXN.
+ */
+const damagedCodes: ReadonlySet<unknown> = new Set([-30797, -30796, -30795, -30793, -30787, -30786, -30784, -30782]);
 /** Of the system: no memory, no access, busy, read-only. */
 const systemCodes: ReadonlySet<unknown> = new Set([11, 12, 13, 16, 30]);
 
