@@ -10,6 +10,7 @@ import { answerBytesMax, answeredOf, withoutMark } from '../../wire/partial-answ
 import type { SubRequest } from './fan-out.ts';
 import type { ItemField, ItemSplit } from './item-split.ts';
 import type { PlanContext } from './plan.ts';
+import { weightOfPart } from './weight.ts';
 
 /** An answer has at most as many further parts, each of which may have `answerBytesMax`. */
 export const answerPartsMax = 32;
@@ -85,8 +86,9 @@ export async function completeAnswers(
     subRequests.push(...rest);
     if (subRequests.length - split.subRequests.length > answerPartsMax) tooLarge(field.path);
     if (rest.length === 0) break;
-    context.admitParts(rest.length);
-    const items = counts.slice(-rest.length).reduce((total, count) => total + count, 0);
+    const left = counts.slice(-rest.length);
+    context.admitParts(left.reduce((total, count) => total + weightOfPart(count), 0));
+    const items = left.reduce((total, count) => total + count, 0);
     const more = await context.inTurn(items, () => context.fanOut.askAll(method, rest, context.deadlineMs));
     received = more.map(asBuffer);
     context.hold(bytesOf(received));

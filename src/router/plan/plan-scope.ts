@@ -10,7 +10,6 @@ import type { FairQueue } from './fair-queue.ts';
 import type { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';
 import type { PlanContext } from './plan.ts';
-import { itemsPerPart } from './weight.ts';
 
 /** What all runs of a router share. */
 export type ScopeParts = {
@@ -32,7 +31,7 @@ export class PlanScope implements PlanContext {
   #itemsOfParts = 0;
   readonly caller: string;
   readonly #of: ScopeParts;
-  /** Items that did not wait for their turn. */
+  /** Items that did not wait for their turn, and are not answered. */
   #itemsBegun = 0;
   #bytes = 0;
 
@@ -66,9 +65,9 @@ export class PlanScope implements PlanContext {
     this.#itemsBegun += items;
   }
 
-  admitParts(parts: number): void {
-    this.admit(parts * itemsPerPart);
-    this.#itemsOfParts += parts * itemsPerPart;
+  admitParts(items: number): void {
+    this.admitForTurns(items);
+    this.#itemsOfParts += items;
   }
 
   /** Items that the request asked for. */
@@ -82,6 +81,8 @@ export class PlanScope implements PlanContext {
   }
 
   inTurn<Answer>(items: number, ask: () => Promise<Answer> | Answer): Promise<Answer> {
+    // What began is answered: requests that take all the room would wait for themselves.
+    this.#endBegun();
     return this.#of.queue.runPart(this.caller, items, this.deadlineMs, ask);
   }
 
@@ -91,9 +92,14 @@ export class PlanScope implements PlanContext {
 
   /** Gives back what was taken. Must be called once. */
   end(): void {
-    const { admission, queue, memory } = this.#of;
+    const { admission, memory } = this.#of;
     admission.release(this.caller, this.#items);
-    queue.ended(this.#itemsBegun);
+    this.#endBegun();
     if (this.#bytes > 0) memory.release(this.caller, this.#bytes);
+  }
+
+  #endBegun(): void {
+    if (this.#itemsBegun > 0) this.#of.queue.ended(this.#itemsBegun);
+    this.#itemsBegun = 0;
   }
 }

@@ -22,8 +22,8 @@ export interface PlanContext {
   admit(items: number): void;
   /** The same for items that are asked for by `inTurn`. */
   admitForTurns(items: number): void;
-  /** The same for the cost of more parts of an answer, which the request did not ask for. */
-  admitParts(parts: number): void;
+  /** The same for what more parts of an answer cost, which the request did not ask for. */
+  admitParts(items: number): void;
   /** Asks for so many items when it is their turn. Errors: those of `ask`; `DeadlineExceeded`. */
   inTurn<Answer>(items: number, ask: () => Promise<Answer> | Answer): Promise<Answer>;
   /** Takes memory for the answer, until it is there. Errors: DataPlaneError `ResourceExhausted`. */

@@ -78,5 +78,12 @@ export const looksPerItem = 100;
 export const pairsPerItem = 100;
 /** Each post of GetPostRecords with `includeOpThreadMetadata`: its root, and that one's thread. */
 export const opThreadItems = 5;
-/** A further part of a by-item answer, which the router holds until all are there. */
+/** A further part of an answer at most, which the router holds until all are there. */
 export const itemsPerPart = 500;
+/** An item that such a part is asked for: those before it took a node's whole turn. */
+const itemsPerItemLeft = 20;
+
+/** Returns what a further part of a by-item answer counts, of which so many items are left. */
+export function weightOfPart(itemsLeft: number): number {
+  return Math.min(itemsPerPart, itemsPerItemLeft * itemsLeft);
+}

@@ -4,6 +4,7 @@ import { encodeLabelersPosition, type LabelersPosition, openLabelersPage } from 
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { askByItem, type ByItemMethod } from '../plan/by-item.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
+import { itemsPerPart } from '../plan/weight.ts';
 
 /** Of what nodes answer: the labels of one subject. */
 const subjectField = 1;
@@ -35,8 +36,10 @@ async function labelersOfNode(node: number, context: PlanContext): Promise<Buffe
   const parts: Buffer[] = [];
   let from: LabelersPosition | null = { slot: 0, owner: 0 };
   for (let pages = 0; from !== null && pages < pagesOfNodeMax; pages++) {
-    context.admitParts(1);
-    const answer: Uint8Array = await fanOut.ask(node, nodeCalls.labelers, encodeLabelersPosition(from), deadlineMs);
+    context.admitParts(itemsPerPart);
+    const position = encodeLabelersPosition(from);
+    const ask = (): Promise<Uint8Array> | Uint8Array => fanOut.ask(node, nodeCalls.labelers, position, deadlineMs);
+    const answer: Uint8Array = await context.inTurn(itemsPerPart, ask);
     const page = openLabelersPage(answer);
     parts.push(page.answer);
     from = page.next;

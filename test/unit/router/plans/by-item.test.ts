@@ -136,6 +136,18 @@ describe.each([
 });
 
 describe('by item', () => {
+  test('many small requests are all answered, though nodes answer each in parts', async () => {
+    plans = new RouterPlans();
+    plans.nodes.itemsPerAnswerMax = 4;
+    const dids = Array.from({ length: 25 }, (_unused, index) => didOf(index));
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_unused, request) =>
+        plans.ask('GetActors', { dids: [didOf(100 + request), ...dids.slice(1)] }),
+      ),
+    );
+    for (const { actors } of answers) expect(actors).toHaveLength(dids.length);
+  });
+
   test('fields that are no items go to each part, up to a number of bytes', async () => {
     plans = new RouterPlans();
     const dids = Array.from({ length: 2 * itemsPerTurn }, (_unused, index) => didOf(index));
