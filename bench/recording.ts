@@ -38,7 +38,6 @@ const slotMapBytes = 16 * 2 ** 30;
 const node = 'n0';
 /** Several names, as of the methods of an AppView that call. */
 const callers = 8;
-const sliceMs = 250;
 
 class NoTouches extends SlotTouches {
   override touch(): void {}
@@ -99,18 +98,12 @@ function sideOf(readers: ReadonlyMap<number, SlotReader>, isRecording: boolean):
   return { asking: { ask }, flush: () => histograms.flush() };
 }
 
-/** Answers pages for a time. Returns the CPU of a page. Units: µs. */
-async function cpuOf({ asking, flush }: Side, pages: readonly HotRequest[], durationMs: number): Promise<number> {
+/** Answers pages for an interval. Returns the CPU of a page. Units: µs. */
+async function cpuOf({ asking, flush }: Side, pages: readonly HotRequest[]): Promise<number> {
   const before = process.cpuUsage();
-  const endMs = systemClock.monotonicMs() + durationMs;
-  let flushMs = systemClock.monotonicMs() + intervalMs;
+  const endMs = systemClock.monotonicMs() + intervalMs;
   let count = 0;
-  while (systemClock.monotonicMs() < endMs) {
-    await askSteps(asking, pages[count++ % pages.length]!);
-    if (systemClock.monotonicMs() < flushMs) continue;
-    flush();
-    flushMs += intervalMs;
-  }
+  while (systemClock.monotonicMs() < endMs) await askSteps(asking, pages[count++ % pages.length]!);
   flush();
   const { user, system } = process.cpuUsage(before);
   return (user + system) / count;
@@ -142,13 +135,13 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     const [on, off] = [sideOf(readers, true), sideOf(readers, false)];
     const pools = JSON.parse(readFileSync(join(dataDir, 'pools.json'), 'utf8')) as RequestPools;
     const { requests } = await pageLoads(pools, off.asking);
-    const pairs = options.quick ? 8 : 120;
-    for (const side of [on, off, on, off]) await cpuOf(side, requests, 4 * sliceMs);
+    const pairs = options.quick ? 8 : 60;
+    for (const side of [on, off, on, off]) await cpuOf(side, requests);
     const onUs: number[] = [];
     const offUs: number[] = [];
     for (let pair = 0; pair < pairs; pair++) {
       const order = pair % 2 === 0 ? ([on, off] as const) : ([off, on] as const);
-      for (const side of order) (side === on ? onUs : offUs).push(await cpuOf(side, requests, sliceMs));
+      for (const side of order) (side === on ? onUs : offUs).push(await cpuOf(side, requests));
     }
     const share = median(onUs.map((us, pair) => us / offUs[pair]!)) - 1;
     options.print(

@@ -5,7 +5,7 @@
  * Owns: who is among them. Names of callers come from outside, so they are bounded: a caller takes
  * the place of the least busy one once it asked for more than twice as much lately.
  */
-import type { RecordedHistogram, Recording } from './recording.ts';
+import type { RecordedHistogram, Recording, SeriesRecorder } from './recording.ts';
 
 export const busiestCallersMax = 20;
 /** Others of which requests are counted, to see who becomes one of the busiest. */
@@ -15,14 +15,38 @@ const decay = 0.98;
 const otherLabel = 'other';
 const unnamedLabel = 'unnamed';
 
-/** `name` is one string for all requests, which a map finds sooner than an equal one. */
-type Busy = { readonly name: string; count: number };
+/** The series of one caller, looked up once and not for each request. */
+class RecordedCaller {
+  readonly name: string;
+  /** Requests of late. */
+  count = 0;
+  readonly items: SeriesRecorder;
+  readonly #durations: RecordedHistogram;
+  readonly #durationsByMethod = new Map<string, SeriesRecorder>();
+
+  constructor(name: string, durations: RecordedHistogram, items: RecordedHistogram) {
+    this.name = name;
+    this.items = items.with(name);
+    this.#durations = durations;
+  }
+
+  durationsOf(method: string): SeriesRecorder {
+    return this.#durationsByMethod.get(method) ?? this.#addDurations(method);
+  }
+
+  #addDurations(method: string): SeriesRecorder {
+    const series = this.#durations.with(this.name, method);
+    this.#durationsByMethod.set(method, series);
+    return series;
+  }
+}
 
 export class CallerRecording {
   readonly #durations: RecordedHistogram;
   readonly #items: RecordedHistogram;
+  readonly #busiest = new Map<string, RecordedCaller>();
+  #others: RecordedCaller | null = null;
   /** Requests of late, by caller. */
-  readonly #busiest = new Map<string, Busy>();
   readonly #candidates = new Map<string, number>();
 
   constructor(recording: Recording) {
@@ -31,33 +55,34 @@ export class CallerRecording {
     recording.onTake.push(() => this.#choose());
   }
 
-  /** Records a request of a caller, '' for one without a name. */
-  record(caller: string, method: string, durationMs: number): void {
-    const name = caller === '' ? unnamedLabel : caller;
-    const busy = this.#busyOf(name);
-    if (busy !== null) {
-      busy.count++;
-      return this.#durations.with(busy.name, method).recordMs(durationMs);
-    }
-    const count = this.#candidates.get(name);
-    if (count !== undefined || this.#candidates.size < candidatesMax) this.#candidates.set(name, (count ?? 0) + 1);
-    this.#durations.with(otherLabel, method).recordMs(durationMs);
+  /** Records a request of a caller, '' for one without a name. 0 items: not known. */
+  record(caller: string, method: string, durationMs: number, items: number): void {
+    const recorded = this.#recordedOf(caller === '' ? unnamedLabel : caller);
+    recorded.count++;
+    recorded.durationsOf(method).recordMs(durationMs);
+    if (items > 0) recorded.items.record(items);
   }
 
-  /** Records how many items a request of a caller asks for. */
-  recordItems(caller: string, items: number): void {
-    const busy = this.#busyOf(caller === '' ? unnamedLabel : caller);
-    this.#items.with(busy?.name ?? otherLabel).record(items);
-  }
-
-  /** Returns the entry of one of the busiest, which it becomes while there is room. */
-  #busyOf(name: string): Busy | null {
+  /** Returns one of the busiest, as which a caller is added while there is room, or the others. */
+  #recordedOf(name: string): RecordedCaller {
     const known = this.#busiest.get(name);
     if (known !== undefined) return known;
-    if (name === otherLabel || this.#busiest.size >= busiestCallersMax) return null;
-    const made = { name, count: 0 };
-    this.#busiest.set(name, made);
-    return made;
+    if (name !== otherLabel && this.#busiest.size < busiestCallersMax) return this.#add(name, 0);
+    const count = this.#candidates.get(name);
+    if (count !== undefined || this.#candidates.size < candidatesMax) this.#candidates.set(name, (count ?? 0) + 1);
+    this.#others ??= this.#recorded(otherLabel);
+    return this.#others;
+  }
+
+  #recorded(name: string): RecordedCaller {
+    return new RecordedCaller(name, this.#durations, this.#items);
+  }
+
+  #add(name: string, count: number): RecordedCaller {
+    const added = this.#recorded(name);
+    added.count = count;
+    this.#busiest.set(name, added);
+    return added;
   }
 
   /** Gives the place of the least busy caller to one that is much busier. */
@@ -73,11 +98,11 @@ export class CallerRecording {
   }
 
   #offer(name: string, count: number): void {
-    const least = [...this.#busiest].reduce((a, b) => (b[1].count < a[1].count ? b : a));
-    if (count <= 2 * least[1].count) return;
-    this.#busiest.delete(least[0]);
-    for (const histogram of [this.#durations, this.#items]) histogram.drop(least[0]);
+    const least = [...this.#busiest.values()].reduce((a, b) => (b.count < a.count ? b : a));
+    if (count <= 2 * least.count) return;
+    this.#busiest.delete(least.name);
+    for (const histogram of [this.#durations, this.#items]) histogram.drop(least.name);
     this.#candidates.delete(name);
-    this.#busiest.set(name, { name, count });
+    this.#add(name, count);
   }
 }

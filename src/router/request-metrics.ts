@@ -3,10 +3,13 @@ import type { Registry } from 'prom-client';
 import type { ErrorCode } from '../base/data-plane-error.ts';
 import { CallerRecording } from '../metrics/caller-recording.ts';
 import { LabelledCounter, registerReadout } from '../metrics/metric.ts';
-import type { RecordedHistogram, Recording } from '../metrics/recording.ts';
+import type { RecordedHistogram, Recording, SeriesRecorder } from '../metrics/recording.ts';
 import type { HedgeOutcome } from './plan/hedges.ts';
 import type { RequestObserver } from './plan/request-observer.ts';
 import { outcomeOf } from './request-outcome.ts';
+
+/** The series of one method's requests, looked up once and not for each of them. */
+type RecordedMethod = { readonly ok: SeriesRecorder; readonly items: SeriesRecorder };
 
 export class RequestMetrics implements RequestObserver {
   readonly #durations: RecordedHistogram;
@@ -14,6 +17,7 @@ export class RequestMetrics implements RequestObserver {
   readonly #queue: RecordedHistogram;
   readonly #hedges: RecordedHistogram;
   readonly #callers: CallerRecording;
+  readonly #recordedByMethod = new Map<string, RecordedMethod>();
   readonly #errors: LabelledCounter;
 
   constructor(recording: Recording, registry: Registry) {
@@ -32,16 +36,19 @@ export class RequestMetrics implements RequestObserver {
     });
   }
 
-  ended(method: string, caller: string, durationMs: number, code: ErrorCode | null): void {
-    const outcome = code === null ? 'ok' : outcomeOf(code);
-    this.#durations.with(method, outcome).recordMs(durationMs);
-    this.#callers.record(caller, method, durationMs);
-    if (code !== null) this.#errors.with(method, code).add();
+  ended(method: string, caller: string, durationMs: number, code: ErrorCode | null, items: number): void {
+    const recorded = this.#recordedByMethod.get(method) ?? this.#addMethod(method);
+    this.#callers.record(caller, method, durationMs, items);
+    if (items > 0) recorded.items.record(items);
+    if (code === null) return recorded.ok.recordMs(durationMs);
+    this.#durations.with(method, outcomeOf(code)).recordMs(durationMs);
+    this.#errors.with(method, code).add();
   }
 
-  asked(method: string, caller: string, items: number): void {
-    this.#items.with(method).record(items);
-    this.#callers.recordItems(caller, items);
+  #addMethod(method: string): RecordedMethod {
+    const recorded = { ok: this.#durations.with(method, 'ok'), items: this.#items.with(method) };
+    this.#recordedByMethod.set(method, recorded);
+    return recorded;
   }
 
   waited(durationMs: number): void {

@@ -7,7 +7,8 @@ const several = -2;
 export class SlotTouches {
   /** By slot; whoever takes the counts sets them to 0. */
   counts = new Uint32Array(0);
-  #slotsOfGroup = 1;
+  /** A group has `2 ** groupBits` slots. */
+  #groupBits = 0;
   #nameByGroup: readonly string[] = [];
   #group = none;
 
@@ -21,9 +22,10 @@ export class SlotTouches {
     const counts = new Uint32Array(slots);
     counts.set(this.counts.subarray(0, slots));
     this.counts = counts;
-    this.#slotsOfGroup = slotsOfGroup(slots);
+    const size = slotsOfGroup(slots);
+    this.#groupBits = Math.log2(size);
     this.#nameByGroup = Array.from({ length: Math.min(slots, slotGroupsMax) }, (_unused, group) =>
-      slotGroupName(group * this.#slotsOfGroup, slots),
+      slotGroupName(group * size, slots),
     );
   }
 
@@ -35,7 +37,7 @@ export class SlotTouches {
   /** Hot: called for each key that is looked up. */
   touch(slot: number): void {
     this.counts[slot]!++;
-    const group = Math.floor(slot / this.#slotsOfGroup);
+    const group = slot >>> this.#groupBits;
     if (group !== this.#group) this.#group = this.#group === none ? group : several;
   }
 

@@ -4,10 +4,11 @@ import type { HedgeOutcome } from './hedges.ts';
 
 /** Hot: all of it is called for each request. */
 export interface RequestObserver {
-  /** A request was answered; `code` is null unless by an error. */
-  ended(method: string, caller: string, durationMs: number, code: ErrorCode | null): void;
-  /** A request asked for so many items; at least 1. */
-  asked(method: string, caller: string, items: number): void;
+  /**
+   * A request was answered; `code` is null unless by an error. `items` is how many it asked for, or
+   * 0 if it did not get as far, or shared the answer of another one.
+   */
+  ended(method: string, caller: string, durationMs: number, code: ErrorCode | null, items: number): void;
   /** A request, or a part of one, had to wait for its turn. */
   waited(durationMs: number): void;
   /** A second attempt ended. */

@@ -157,7 +157,7 @@ export class ServiceRouter implements AsyncDisposable {
     const plan = this.#options.plans.get(method);
     const answer =
       plan === undefined ? Promise.reject(unknownMethod(method)) : this.#answer(plan, request, context, run);
-    // Of methods that there are, always the same string, by which what is recorded is found sooner.
+    // Of a method always the same string, which a map finds sooner than an equal one.
     const name = plan?.method ?? method;
     if (answer instanceof Promise) return this.#later(name, context.caller, answer, run);
     this.#ended(name, context.caller, run, null);
@@ -167,7 +167,7 @@ export class ServiceRouter implements AsyncDisposable {
   #ended(method: string, caller: string, run: RequestRun, code: ErrorCode | null): void {
     const { observer, onSlow, slowMs = Number.POSITIVE_INFINITY, clock } = this.#options;
     const durationMs = clock.monotonicMs() - run.startMs;
-    observer?.ended(method, caller, durationMs, code);
+    observer?.ended(method, caller, durationMs, code, run.items);
     if (durationMs >= slowMs) onSlow?.({ method, caller, code, durationMs, run });
   }
 
@@ -278,10 +278,7 @@ export class ServiceRouter implements AsyncDisposable {
 
   #release(plan: Plan, scope: PlanScope, run: RequestRun): void {
     // A second attempt asks for the same.
-    if (run.items === 0) {
-      run.items = Math.max(1, scope.itemsAsked - weightOf(plan.method));
-      this.#options.observer?.asked(plan.method, scope.caller, run.items);
-    }
+    if (run.items === 0) run.items = Math.max(1, scope.itemsAsked - weightOf(plan.method));
     scope.end();
   }
 

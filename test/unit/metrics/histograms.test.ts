@@ -210,7 +210,8 @@ describe('memory', () => {
 describe('callers', () => {
   const totals = (interval: Interval): Map<string, number> => {
     const byCaller = new Map<string, number>();
-    for (const { labels, counts } of interval.series) {
+    for (const { name, labels, counts } of interval.series) {
+      if (name !== 'skyshard_caller_request_duration_seconds') continue;
       for (let at = 1; at < counts.length; at += 2) {
         byCaller.set(labels[0]!, (byCaller.get(labels[0]!) ?? 0) + counts[at]!);
       }
@@ -222,16 +223,16 @@ describe('callers', () => {
     const recording = new Recording();
     const callers = new CallerRecording(recording);
     for (let caller = 0; caller < busiestCallersMax; caller++) {
-      for (let turn = 0; turn <= caller; turn++) callers.record(`c${caller}`, 'Ping', 1);
+      for (let turn = 0; turn <= caller; turn++) callers.record(`c${caller}`, 'Ping', 1, 1);
     }
-    for (let turn = 0; turn < 50; turn++) callers.record('late', 'Ping', 1);
-    callers.record('', 'Ping', 1);
+    for (let turn = 0; turn < 50; turn++) callers.record('late', 'Ping', 1, 1);
+    callers.record('', 'Ping', 1, 1);
     const first = totals(recording.take());
     expect(first.get('c19')).toBe(20);
     expect(first.get('late')).toBeUndefined();
     expect(first.get('other')).toBe(51);
-    callers.record('late', 'Ping', 1);
-    callers.record('c0', 'Ping', 1);
+    callers.record('late', 'Ping', 1, 1);
+    callers.record('c0', 'Ping', 1, 1);
     const second = totals(recording.take());
     expect(Object.fromEntries(second)).toEqual({ late: 1, other: 1 });
   });
@@ -239,10 +240,7 @@ describe('callers', () => {
   it('have their items apart, from the first request on', () => {
     const recording = new Recording();
     const callers = new CallerRecording(recording);
-    const ask = (caller: string, items: number): void => {
-      callers.recordItems(caller, items);
-      callers.record(caller, 'GetActors', 1);
-    };
+    const ask = (caller: string, items: number): void => callers.record(caller, 'GetActors', 1, items);
     ask('bulk', 5_000);
     for (let caller = 1; caller < busiestCallersMax; caller++) ask(`c${caller}`, 1);
     ask('late', 9_000);
@@ -254,8 +252,8 @@ describe('callers', () => {
   it('whose series goes lose no value', () => {
     const recording = new Recording();
     const callers = new CallerRecording(recording);
-    for (let caller = 0; caller < busiestCallersMax; caller++) callers.record(`c${caller}`, 'Ping', 1);
-    for (let turn = 0; turn < 100; turn++) callers.record('busy', 'Ping', 1);
+    for (let caller = 0; caller < busiestCallersMax; caller++) callers.record(`c${caller}`, 'Ping', 1, 1);
+    for (let turn = 0; turn < 100; turn++) callers.record('busy', 'Ping', 1, 1);
     let counted = 0;
     for (let turn = 0; turn < 3; turn++) for (const count of totals(recording.take()).values()) counted += count;
     expect(counted).toBe(busiestCallersMax + 100);
