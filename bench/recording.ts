@@ -1,6 +1,6 @@
 /**
  * What recording costs: page loads answered in one process, without HTTP, by two routers over the
- * same slots, of which one records and the other does not, in alternating runs.
+ * same slots, of which one records and the other does not, in turns of some milliseconds.
  *
  * What HTTP costs is left out, so that the share is an upper bound.
  *
@@ -38,12 +38,14 @@ const slotMapBytes = 16 * 2 ** 30;
 const node = 'n0';
 /** Several names, as of the methods of an AppView that call. */
 const callers = 8;
+/** How long one side answers before the other one does. */
+const turnMs = 20;
 
 class NoTouches extends SlotTouches {
   override touch(): void {}
 }
 
-type Side = { readonly asking: Asking; readonly flush: () => void };
+type Side = { readonly asking: Asking; readonly flush: () => void; cpuUs: number; pages: number };
 
 const nothing: CallObserver = () => {};
 
@@ -95,18 +97,34 @@ function sideOf(readers: ReadonlyMap<number, SlotReader>, isRecording: boolean):
     const caller = `caller-${asked++ % callers}`;
     return Buffer.from(await router.handle(method, bytes.subarray(bodyAt + 5), { caller, timeoutMs: null }));
   };
-  return { asking: { ask }, flush: () => histograms.flush() };
+  return { asking: { ask }, flush: () => histograms.flush(), cpuUs: 0, pages: 0 };
 }
 
-/** Answers pages for an interval. Returns the CPU of a page. Units: µs. */
-async function cpuOf({ asking, flush }: Side, pages: readonly HotRequest[]): Promise<number> {
+/** Does something for a side, and adds the CPU that it took. */
+async function metered(side: Side, work: () => Promise<void> | void): Promise<void> {
   const before = process.cpuUsage();
-  const endMs = systemClock.monotonicMs() + intervalMs;
-  let count = 0;
-  while (systemClock.monotonicMs() < endMs) await askSteps(asking, pages[count++ % pages.length]!);
-  flush();
+  await work();
   const { user, system } = process.cpuUsage(before);
-  return (user + system) / count;
+  side.cpuUs += user + system;
+}
+
+/**
+ * Has both sides answer pages for an interval, in short turns: other work of the machine costs both
+ * the same. Returns the CPU of a page of each side. Units: µs.
+ */
+async function cpuOf(sides: readonly [Side, Side], pages: readonly HotRequest[]): Promise<readonly [number, number]> {
+  for (const side of sides) Object.assign(side, { cpuUs: 0, pages: 0 });
+  for (let turn = 0; turn < intervalMs / turnMs; turn++) {
+    for (const side of turn % 2 === 0 ? sides : sides.toReversed()) {
+      await metered(side, async () => {
+        const endMs = systemClock.monotonicMs() + turnMs;
+        while (systemClock.monotonicMs() < endMs) await askSteps(side.asking, pages[side.pages++ % pages.length]!);
+      });
+    }
+  }
+  for (const side of sides) await metered(side, side.flush);
+  const [one, other] = sides.map(({ cpuUs, pages: count }) => cpuUs / count);
+  return [one!, other!];
 }
 
 /** Returns what it takes to record one value, here and in the library's histogram. */
@@ -132,22 +150,23 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const numbers = Array.from({ length: slots }, (_unused, slot) => slot);
   const readers = openReaders(numbers, join(dataDir, `node-${node}`), slotMapBytes);
   try {
-    const [on, off] = [sideOf(readers, true), sideOf(readers, false)];
+    const sides = [sideOf(readers, true), sideOf(readers, false)] as const;
     const pools = JSON.parse(readFileSync(join(dataDir, 'pools.json'), 'utf8')) as RequestPools;
-    const { requests } = await pageLoads(pools, off.asking);
+    const { requests } = await pageLoads(pools, sides[1].asking);
     const pairs = options.quick ? 8 : 60;
-    for (const side of [on, off, on, off]) await cpuOf(side, requests);
+    for (let warming = 0; warming < 2; warming++) await cpuOf(sides, requests);
     const onUs: number[] = [];
     const offUs: number[] = [];
     for (let pair = 0; pair < pairs; pair++) {
-      const order = pair % 2 === 0 ? ([on, off] as const) : ([off, on] as const);
-      for (const side of order) (side === on ? onUs : offUs).push(await cpuOf(side, requests));
+      const [on, off] = await cpuOf(sides, requests);
+      onUs.push(on);
+      offUs.push(off);
     }
     const share = median(onUs.map((us, pair) => us / offUs[pair]!)) - 1;
     options.print(
       `page: ${median(onUs).toFixed(1)} µs with recording, ${median(offUs).toFixed(1)} without: ${percent(share)}`,
     );
-    const ns = nsOfRecords(options.quick ? 2_000_000 : 20_000_000);
+    const ns = nsOfRecords(2_000_000);
     options.print(`one value: ${ns.ours_ns.toFixed(1)} ns, in the library's histogram ${ns.library_ns.toFixed(1)} ns`);
     const figures = { ...ns, pairs, on_cpu_us: median(onUs), off_cpu_us: median(offUs), share };
     return { dataSize: `${records} records in ${slots} slots, ${requests.length} pages`, figures };

@@ -90,10 +90,50 @@ class IntervalCounts {
   }
 }
 
+/** How many values wait to be counted at most. */
+const valuesWaitingMax = 1_024;
+
+/**
+ * Values that are not counted yet. A request leaves little of a histogram in the processor's caches
+ * for the next one, so what is recorded is counted many values at a time.
+ */
+class WaitingValues {
+  readonly #series: (SeriesRecorder | null)[] = [];
+  readonly #numbers = new Uint32Array(valuesWaitingMax);
+  readonly #values = new Float64Array(valuesWaitingMax);
+  #count = 0;
+
+  /** Returns the number by which a series gives its values until it is dropped. */
+  take(series: SeriesRecorder): number {
+    const free = this.#series.indexOf(null);
+    if (free < 0) return this.#series.push(series) - 1;
+    this.#series[free] = series;
+    return free;
+  }
+
+  drop(number: number): void {
+    this.count();
+    this.#series[number] = null;
+  }
+
+  add(number: number, value: number): void {
+    this.#numbers[this.#count] = number;
+    this.#values[this.#count] = value;
+    if (++this.#count === valuesWaitingMax) this.count();
+  }
+
+  count(): void {
+    for (let at = 0; at < this.#count; at++) this.#series[this.#numbers[at]!]!.count(this.#values[at]!);
+    this.#count = 0;
+  }
+}
+
 /** One series. Hot: called for each request. */
 export class SeriesRecorder {
   readonly #name: HistogramName;
   readonly #labels: readonly string[];
+  readonly #waiting: WaitingValues;
+  #number = -1;
   readonly #counts: IntervalCounts;
   readonly #valueMax: number;
   #sum = 0;
@@ -101,9 +141,10 @@ export class SeriesRecorder {
   #count = 0;
   #takenCount = 0;
 
-  constructor(name: HistogramName, labels: readonly string[]) {
+  constructor(name: HistogramName, labels: readonly string[], waiting: WaitingValues) {
     this.#name = name;
     this.#labels = labels;
+    this.#waiting = waiting;
     const { digits, unit } = histogramTable[name];
     this.#valueMax = valueMaxByUnit[unit];
     this.#counts = new IntervalCounts(digits, this.#valueMax);
@@ -117,13 +158,25 @@ export class SeriesRecorder {
     return this.#counts.bytes;
   }
 
+  /** Begins or ends to take values; without that, they are not counted. */
+  set isRecorded(isRecorded: boolean) {
+    if (this.#number >= 0) this.#waiting.drop(this.#number);
+    this.#number = isRecorded ? this.#waiting.take(this) : -1;
+  }
+
   /** Values since the start. */
-  get count(): number {
+  get total(): number {
+    this.#waiting.count();
     return this.#takenCount + this.#count;
   }
 
   /** Records items, or µs; rounded down, at least 0. */
   record(value: number): void {
+    if (this.#number >= 0) this.#waiting.add(this.#number, value);
+  }
+
+  /** Counts a value that has waited. */
+  count(value: number): void {
     const counted = value > 0 ? value : 0;
     // All values fit 32 bits, so this rounds down.
     this.#counts.add(counted < this.#valueMax ? counted | 0 : this.#valueMax);
@@ -137,6 +190,7 @@ export class SeriesRecorder {
 
   /** Returns the values since the last call, or null for none. */
   take(): IntervalSeries | null {
+    this.#waiting.count();
     if (this.#count === 0) return null;
     const taken = { name: this.#name, labels: this.#labels, counts: this.#counts.take(), sum: this.#sum };
     this.#takenCount += this.#count;
@@ -166,7 +220,7 @@ export class RecordedHistogram {
   #add(first: string, second: string): SeriesRecorder {
     const labels = [first, second].slice(0, histogramTable[this.#name].labels.length);
     const isNeeded = labels.every((label) => label === otherLabel);
-    const own = new SeriesRecorder(this.#name, labels);
+    const own = new SeriesRecorder(this.#name, labels, this.#recording.waiting);
     const series = this.#recording.add(own, isNeeded) ? own : this.with(...labels.map(() => otherLabel));
     const bySecond = this.#byLabel.get(first) ?? new Map<string, SeriesRecorder>();
     // A series that is recorded as `other` costs a place in this map: of methods there are few.
@@ -193,6 +247,8 @@ export class Recording {
   readonly #last: IntervalSeries[] = [];
   readonly #histogramByName = new Map<HistogramName, RecordedHistogram>();
   readonly #bytesMax: number;
+  /** Of all series. */
+  readonly waiting = new WaitingValues();
   #bytes = 0;
   #refused = 0;
   /** Set by the owner of reads; by slot, since the last interval. */
@@ -220,12 +276,14 @@ export class Recording {
       return false;
     }
     this.#series.add(series);
+    series.isRecorded = true;
     this.#bytes += series.bytes;
     return true;
   }
 
   drop(series: SeriesRecorder): void {
     if (!this.#series.delete(series)) return;
+    series.isRecorded = false;
     const last = series.take();
     if (last !== null) this.#last.push(last);
     this.#bytes -= series.bytes;

@@ -29,8 +29,8 @@ export class RequestMetrics implements RequestObserver {
     this.#errors = new LabelledCounter(registry, 'skyshard_request_errors_total');
     registerReadout(registry, 'skyshard_requests_total', () => {
       const countByMethod = new Map<string, number>();
-      for (const { labels, count } of this.#durations.all()) {
-        countByMethod.set(labels[0]!, (countByMethod.get(labels[0]!) ?? 0) + count);
+      for (const { labels, total } of this.#durations.all()) {
+        countByMethod.set(labels[0]!, (countByMethod.get(labels[0]!) ?? 0) + total);
       }
       return Array.from(countByMethod, ([method, value]) => ({ labels: { method }, value }));
     });

@@ -4,6 +4,8 @@
  * A request holds only keys whose slots the called node serves, and is answered in the order asked.
  * A router passes on protobuf answers without decoding them.
  */
+import { type MethodName, serviceMethods } from '../proto/generated/bsky-service.ts';
+
 export const nodeCalls = {
   /** Chunks for slots of the node → an outcome for each chunk, see log/chunk.ts. */
   append: 'slot.append',
@@ -113,6 +115,16 @@ export const nodeCalls = {
   /** ThreadRequest, to the node of the root's DID → protobuf GetThreadResponse. */
   thread: 'slot.thread',
 } as const;
+
+const readCallByMethod = new Map<MethodName, string>(serviceMethods.map(([method]) => [method, `bsky.${method}`]));
+
+/**
+ * Returns the call by which nodes answer a method. Of a method it is always the same string, which
+ * a map finds sooner than an equal one.
+ */
+export function readCall(method: MethodName): string {
+  return readCallByMethod.get(method)!;
+}
 
 /** What a node answers whatever its map: operators must see it, and it must get a newer map. */
 export const callsOfAnyMap: ReadonlySet<string> = new Set([

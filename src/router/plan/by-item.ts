@@ -6,6 +6,7 @@
  */
 import { asBuffer } from '../../proto/fields.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
+import { readCall } from '../../wire/node-calls.ts';
 import { answeredOf } from '../../wire/partial-answer.ts';
 import { whenThere } from './at-once.ts';
 import { itemsPerTurn } from './fair-queue.ts';
@@ -32,7 +33,7 @@ export function askByItem(
   const split = splitItems(request, method.items, context.fanOut);
   const itemCount = split.subRequestOf.length;
   if (itemCount === 0) return emptyAnswer;
-  const call = method.call ?? `bsky.${method.method}`;
+  const call = method.call ?? readCall(method.method);
   if (itemCount > itemsPerTurn) return askInTurns(method, call, split, context);
   context.admit(itemCount);
   const asked = keptAcrossAwait(request, split);

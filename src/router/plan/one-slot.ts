@@ -3,6 +3,7 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { type FieldName, FieldScanner, fieldOf, type NumberedMessage } from '../../proto/fields.ts';
 import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
+import { readCall } from '../../wire/node-calls.ts';
 import { emptyAnswer, type Plan, planDefaults, requireItemsMax } from './plan.ts';
 import { slotOfDid, slotOfUri } from './slot-finder.ts';
 
@@ -90,7 +91,7 @@ export function oneSlot<Method extends SlotMethod>(options: OneSlotMethod<Method
         return counted?.missing?.(request.utf8Slice(start, end), items) ?? emptyTexts(answerNumber, items);
       }
       if (items > 0) context.admit(items);
-      return fanOut.ask(fanOut.nodeBySlot[slot]!, `bsky.${method}`, request, deadlineMs);
+      return fanOut.ask(fanOut.nodeBySlot[slot]!, readCall(method), request, deadlineMs);
     },
   };
 }

@@ -6,7 +6,7 @@ import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { GetFollowSuggestionsRequest } from '../../proto/generated/bsky-service.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
 import { decodeTexts, encodeTexts } from '../../wire/message.ts';
-import { nodeCalls } from '../../wire/node-calls.ts';
+import { nodeCalls, readCall } from '../../wire/node-calls.ts';
 import { decodeSuggestions, type WireSuggestion } from '../../wire/suggestion-messages.ts';
 import type { FanOut } from '../plan/fan-out.ts';
 import { groupByOwner } from '../plan/owner-groups.ts';
@@ -30,7 +30,7 @@ function ofSuggestions(method: 'GetSuggestedFeeds' | 'GetSuggestedEntities'): Pl
     timeoutMs: planDefaults.timeoutMs,
     isShared: true,
     run: (request, { fanOut, deadlineMs }) =>
-      fanOut.ask(suggestionsNode(fanOut), `bsky.${method}`, request, deadlineMs),
+      fanOut.ask(suggestionsNode(fanOut), readCall(method), request, deadlineMs),
   };
 }
 
