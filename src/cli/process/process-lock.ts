@@ -83,6 +83,12 @@ function removeStale(path: string, staleContent: string): void {
   else rmSync(movedPath, { force: true });
 }
 
+/** Returns the pid of the process that holds the lock `<folder>/<name>.pid`, or null. */
+export function lockHolder(folder: string, name: string): number | null {
+  const content = readText(join(folder, `${name}.pid`));
+  return content === null ? null : holderOf(content);
+}
+
 /**
  * Takes the lock `<folder>/<name>.pid`, waiting up to `waitMs` for a holder that is stopping.
  *

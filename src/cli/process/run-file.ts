@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { reachCrashPoint } from '../../base/crash-point.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { openObjectShape, readShape, recordShape, textShape } from '../../config/json-shape.ts';
+import { lockHolder } from './process-lock.ts';
 
 const processEntries = { pid: v.number(), host: textShape, port: v.number(), url: textShape };
 const processShape = openObjectShape(processEntries);
@@ -76,11 +77,16 @@ export function readRunFile(dataDir: string): RunFile | null {
 /**
  * Returns the address of a running process: the given URL, else the one in the run file.
  *
- * Errors: DataPlaneError `Unavailable` when there is neither.
+ * Errors: DataPlaneError `Unavailable` when there is neither, saying whether there soon is.
  */
 export function urlOf(process: 'router' | 'ingest', given: string | null, dataDir: string): string {
   const url = given ?? readRunFile(dataDir)?.[process].url;
   if (url !== undefined) return url;
+  const pid = lockHolder(dataDir, 'up');
+  if (pid !== null)
+    throw new DataPlaneError('Unavailable', `\`skyshard up\` on ${dataDir} (process ${pid}) starts or stops`, {
+      hint: 'Ask again once it has printed where it listens.',
+    });
   throw new DataPlaneError('Unavailable', `nothing runs on ${dataDir} (no run.json)`, {
     hint: `Start it with \`skyshard up\`, or say where it is by --data-dir or --${process}-url.`,
   });

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/base/clock.ts';
+import { lockFolder } from '../../../src/cli/process/process-lock.ts';
 import { type RunFile, readRunFile, urlOf, writeRunFile } from '../../../src/cli/process/run-file.ts';
 
 let folder: string;
@@ -39,6 +41,14 @@ describe('the run file', () => {
 
   it('that is absent is null', () => {
     expect(readRunFile(folder)).toBeNull();
+  });
+
+  it('that is not there yet is told from one where nothing runs', async () => {
+    expect(() => urlOf('router', null, folder)).toThrow('nothing runs on');
+    const lock = await lockFolder(folder, 'up', systemClock, 0);
+    expect(() => urlOf('router', null, folder)).toThrow(`(process ${process.pid}) starts or stops`);
+    lock.release();
+    expect(() => urlOf('router', null, folder)).toThrow('nothing runs on');
   });
 
   it.each([
