@@ -98,8 +98,7 @@ class IndexLoop {
   async #useThese(message: PlacesMessage): Promise<void> {
     this.#writer?.close();
     this.#writer = null;
-    for (const { id } of this.#verifications.splice(0))
-      post({ type: 'failed', id, code: 'Unavailable', message: 'the slots of the node have changed meanwhile' });
+    this.#failVerifications('the slots of the node have changed meanwhile');
     const slots = new Set(message.places.map(({ slot }) => slot));
     for (const [index, slot] of this.#slots) {
       if (slots.has(index)) continue;
@@ -156,8 +155,7 @@ class IndexLoop {
   /** Removes the file; what follows opens a new one. */
   #remove(): void {
     this.#isDamaged = false;
-    for (const { id } of this.#verifications.splice(0))
-      post({ type: 'failed', id, code: 'Unavailable', message: 'the index was removed meanwhile' });
+    this.#failVerifications('the index was removed meanwhile');
     post({ type: 'note', message: 'search: the index file is damaged, and is built again', fields: {} });
     this.#writer?.close();
     this.#writer = null;
@@ -170,6 +168,7 @@ class IndexLoop {
       this.#remove();
       return 0;
     }
+    this.#failVerifications('the index could not be written meanwhile');
     this.#writer?.close();
     this.#writer = null;
     const why = isDiskFull(thrown) ? 'the disk is full: free some space' : thrown.message;
@@ -186,6 +185,10 @@ class IndexLoop {
         post({ type: 'failed', id, code: 'DeadlineExceeded', message });
       }
     }
+  }
+
+  #failVerifications(message: string): void {
+    for (const { id } of this.#verifications.splice(0)) post({ type: 'failed', id, code: 'Unavailable', message });
   }
 
   #verifySome(): void {

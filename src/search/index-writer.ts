@@ -288,7 +288,9 @@ export class IndexWriter {
   behind(heads: readonly SlotProgress[]): { readonly changes: number; readonly slots: number } {
     let [changes, slots] = [0, 0];
     for (const { slot, epoch, seq } of heads) {
-      const row = this.#rows.get(slot)!;
+      const row = this.#rows.get(slot);
+      // The node has it no more.
+      if (row === undefined) continue;
       if (row.owner > 0 || row.served === 0 || row.epoch < epoch) slots++;
       else if (row.epoch === epoch) changes += Math.max(0, seq - row.seq);
     }

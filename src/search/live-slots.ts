@@ -46,7 +46,7 @@ export class LiveSlots {
     this.#bySlot.set(slot, { environment, state: new SlotState(slot, environment), isFresh: false });
   }
 
-  /** Opens slots that are new and closes those that are gone; takes all else at once. */
+  /** Opens slots that are new, before it waits for anything, and closes those that are gone. */
   async usePlaces(places: readonly SlotPlace[], primaries: readonly number[], slots: number): Promise<void> {
     const held = new Set(places.map(({ slot }) => slot));
     const gone = [...this.#bySlot].filter(([slot]) => !held.has(slot));

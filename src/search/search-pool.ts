@@ -89,7 +89,7 @@ export class SearchPool implements AsyncDisposable {
 
   /**
    * Takes the slots that this node has from now on, which are open. Resolves once no thread has
-   * others open, and all searches find what a new one has.
+   * others open, and every later search sees the new ones.
    */
   async usePlaces(of: SlotsOfSearch): Promise<void> {
     this.#of = of;

@@ -1,8 +1,8 @@
 /**
  * Answers queries from the index file, in a search thread.
  *
- * Owns: a connection that only reads, and what it knows of the file for a moment: which slots are
- * served, how many rows there are. Refuses to answer while a slot of the node is not built: what is
+ * Owns: a connection that only reads, and what it knows of the file until that changes: which slots
+ * are served, where rows are. Refuses to answer while a slot of the node is not built: what is
  * missing must not look as if it were not there.
  */
 import type { DatabaseSync } from 'node:sqlite';
@@ -17,7 +17,7 @@ import type { PostCounts, Span } from './post-windows.ts';
 import type { SlotsOfSearch } from './search-thread-messages.ts';
 import { type Ranges, Work } from './windows.ts';
 
-const rangesKnownMs = 2_000;
+const totalKnownMs = 2_000;
 /** How often a reader looks whether slots go on in other files. */
 const lookEveryMs = 200;
 
@@ -38,8 +38,9 @@ export class SearchReader {
   readonly work = new Work();
   #db: DatabaseSync | null = null;
   #sql: Statements | null = null;
-  readonly #rangesByKind = new Map<NamedKind, { readonly ranges: Ranges; readonly untilMs: number }>();
-  /** The state of the file of which it is known which slots are served, or null. */
+  /** Of the file as it is at `#servedVersion`. */
+  readonly #rangesByKind = new Map<NamedKind, Ranges>();
+  /** The `data_version` at which it was read which slots are served, or null. */
   #servedVersion: number | null = null;
   #lookUntilMs = 0;
   #unservedCount = 0;
@@ -129,6 +130,7 @@ export class SearchReader {
       const own = new Set(this.#live.slots);
       const keys = new Map(rows.filter(({ slot }) => own.has(slot)).map(({ slot, served }) => [slot, served]));
       this.#live.useKeys(keys);
+      this.#rangesByKind.clear();
       this.#unservedCount = own.size - keys.size - this.#live.unservedChildCount;
       this.#servedVersion = version;
     }
@@ -157,15 +159,14 @@ export class SearchReader {
     if (nowMs >= this.#totalUntilMs) {
       this.#total =
         sql.get<{ rows: number | null }>("SELECT sum(rows) AS rows FROM span WHERE kind = 'post'")?.rows ?? 0;
-      this.#totalUntilMs = nowMs + rangesKnownMs;
+      this.#totalUntilMs = nowMs + totalKnownMs;
     }
     return this.#total;
   }
 
   #ranges(sql: Statements, kind: NamedKind): Ranges {
-    const nowMs = this.#options.clock.monotonicMs();
     const known = this.#rangesByKind.get(kind);
-    if (known !== undefined && nowMs < known.untilMs) return known.ranges;
+    if (known !== undefined) return known;
     const found = sql.all<{ bucket: number; rows: number }>(
       'SELECT bucket, rows FROM span WHERE kind = ? AND rows > 0 ORDER BY bucket',
       kind,
@@ -173,7 +174,7 @@ export class SearchReader {
     const idsPerRange = idsPerSpan[kind];
     const starts = found.map(({ bucket }) => bucket * idsPerRange);
     const ranges = { idsPerRange, starts, rows: found.map(({ rows }) => rows) };
-    this.#rangesByKind.set(kind, { ranges, untilMs: nowMs + rangesKnownMs });
+    this.#rangesByKind.set(kind, ranges);
     return ranges;
   }
 

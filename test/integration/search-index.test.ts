@@ -195,6 +195,17 @@ describe('actors, feeds and packs', () => {
     expect(search.named('actors', 'robert')).toEqual([]);
   });
 
+  it('are found at once when they are the first that are so well known', () => {
+    network.put(alice, 'app.bsky.actor.profile', { displayName: 'Ann Lee', createdAt: network.now }, 'self');
+    search.settle();
+    expect(search.named('actors', 'ann lee')).toEqual([alice]);
+    for (const fan of ['x', 'y', 'z']) network.follow(didOf(fan), alice);
+    network.settle();
+    // The reader goes on with the file that it has open.
+    while (search.writer.takeChanges() > 0 || search.writer.workOn());
+    expect(search.named('actors', 'ann lee')).toEqual([alice]);
+  });
+
   it('are found page by page, without repeats', () => {
     const all = Array.from({ length: 40 }, (_unused, at) => didOf(`page${'abcdefgh'[at % 8]}${'abcdefgh'[at >> 3]}`));
     for (const did of all) network.profile(did, `same${did.slice(-3)}${all.indexOf(did)}.test`);
