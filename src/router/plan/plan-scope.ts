@@ -3,7 +3,9 @@
  *
  * Owns: that items and memory which a run took are given back, once.
  */
+
 import type { Clock } from '../../base/clock.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { Admission } from './admission.ts';
 import type { AnswerMemory } from './answer-memory.ts';
 import type { FairQueue } from './fair-queue.ts';
@@ -34,6 +36,7 @@ export class PlanScope implements PlanContext {
   /** Items that did not wait for their turn, and are not answered. */
   #itemsBegun = 0;
   #bytes = 0;
+  #isEnded = false;
 
   constructor(of: ScopeParts, caller: string, fanOut: FanOut, deadlineMs: number) {
     this.#of = of;
@@ -55,6 +58,7 @@ export class PlanScope implements PlanContext {
   }
 
   admitForTurns(items: number): void {
+    this.#requireNotEnded();
     this.#of.admission.take(this.caller, items);
     this.#items += items;
   }
@@ -76,12 +80,13 @@ export class PlanScope implements PlanContext {
   }
 
   hold(bytes: number): void {
+    this.#requireNotEnded();
     this.#of.memory.take(this.caller, bytes);
     this.#bytes += bytes;
   }
 
   inTurn<Answer>(items: number, ask: () => Promise<Answer> | Answer): Promise<Answer> {
-    // What began is answered: requests that take all the room would wait for themselves.
+    // What began is answered. Still counted, it would have requests wait for one another.
     this.#endBegun();
     return this.#of.queue.runPart(this.caller, items, this.deadlineMs, ask);
   }
@@ -93,9 +98,15 @@ export class PlanScope implements PlanContext {
   /** Gives back what was taken. Must be called once. */
   end(): void {
     const { admission, memory } = this.#of;
+    this.#isEnded = true;
     admission.release(this.caller, this.#items);
     this.#endBegun();
     if (this.#bytes > 0) memory.release(this.caller, this.#bytes);
+  }
+
+  /** A plan that asks for two things ends when one fails, and the other one goes on. */
+  #requireNotEnded(): void {
+    if (this.#isEnded) throw new DataPlaneError('Aborted', 'the request has ended');
   }
 
   #endBegun(): void {

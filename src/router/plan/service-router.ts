@@ -264,6 +264,8 @@ export class ServiceRouter implements AsyncDisposable {
   ): Promise<Uint8Array> {
     const { epoch } = scope.fanOut.map;
     const runAgain = (): Promise<Uint8Array> | Uint8Array => {
+      // It asks for the same again.
+      this.#noteItems(plan, scope, run);
       scope.fanOut = mayAskReplicas(plan) ? this.#fanOut.reading(run) : this.#fanOut.for(run);
       return plan.run(request, scope);
     };
@@ -277,9 +279,12 @@ export class ServiceRouter implements AsyncDisposable {
   }
 
   #release(plan: Plan, scope: PlanScope, run: RequestRun): void {
-    // A second attempt asks for the same.
-    if (run.items === 0) run.items = Math.max(1, scope.itemsAsked - weightOf(plan.method));
+    this.#noteItems(plan, scope, run);
     scope.end();
+  }
+
+  #noteItems(plan: Plan, { itemsAsked }: PlanScope, run: RequestRun): void {
+    if (run.items === 0 && itemsAsked > 0) run.items = Math.max(1, itemsAsked - weightOf(plan.method));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -80,7 +80,7 @@ export const pairsPerItem = 100;
 export const opThreadItems = 5;
 /** A further part of an answer at most, which the router holds until all are there. */
 export const itemsPerPart = 500;
-/** An item that such a part is asked for: those before it took a node's whole turn. */
+/** For each key that is left: those before it used up a node's turn of 2 ms. */
 const itemsPerItemLeft = 20;
 
 /** Returns what a further part of a by-item answer counts, of which so many items are left. */

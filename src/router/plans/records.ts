@@ -45,8 +45,13 @@ function asksOpThreads(request: Buffer): boolean {
 async function postRecordsWithOpThreads(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { uris } = decodeMessage('GetPostRecordsRequest', request);
   requireItemsMax(uris.length, 'GetPostRecordsRequest.uris');
-  context.admit(uris.length * opThreadItems);
-  const [answer, opThreads] = await Promise.all([askByItem(request, postRecords, context), opThreadsOf(uris, context)]);
+  const items = uris.length * opThreadItems;
+  context.admitForTurns(items);
+  const [opThreads, answer] = await Promise.all([
+    context.inTurn(items, () => opThreadsOf(uris, context)),
+    // What it throws at once must not leave the other one behind; it reads the request now.
+    (async () => askByItem(request, postRecords, context))(),
+  ]);
   return Buffer.concat([answer, encodeMessage('GetPostRecordsResponse', { opThreads })]);
 }
 

@@ -146,6 +146,7 @@ describe('by item', () => {
       ),
     );
     for (const { actors } of answers) expect(actors).toHaveLength(dids.length);
+    expect(plans.nodes.asked.length).toBeGreaterThan(5 * answers.length);
   });
 
   test('fields that are no items go to each part, up to a number of bytes', async () => {
