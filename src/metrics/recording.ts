@@ -103,26 +103,27 @@ class WaitingValues {
   readonly #values = new Float64Array(valuesWaitingMax);
   #count = 0;
 
-  /** Returns the number by which a series gives its values until it is dropped. */
-  take(series: SeriesRecorder): number {
+  /** Returns the number by which a series gives its values until it is removed. */
+  register(series: SeriesRecorder): number {
     const free = this.#series.indexOf(null);
     if (free < 0) return this.#series.push(series) - 1;
     this.#series[free] = series;
     return free;
   }
 
-  drop(number: number): void {
-    this.count();
+  remove(number: number): void {
+    this.flush();
     this.#series[number] = null;
   }
 
   add(number: number, value: number): void {
     this.#numbers[this.#count] = number;
     this.#values[this.#count] = value;
-    if (++this.#count === valuesWaitingMax) this.count();
+    if (++this.#count === valuesWaitingMax) this.flush();
   }
 
-  count(): void {
+  /** Has the series count them. */
+  flush(): void {
     for (let at = 0; at < this.#count; at++) this.#series[this.#numbers[at]!]!.count(this.#values[at]!);
     this.#count = 0;
   }
@@ -160,13 +161,13 @@ export class SeriesRecorder {
 
   /** Begins or ends to take values; without that, they are not counted. */
   set isRecorded(isRecorded: boolean) {
-    if (this.#number >= 0) this.#waiting.drop(this.#number);
-    this.#number = isRecorded ? this.#waiting.take(this) : -1;
+    if (this.#number >= 0) this.#waiting.remove(this.#number);
+    this.#number = isRecorded ? this.#waiting.register(this) : -1;
   }
 
   /** Values since the start. */
   get total(): number {
-    this.#waiting.count();
+    this.#waiting.flush();
     return this.#takenCount + this.#count;
   }
 
@@ -190,7 +191,7 @@ export class SeriesRecorder {
 
   /** Returns the values since the last call, or null for none. */
   take(): IntervalSeries | null {
-    this.#waiting.count();
+    this.#waiting.flush();
     if (this.#count === 0) return null;
     const taken = { name: this.#name, labels: this.#labels, counts: this.#counts.take(), sum: this.#sum };
     this.#takenCount += this.#count;
