@@ -7,6 +7,7 @@ export const outsideErrorsFileVariable = 'OUTSIDE_ERRORS_FILE';
 /** The parts of vitest's types that we read; two packages here have vitest as their own. */
 type ErrorOfRun = { readonly stack?: string | undefined; readonly message: string };
 type SuiteOfRun = { readonly fullName: string; errors(): readonly ErrorOfRun[] };
+type ModuleOfRun = { readonly moduleId: string; errors(): readonly ErrorOfRun[] };
 
 /** Those of hooks, and those that nothing caught. */
 export class OutsideErrors {
@@ -17,8 +18,17 @@ export class OutsideErrors {
     this.#path = path;
   }
 
+  #add(where: string, errors: readonly ErrorOfRun[]): void {
+    for (const { stack, message } of errors) this.#ofHooks.push(`${where}: ${stack ?? message}`);
+  }
+
   onTestSuiteResult(suite: SuiteOfRun): void {
-    for (const { stack, message } of suite.errors()) this.#ofHooks.push(`${suite.fullName}: ${stack ?? message}`);
+    this.#add(suite.fullName, suite.errors());
+  }
+
+  /** Of hooks outside of all suites. */
+  onTestModuleEnd(module: ModuleOfRun): void {
+    this.#add(module.moduleId, module.errors());
   }
 
   onTestRunEnd(_modules: unknown, errors: readonly ErrorOfRun[]): void {
