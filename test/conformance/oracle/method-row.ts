@@ -63,7 +63,7 @@ export function eachActor(facts: Facts): readonly { readonly actorDid: string }[
   return [...facts.dids, ...facts.unknownDids, 'nonsense', ''].map((actorDid) => ({ actorDid }));
 }
 
-const batchSample = 8;
+const actorsOfAllBatches = 8;
 
 /**
  * Every batch for the actors with the most records, and for unknown and malformed DIDs; all at once
@@ -75,7 +75,7 @@ export function eachActorAndBatch(
   unknown: readonly string[],
 ): readonly { readonly actorDid: string; readonly batch: readonly string[] }[] {
   const all = batches(known, unknown);
-  const others = new Set(facts.dids.slice(batchSample));
+  const others = new Set(facts.dids.slice(actorsOfAllBatches));
   return eachActor(facts).flatMap(({ actorDid }) =>
     (others.has(actorDid) ? [known] : all).map((batch) => ({ actorDid, batch })),
   );
