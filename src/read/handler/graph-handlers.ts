@@ -6,7 +6,7 @@ import { MessageWriter } from '../../proto/message-writer.ts';
 import { openFollowersAmong, openListProbes, openProbes } from '../../wire/edge-messages.ts';
 import { decodeFollowsOf, followsPageLimit } from '../../wire/follows-messages.ts';
 import { decodeTexts, messageVersion } from '../../wire/message.ts';
-import { nodeCalls } from '../../wire/node-calls.ts';
+import { nodeCalls, readCall } from '../../wire/node-calls.ts';
 import {
   type ActorPageWriter,
   edgePages,
@@ -80,7 +80,7 @@ function subjectPage(
 /** The URIs of an actor's records that point at given records. */
 function actorAndRecords(method: keyof typeof recordEdges): ReadRow {
   const edges = recordEdges[method];
-  return sliced(`bsky.${method}`, (into, context, request) => writeEdgesToRecords(into, context, edges, request));
+  return sliced(readCall(method), (into, context, request) => writeEdgesToRecords(into, context, edges, request));
 }
 
 const actorFollowsActors = sliced('bsky.GetActorFollowsActors', function* (into, { lookup, turn }, bytes) {

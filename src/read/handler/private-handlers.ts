@@ -3,6 +3,7 @@ import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { MessageByName } from '../../proto/generated/bsky-service.ts';
 import type { MessageInput } from '../../proto/schema.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
+import { readCall } from '../../wire/node-calls.ts';
 import {
   bookmarksPage,
   draftsPage,
@@ -24,7 +25,7 @@ function pages<Method extends PagedMethod, Page>(
   pageOf: (asked: { state: SlotState; did: string; page: PageRequest }, turn: Turn) => SlicedRead<Page>,
   answerOf: (page: Page) => MessageInput<MessageByName[`${Method}Response`]>,
 ): ReadRow {
-  return sliced(`bsky.${method}`, function* (into, { lookup, turn }, request) {
+  return sliced(readCall(method), function* (into, { lookup, turn }, request) {
     const { actorDid: did, ...page } = decodeMessage(`${method}Request`, request);
     into.raw(
       encodeMessage(`${method}Response`, answerOf(yield* pageOf({ state: lookup.stateOf(did), did, page }, turn))),

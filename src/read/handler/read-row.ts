@@ -9,6 +9,7 @@ import type { MessageByName, MessageName, MethodName } from '../../proto/generat
 import { MessageWriter } from '../../proto/message-writer.ts';
 import type { MessageInput } from '../../proto/schema.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
+import { readCall } from '../../wire/node-calls.ts';
 import { markPartial } from '../../wire/partial-answer.ts';
 import type { SlicedRead } from '../lookup/turn.ts';
 import { prefetching, prefetchRows, type RowKey } from './prefetch.ts';
@@ -39,7 +40,7 @@ export function readMessage<Method extends PlainMethod>(
   run: (context: ReadContext, request: RequestOf<Method>) => MessageInput<MessageByName[`${Method}Response`]>,
 ): ReadRow {
   return read(
-    `bsky.${method}`,
+    readCall(method),
     (payload) => decodeMessage(`${method}Request`, payload),
     run,
     (result) => encodeMessage(`${method}Response`, result),
@@ -52,7 +53,7 @@ export function writtenMessage<Method extends PlainMethod>(
   write: (into: MessageWriter, context: ReadContext, request: RequestOf<Method>) => void,
 ): ReadRow {
   return read(
-    `bsky.${method}`,
+    readCall(method),
     (payload) => decodeMessage(`${method}Request`, payload),
     (context, request) => {
       write(context.answer.clear(), context, request);

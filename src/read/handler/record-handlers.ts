@@ -4,7 +4,7 @@ import { invariant } from '../../base/invariant.ts';
 import { FieldScanner, fieldOf } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { tableCode } from '../../slot/table/slot-state.ts';
-import { nodeCalls } from '../../wire/node-calls.ts';
+import { nodeCalls, readCall } from '../../wire/node-calls.ts';
 import { writeInteractionCounts } from '../answer/interaction-counts.ts';
 import { writePackCounts } from '../answer/pack-counts.ts';
 import { writePostRecords, writeRecords } from '../answer/records.ts';
@@ -48,7 +48,7 @@ function recordsRead({ recordsMethod: method, nsid: collectionNsid }: (typeof re
     fieldOf(`${method}Request`, 'uris').number === urisNumber &&
     fieldOf(`${method}Response`, 'records').number === recordsNumber;
   invariant(hasSameNumbers, `${method} has the field numbers of GetPostRecords`);
-  return recordsOf(`bsky.${method}`, collectionNsid, method === 'GetPostRecords' ? writePostRecords : writeRecords);
+  return recordsOf(readCall(method), collectionNsid, method === 'GetPostRecords' ? writePostRecords : writeRecords);
 }
 
 /** A call with the messages of GetPostRecords, for one collection. */
