@@ -6,6 +6,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { registerReadout, sharedReading } from '../metrics/metric.ts';
 import type { SlotPlace } from '../search/indexed-slot.ts';
 import { SearchPool } from '../search/search-pool.ts';
+import type { SearchedSlots } from '../search/search-thread-messages.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
@@ -38,16 +39,6 @@ export function searchPlaces(
 ): SlotPlace[] {
   return slots.map((slot) => ({ slot, path: slotPath(dataDir, slot), mapBytes }));
 }
-
-/**
- * The number of slots of the cluster; those that the node answers for; those that splits are yet to
- * make here.
- */
-export type SearchedSlots = {
-  readonly slots: number;
-  readonly primaries: readonly number[];
-  readonly coming: readonly number[];
-};
 
 /** Returns what search must know of a map. */
 export function searchedSlots(dataDir: string, map: ShardMap, name: string): SearchedSlots {

@@ -13,9 +13,10 @@ import type { SlotProgress } from './index-writer.ts';
 import { RestartingWorker } from './restarting-worker.ts';
 import type {
   FromSearchThreads,
+  PlacedSlots,
   PlacesMessage,
+  SearchedSlots,
   SearchThreadOptions,
-  SlotsOfSearch,
   ToIndexThread,
   ToSearchThread,
 } from './search-thread-messages.ts';
@@ -38,7 +39,7 @@ export type SearchPoolOptions = SearchThreadOptions & {
 export class SearchPool implements AsyncDisposable {
   readonly #index: RestartingWorker<ToIndexThread>;
   readonly #threads: readonly RestartingWorker<ToSearchThread>[];
-  #of: SlotsOfSearch;
+  #placed: PlacedSlots;
 
   constructor({ threads, onProgress, note, clock, ...threadOptions }: SearchPoolOptions) {
     mkdirSync(dirname(threadOptions.path), { recursive: true, mode: 0o700 });
@@ -48,9 +49,9 @@ export class SearchPool implements AsyncDisposable {
       else if (message.type === 'opened') for (const thread of this.#threads) thread.send({ type: 'reopen' });
       else if (message.type === 'damaged') this.#index.send({ type: 'damaged' });
     };
-    const { path, commits, ...of } = threadOptions;
-    this.#of = of;
-    const data = (): SearchThreadOptions => ({ path, commits, ...this.#of });
+    const { path, commits, ...placed } = threadOptions;
+    this.#placed = placed;
+    const data = (): SearchThreadOptions => ({ path, commits, ...this.#placed });
     const common = (): WorkerOptions => ({ workerData: data(), execArgv });
     const startSearch = (): Worker =>
       new Worker(new URL('./search-thread.ts', import.meta.url), { ...common(), name: 'skyshard-search' });
@@ -81,8 +82,8 @@ export class SearchPool implements AsyncDisposable {
    * Takes the number of slots of the cluster, those for which alone the node answers, and those
    * that splits are yet to make here: of the latter the index must know before their parents split.
    */
-  useSlots({ slots, primaries, coming }: Omit<SlotsOfSearch, 'places'>): void {
-    this.#of = { places: this.#of.places, slots, primaries, coming };
+  useSlots({ slots, primaries, coming }: SearchedSlots): void {
+    this.#placed = { places: this.#placed.places, slots, primaries, coming };
     this.#index.send({ type: 'splits', slots, coming });
     for (const thread of this.#threads) thread.send({ type: 'primaries', primaries, slots });
   }
@@ -91,9 +92,9 @@ export class SearchPool implements AsyncDisposable {
    * Takes the slots that this node has from now on, which are open. Resolves once no thread has
    * others open, and every later search sees the new ones.
    */
-  async usePlaces(of: SlotsOfSearch): Promise<void> {
-    this.#of = of;
-    const message = (id: number): PlacesMessage => ({ type: 'places', id, ...of });
+  async usePlaces(placed: PlacedSlots): Promise<void> {
+    this.#placed = placed;
+    const message = (id: number): PlacesMessage => ({ type: 'places', id, ...placed });
     // A thread that has failed takes them when it starts again.
     const done = [this.#index, ...this.#threads].map((thread) => thread.ask(message).catch(operatingFailure));
     await Promise.all(done);

@@ -14,7 +14,7 @@ import { LiveSlots } from './live-slots.ts';
 import { NamedSearch } from './named-search.ts';
 import { PostSearch } from './post-search.ts';
 import type { PostCounts, Span } from './post-windows.ts';
-import type { SlotsOfSearch } from './search-thread-messages.ts';
+import type { PlacedSlots } from './search-thread-messages.ts';
 import { type Ranges, Work } from './windows.ts';
 
 const totalKnownMs = 2_000;
@@ -22,7 +22,7 @@ const totalKnownMs = 2_000;
 const lookEveryMs = 200;
 
 /** With the slots of the node when the reader starts. */
-export type SearchReaderOptions = Omit<SlotsOfSearch, 'coming'> & {
+export type SearchReaderOptions = Omit<PlacedSlots, 'coming'> & {
   readonly path: string;
   readonly clock: Clock;
   /** Called when the file is damaged. */
@@ -59,7 +59,7 @@ export class SearchReader {
   }
 
   /** Takes the slots that the node has from now on. Resolves once it has no others open. */
-  usePlaces({ places, primaries, slots }: Omit<SlotsOfSearch, 'coming'>): Promise<void> {
+  usePlaces({ places, primaries, slots }: Omit<PlacedSlots, 'coming'>): Promise<void> {
     const closed = this.#live.usePlaces(places, primaries, slots);
     this.refresh();
     return closed;

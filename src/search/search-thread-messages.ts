@@ -4,25 +4,27 @@ import type { SearchStatus, VerifiedSlot } from '../wire/search-messages.ts';
 import type { SlotProgress } from './index-writer.ts';
 import type { SlotPlace } from './indexed-slot.ts';
 
-export type SlotsOfSearch = {
-  /** All slots of the node. */
-  readonly places: readonly SlotPlace[];
+/** What search must know of a map. */
+export type SearchedSlots = {
   /** How many the cluster has. */
   readonly slots: number;
-  /** Slots among the places that this node is the primary of. */
+  /** Those for which this node answers. */
   readonly primaries: readonly number[];
-  /** Slots that splits of others are yet to make on this node. */
+  /** Those that splits are yet to make on this node. */
   readonly coming: readonly number[];
 };
 
-export type SearchThreadOptions = SlotsOfSearch & {
+/** `places`: all slots of the node. */
+export type PlacedSlots = SearchedSlots & { readonly places: readonly SlotPlace[] };
+
+export type SearchThreadOptions = PlacedSlots & {
   readonly path: string;
   /** Of one element in shared memory: rises with each commit of a slot of the node. */
   readonly commits: Int32Array;
 };
 
 /** Answered once the thread has no other slots open. */
-export type PlacesMessage = SlotsOfSearch & { readonly type: 'places'; readonly id: number };
+export type PlacesMessage = PlacedSlots & { readonly type: 'places'; readonly id: number };
 
 /** A message with an `id` is answered by `answered` or `failed` with the same. */
 export type ToSearchThread =

@@ -3,7 +3,6 @@
  *
  * Owns: that items and memory which a run took are given back, once.
  */
-
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { Admission } from './admission.ts';
